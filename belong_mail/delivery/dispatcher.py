@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
+from belong_mail.core import logs
 from belong_mail.core.database_errors import error_name, is_too_slow
 from belong_mail.core.decryption import UnknownKey
 from belong_mail.delivery import journal, outcomes
@@ -214,6 +215,9 @@ class Dispatcher:
         outcome = outcomes.ACCEPTED if reply is WELCOME else outcomes.outcome_of(reply)
         if outcome is outcomes.ACCEPTED:
             self._record(outgoing.id, outcome, journal.ACCEPTED)
+            if not outgoing.envelope.end:  # a single email
+                said = {"delivery": outgoing.id, "relay": reply.queue_id}
+                logs.event(log, logging.INFO, "delivery accepted", **said)
             self._limit.record_success()
             if self._had_trouble:
                 self._had_trouble = False

@@ -190,6 +190,7 @@ def test_a_message_is_followed_from_its_form_to_the_relay_without_an_address(
     visitor, worker, relay, services, lines, form
 ):
     typed = {"topic": "need", "message": "Hello"} if form == "/contact" else {}
+    relay.always("DOT", "250 2.0.0 Ok: queued as 4dKm2X1Yz9")
     assert visitor.send(form, email=ADDRESS, **typed).status_code == 303
     [stored] = lines()
     assert (stored["event"], len(stored["request"])) == ("stored", 8)
@@ -202,6 +203,10 @@ def test_a_message_is_followed_from_its_form_to_the_relay_without_an_address(
     named = VerpAddresses(services.settings.secret_keys, services.settings.mail_domain)
     told = [named.read(each.return_path) for each in relay.accepted]
     assert told == [int(each) for each in delivery.split(",")]
+    found = [each for each in lines() if each["event"] == "delivery accepted"]
+    assert [(each["delivery"], each["relay"]) for each in found] == [
+        (each, "4dKm2X1Yz9") for each in told
+    ]
     assert "@" not in str(lines())
     assert "join" not in str(lines())
 

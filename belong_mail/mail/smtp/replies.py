@@ -7,6 +7,8 @@ from typing import Final
 
 from belong_mail.mail.phrases import phrases_in_reply
 
+# As Postfix, Exim, Microsoft and Amazon SES name it.
+_QUEUE_ID = re.compile(r"(?i)(?:queued as |\bid=|InternalId=|^Ok )([a-z0-9-]{6,64})\b")
 _ENHANCED = re.compile(r"\W{0,2}([245]\.\d{1,3}\.\d{1,3})(?!\d)")
 
 
@@ -26,6 +28,12 @@ class Reply:
         """The enhanced status code (RFC 3463), such as "5.1.1", or ""."""
         found = _ENHANCED.match(self.text)
         return found[1] if found and found[1][0] == str(self.code)[0] else ""
+
+    @property
+    def queue_id(self) -> str:
+        """The message's id in the relay's queue, or ""."""
+        found = _QUEUE_ID.search(self.text)
+        return found[1] if found else ""
 
 
 class ReplyClass(Enum):

@@ -196,6 +196,7 @@ _PIPELINE_OK, _DATA_READY = rb"250 .{0,506}\r\n", rb"354 .{0,506}\r\n"
 _POSITIVE: Final = re.compile(_PIPELINE_OK)
 _CONTINUE: Final = re.compile(rb"(?:%b){2}%b" % (_PIPELINE_OK, _DATA_READY))
 # The usual replies to a dot, to an envelope, and to both, matched at once; others are parsed.
+_NOTHING: Final = re.compile(rb"(?!)")
 _ALL_POSITIVE: Final = re.compile(rb"(?:%b){3}%b" % (_PIPELINE_OK, _DATA_READY))
 
 
@@ -253,10 +254,14 @@ class SmtpPipeline:
         return self._next()
 
     def _finish(self, outgoing: OutgoingMessage) -> SmtpSteps[OutgoingMessage | None]:
-        """Send a dot and read its reply, again and again while every reply is the usual one."""
+        """Send a dot and read its reply, again and again while every reply is the usual one.
+
+        A single email's replies are read one by one, for its id in the relay's queue.
+        """
         while True:
             following = yield from self._send_end(outgoing)
-            if not self._line.hears(_ALL_POSITIVE if following else _POSITIVE):
+            usual = _ALL_POSITIVE if following else _POSITIVE
+            if not self._line.hears(usual if outgoing.envelope.end else _NOTHING):
                 return (yield from self._receive_end(outgoing, following))
             self._sent, self._is_proven, self._is_invited = None, True, following is not None
             if not self._source.record_reply(outgoing, WELCOME):
