@@ -126,21 +126,26 @@ export function autosave(form, { saved, notSaved, offer, onSaved }) {
     }
     const kept = JSON.parse(sessionStorage.getItem(key) ?? "null");
     if (!kept) return;
-    const differ = words().some((field) => field.name in kept.typed && field.value.trim() !== kept.typed[field.name].trim());
+    const isKept = (text) => words().every((field) => field[text].trim() === (kept.typed[field.name] ?? field[text]).trim());
     // Shown again, and still not saved: the copy stays.
-    if (!differ && edits) return;
-    if (!differ || (kept.isSent && kept.seen !== form.elements.seen.value)) {
+    if (isKept("value") && edits) return;
+    if (isKept("defaultValue") || (kept.isSent && kept.seen !== form.elements.seen.value)) {
       sessionStorage.removeItem(key);
       return;
     }
-    offer.hidden = false;
-    const [bringBack, discard] = offer.querySelectorAll("button");
-    bringBack.addEventListener("click", () => {
+    const bring = () => {
       offer.hidden = true;
       // The version that they were written on: a change since then is told, never overwritten.
       form.elements.seen.value = kept.seen;
       for (const field of words()) field.value = kept.typed[field.name] ?? field.value;
-      words()[0].dispatchEvent(new Event("input", { bubbles: true }));
+      changed();
+    };
+    // WebKit’s “back” shows them already.
+    if (isKept("value")) return bring();
+    offer.hidden = false;
+    const [bringBack, discard] = offer.querySelectorAll("button");
+    bringBack.addEventListener("click", () => {
+      bring();
       words().at(-1).focus();
     });
     discard.addEventListener("click", () => {
