@@ -16,6 +16,7 @@ from belong_mail.core import jobs
 from belong_mail.core.db import SKEW
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.delivery import throttle
+from belong_mail.delivery.delivery_log import MORE_GIVEN_BACK
 from belong_mail.inbound import bounces
 from belong_mail.monitoring import measures
 from belong_mail.monitoring.measures import Measure, Site
@@ -153,7 +154,7 @@ CHECKS: Final = (
         name="given_back",
         query=measures.GIVEN_BACK,
         limit=throttle.MAX_IN_HAND,
-        wrong="More messages are claimed and given back than are sent",
+        wrong=MORE_GIVEN_BACK,
         unit="",
         todo=(
             "The database or the relay is very slow, or the worker gets no processor time. Nothing"
