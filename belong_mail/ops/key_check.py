@@ -71,9 +71,9 @@ def require_keys(connection: Connection, settings: Settings) -> None:
 
     Raises KeysMissing or WrongKeys.
     """
-    keyring = Keyring(*worker_keys(settings.private_keys, settings.index_keys))
     if schema_step(connection) is None:
         return
+    keyring = Keyring(*worker_keys(settings.private_keys, settings.index_keys))
     database = inspect(connection)
     there = [each for each in WRAPPED_COLUMNS if is_there(database, each.column)]
     with Session(connection, join_transaction_mode="rollback_only") as session:
