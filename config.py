@@ -16,10 +16,10 @@ from belong_mail import settings
 from belong_mail.core import encryption, logs
 from belong_mail.core.district import HelpLines, Names
 from belong_mail.core.environment import PREFIX, ROOT, value_of
-from belong_mail.mail.hosts import Network, is_this_machine
-from belong_mail.mail.imap.location import InvalidMailbox, MailboxLocation, parse_mailbox
+from belong_mail.mail.hosts import InvalidSetting, Network, is_this_machine
+from belong_mail.mail.imap.location import MailboxLocation, parse_mailbox
 from belong_mail.mail.smtp.connection import Relay
-from belong_mail.mail.smtp.transport import InvalidRelay, parse_relay
+from belong_mail.mail.smtp.transport import parse_relay
 
 # Required in production; development has these defaults.
 DEVELOPMENT = {
@@ -133,7 +133,7 @@ class Config:
 
     @property
     def relay(self) -> Relay:
-        """Return the mail relay; `mailbox:` is none. Raises InvalidRelay."""
+        """Return the mail relay; `mailbox:` is none. Raises InvalidSetting."""
         return parse_relay(self.smtp_url, ehlo=self.mail_domain, credentials=self.smtp_credentials)
 
     @property
@@ -239,8 +239,8 @@ def _odd_pairs(values: Mapping[str, Any]) -> list[str]:
                 ehlo=values.get("mail_domain", "example.org"),
                 credentials=values.get("smtp_credentials", ""),
             )
-        except (InvalidRelay, OSError) as error:
-            why = error if isinstance(error, InvalidRelay) else "Its certificates cannot be read."
+        except (InvalidSetting, OSError) as error:
+            why = error if isinstance(error, InvalidSetting) else "Its certificates cannot be read."
             complaints.append(f"BELONG_SMTP_URL cannot be used. {why}")
     if values.get("smtp_credentials") and "auth=xoauth2" not in smtp_url:
         complaints.append("BELONG_SMTP_CREDENTIALS is for auth=xoauth2 in BELONG_SMTP_URL.")
@@ -268,7 +268,7 @@ def _odd_mailbox(values: Mapping[str, Any]) -> Iterator[str]:
     if url:
         try:
             parse_mailbox(url, ROOT, credentials)
-        except InvalidMailbox as error:
+        except InvalidSetting as error:
             yield f"BELONG_INBOUND_URL cannot be used. {error}"
     if credentials and "auth=xoauth2" not in url:
         yield "BELONG_INBOUND_CREDENTIALS is for auth=xoauth2 in BELONG_INBOUND_URL."

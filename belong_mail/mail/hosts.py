@@ -7,6 +7,10 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+class InvalidSetting(ValueError):
+    """A setting about a mail server is wrong. The error says why, without a value."""
+
+
 def is_loopback(host: str) -> bool:
     """Return whether a host is the loopback interface."""
     try:
@@ -20,31 +24,29 @@ def is_this_machine(host: str) -> bool:
     return is_loopback(host) or host.endswith(".localhost")
 
 
-def read_url(
-    url: str, options: frozenset[str], refused: type[ValueError]
-) -> tuple[SplitResult, int | None, dict[str, str]]:
-    """Split a server's URL into parts, port and query; `refused` is raised without a value."""
+def read_url(url: str, options: frozenset[str]) -> tuple[SplitResult, int | None, dict[str, str]]:
+    """Split a server's URL into parts, port and query. Raises InvalidSetting."""
     try:
         parts = urlsplit(url)
         port = parts.port
         pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError:
-        raise refused(
+        raise InvalidSetting(
             "The URL cannot be read. In a password, write : / ? # @ % as %3A and so on."
         ) from None
     query = dict(pairs)
     if unknown := sorted(query.keys() - options):
-        raise refused(f"The URL has unknown options: {', '.join(unknown)}.")
+        raise InvalidSetting(f"The URL has unknown options: {', '.join(unknown)}.")
     if len(query) != len(pairs):
-        raise refused("The URL has an option twice.")
+        raise InvalidSetting("The URL has an option twice.")
     if not parts.hostname or parts.fragment or not url.isprintable():
-        raise refused("The URL must name a host.")
+        raise InvalidSetting("The URL must name a host.")
     return parts, port, query
 
 
-def ca_file(query: dict[str, str], root: Path, refused: type[ValueError]) -> str | None:
-    """Return the path of the CA certificates, if any; `refused` is raised if it does not exist."""
+def ca_file(query: dict[str, str], root: Path) -> str | None:
+    """Return the path of the CA certificates, if any. Raises InvalidSetting if it is missing."""
     path = str(root / query["ca"]) if "ca" in query else None
     if path is not None and not Path(path).is_file():
-        raise refused("The file of certificates (ca) does not exist.")
+        raise InvalidSetting("The file of certificates (ca) does not exist.")
     return path

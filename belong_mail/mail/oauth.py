@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
-from belong_mail.mail.hosts import is_loopback
+from belong_mail.mail.hosts import InvalidSetting, is_loopback
 from belong_mail.mail.http_call import call
 
 ACCESS_TOKEN: Final = "access_token"  # noqa: S105 - the name of a kind
@@ -32,10 +32,6 @@ DEFAULT_LIFE, MARGIN = 300.0, 60.0
 MAX_LIFE: Final = 3600
 
 
-class InvalidCredentials(ValueError):
-    """The credentials are wrong. The error says why, without a value."""
-
-
 @dataclass(frozen=True, slots=True)
 class Credentials:
     # The setting's name, for error messages.
@@ -45,7 +41,7 @@ class Credentials:
     file: Path | None = None
 
     def read(self) -> Mapping[str, Any]:
-        """Parse the credentials. Raises InvalidCredentials, OSError or UnicodeDecodeError."""
+        """Parse the credentials. Raises InvalidSetting, OSError or UnicodeDecodeError."""
         text = self.text if self.file is None else self.file.read_text().strip()
         return parse_credentials(text, self.setting)
 
@@ -55,52 +51,48 @@ def credentials_for(
     given: str,
     setting: str,
     root: Path,
-    refused: type[ValueError],
     *,
     is_needed: bool = False,
 ) -> Credentials | None:
     """Return the OAuth credentials that a URL's options ask for; None if it has a password.
 
-    `token_file` is relative to `root`. Raises `refused`, without quoting a value.
+    `token_file` is relative to `root`. Raises InvalidSetting.
     """
     auth, file = options.get("auth", "password"), options.get("token_file")
     if auth not in ("password", "xoauth2"):
-        raise refused("auth must be password or xoauth2.")
+        raise InvalidSetting("auth must be password or xoauth2.")
     if auth == "password":
         if file is not None:
-            raise refused("A token_file needs auth=xoauth2.")
+            raise InvalidSetting("A token_file needs auth=xoauth2.")
         return None
     if file:
         return Credentials(setting, file=root / file)
-    try:
-        if given or is_needed:
-            parse_credentials(given, setting)
-    except InvalidCredentials as error:
-        raise refused(str(error)) from None
+    if given or is_needed:
+        parse_credentials(given, setting)
     return Credentials(setting, given)
 
 
 def parse_credentials(text: str, setting: str) -> Mapping[str, Any]:
     """Parse a JSON key of OAuth 2.0 or a bare access token, and return the key's fields."""
     if not text:
-        raise InvalidCredentials(f"It needs {setting}: a JSON key, or a token.")
+        raise InvalidSetting(f"It needs {setting}: a JSON key, or a token.")
     if not text.startswith("{"):
         if not is_plain(text) or " " in text:
-            raise InvalidCredentials(f"{setting} is neither JSON nor a token.")
+            raise InvalidSetting(f"{setting} is neither JSON nor a token.")
         return {"type": ACCESS_TOKEN, ACCESS_TOKEN: text}
     try:
         said = json.loads(text)
     except (ValueError, RecursionError):
-        raise InvalidCredentials(f"{setting} is not JSON.") from None
+        raise InvalidSetting(f"{setting} is not JSON.") from None
     needed = _NEEDED.get(str(said.get("type")))
     if needed is None:
         kinds = "authorized_user or client_credentials"
-        raise InvalidCredentials(f"The type of the JSON key must be {kinds}.")
+        raise InvalidSetting(f"The type of the JSON key must be {kinds}.")
     if missing := [name for name in needed if not _is_text(said.get(name))]:
-        raise InvalidCredentials(f"The JSON key lacks {' and '.join(missing)}.")
+        raise InvalidSetting(f"The JSON key lacks {' and '.join(missing)}.")
     token_uri = said.get("token_uri", GOOGLE_TOKENS)
     if not _is_text(token_uri) or not _is_protected(token_uri):
-        raise InvalidCredentials("The JSON key's token_uri must start with https://.")
+        raise InvalidSetting("The JSON key's token_uri must start with https://.")
     return {**said, "token_uri": token_uri}
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from belong_mail import settings
-from belong_mail.mail.smtp.transport import InvalidRelay, parse_relay
+from belong_mail.mail.hosts import InvalidSetting
+from belong_mail.mail.smtp.transport import parse_relay
 
 ETC, DATA, STATE = "/etc/belong-mail", "/var/lib/belong-mail", "/var/lib/belong-worker"
 KEYS = f"{ETC}/keys"
@@ -90,8 +91,8 @@ class Answers:
             parse_relay(self.relay_url, ehlo="example.org")
             if UNSAFE.search(for_the_web(self.relay_url)):
                 yield '--relay must not have a ", $, ` or \\ in its host.'
-        except (InvalidRelay, OSError, ValueError) as error:
-            yield f"--relay: {error if isinstance(error, InvalidRelay) else 'It cannot be read.'}"
+        except (InvalidSetting, OSError, ValueError) as error:
+            yield f"--relay: {error if isinstance(error, InvalidSetting) else 'It cannot be read.'}"
 
     def common(self) -> dict[str, str]:
         """Return the settings that web and worker share."""

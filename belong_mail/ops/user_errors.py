@@ -7,7 +7,7 @@ from sqlalchemy.exc import DatabaseError, ProgrammingError
 from belong_mail.core.database_errors import NO_DATABASE, error_name, is_disk_full
 from belong_mail.core.db import SchemaInconsistent, SchemaOutdated
 from belong_mail.core.decryption import KeysMissing
-from belong_mail.mail.smtp.transport import InvalidRelay
+from belong_mail.mail.hosts import InvalidSetting
 from belong_mail.ops.host_state import StateFolderError
 from belong_mail.ops.key_check import WrongKeys
 
@@ -74,8 +74,8 @@ def error_message(error: Exception) -> str:
         return f"The database cannot be used ({error_name(error)}). {_what_to_do(error)}"
     if type(error) is DatabaseError:
         return DAMAGED
-    if isinstance(error, InvalidRelay):
-        return f"BELONG_SMTP_URL: {error}"
+    if isinstance(error, InvalidSetting):
+        return f"BELONG_SMTP_URL or BELONG_INBOUND_URL: {error}"
     if isinstance(error, (KeysMissing, WrongKeys, StateFolderError, SchemaInconsistent)):
         return str(error)
     raise error

@@ -453,7 +453,7 @@ class Worker:
 
 
 def make_worker(services: Services, keyring: Keyring) -> Worker:
-    """Build the worker. Raises InvalidRelay."""
+    """Build the worker. Raises InvalidSetting."""
     for code in NAMES:
         catalog(code)  # now, so that later allocations reuse the memory that reading takes
     settings = services.settings

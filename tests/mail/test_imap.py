@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from belong_mail.mail.imap.location import InvalidMailbox, parse_mailbox
+from belong_mail.mail.hosts import InvalidSetting
+from belong_mail.mail.imap.location import parse_mailbox
 from belong_mail.mail.imap.mailbox import _bodies
 
 SERVICE = {"type": "service_account", "client_email": "a@b.example", "private_key": "key"}
@@ -89,7 +90,7 @@ def test_a_token_is_asked_for_by_the_url_and_the_file_is_read_at_each_look(tmp_p
     ],
 )
 def test_what_cannot_be_used_is_refused_in_words_without_a_value(url, credentials, complaint):
-    with pytest.raises(InvalidMailbox, match=complaint) as refused:
+    with pytest.raises(InvalidSetting, match=complaint) as refused:
         parsed(url, credentials)
     for value in ("imap.example.org", "pässword", "digest", "b.example"):
         assert value not in str(refused.value)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from belong_mail.mail.smtp.transport import InvalidRelay, parse_relay
+from belong_mail.mail.hosts import InvalidSetting
+from belong_mail.mail.smtp.transport import parse_relay
 
 EHLO = "belong.example.org"
 
@@ -74,7 +75,7 @@ def test_each_scheme_has_its_port_and_its_tls(url, port, tls):
     ],
 )  # fmt: skip
 def test_a_url_that_cannot_be_used_is_refused_without_the_password(url):
-    with pytest.raises(InvalidRelay) as refusal:
+    with pytest.raises(InvalidSetting) as refusal:
         parse_relay(url, ehlo=EHLO)
     assert str(refusal.value).endswith(".")
     assert "sec" not in str(refusal.value)
@@ -83,5 +84,5 @@ def test_a_url_that_cannot_be_used_is_refused_without_the_password(url):
 
 @pytest.mark.parametrize("name", ["", "a b", "x\r\nMAIL", "-x", "ü.example.org"])
 def test_the_name_for_ehlo_is_a_host_name(name):
-    with pytest.raises(InvalidRelay):
+    with pytest.raises(InvalidSetting):
         parse_relay("smtp://relay.example.org", ehlo=name)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
-from belong_mail.mail.hosts import ca_file, is_loopback, read_url
+from belong_mail.mail.hosts import InvalidSetting, ca_file, is_loopback, read_url
 from belong_mail.mail.oauth import Credentials, credentials_for, is_plain
 
 # The folder to which messages are moved once they are stored.
@@ -13,10 +13,6 @@ READ_FOLDER: Final = "Belong read"
 _PORTS: Final = {"imaps": 993, "imap": 143}
 _QUERY: Final = frozenset({"auth", "ca", "read", "token_file"})
 CREDENTIALS: Final = "BELONG_INBOUND_CREDENTIALS"
-
-
-class InvalidMailbox(ValueError):
-    """The mailbox's URL is wrong. The error says why, without a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,29 +35,27 @@ class MailboxLocation:
 
 
 def parse_mailbox(url: str, root: Path, credentials: str = "") -> MailboxLocation:
-    """Parse a mailbox's URL, such as imaps://user:password@host/INBOX. Raises InvalidMailbox.
+    """Parse a mailbox's URL, such as imaps://user:password@host/INBOX. Raises InvalidSetting.
 
     Paths in it are relative to `root`. imap, without TLS, is for loopback only. With auth=xoauth2,
     OAuth `credentials` or a file with them replace the password.
     """
-    parts, port, query = read_url(url, _QUERY, InvalidMailbox)
+    parts, port, query = read_url(url, _QUERY)
     if parts.scheme not in _PORTS:
-        raise InvalidMailbox("It must begin with imaps://.")
+        raise InvalidSetting("It must begin with imaps://.")
     host, user = parts.hostname or "", unquote(parts.username or "")
     password = unquote(parts.password or "")
     if not user or not is_plain(user + password):
-        raise InvalidMailbox("It must name a user; user and password are ASCII characters.")
+        raise InvalidSetting("It must name a user; user and password are ASCII characters.")
     if parts.scheme == "imap" and not is_loopback(host):
-        raise InvalidMailbox("Only a server on this machine is used without TLS: take imaps://.")
+        raise InvalidSetting("Only a server on this machine is used without TLS: take imaps://.")
     folder, read_folder = unquote(parts.path.strip("/")) or "INBOX", query.get("read", READ_FOLDER)
     if not is_plain(folder + read_folder) or not read_folder or folder == read_folder:
-        raise InvalidMailbox("The folder, and the one for what was read, are two ASCII names.")
-    ca = ca_file(query, root, InvalidMailbox)
-    by_token = credentials_for(
-        query, credentials, CREDENTIALS, root, InvalidMailbox, is_needed=True
-    )
+        raise InvalidSetting("The folder, and the one for what was read, are two ASCII names.")
+    ca = ca_file(query, root)
+    by_token = credentials_for(query, credentials, CREDENTIALS, root, is_needed=True)
     if (by_token is None) != bool(password):
-        raise InvalidMailbox("It must have a password, or auth=xoauth2 and none.")
+        raise InvalidSetting("It must have a password, or auth=xoauth2 and none.")
     return MailboxLocation(
         host=host, port=port or _PORTS[parts.scheme], is_secure=parts.scheme == "imaps", user=user,
         folder=folder, read_folder=read_folder, ca=ca, password=password, credentials=by_token,

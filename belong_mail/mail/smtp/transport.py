@@ -11,7 +11,7 @@ from ssl import PROTOCOL_TLS_CLIENT, SSLContext
 from typing import Final, Literal, Protocol
 from urllib.parse import SplitResult, unquote
 
-from belong_mail.mail.hosts import ca_file, is_loopback, read_url
+from belong_mail.mail.hosts import InvalidSetting, ca_file, is_loopback, read_url
 from belong_mail.mail.message.mime import Envelope
 from belong_mail.mail.oauth import TokenSource, credentials_for
 from belong_mail.mail.smtp.connection import Relay, load_certificate
@@ -26,10 +26,6 @@ _QUERY: Final = frozenset((
 ))  # fmt: skip
 _TRUTHS: Final = {"on": True, "1": True, "yes": True, "off": False, "0": False, "no": False}
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
-
-
-class InvalidRelay(ValueError):
-    """The relay's URL is wrong. The error says why, without the password."""
 
 
 class Transport(Protocol):
@@ -47,25 +43,25 @@ def parse_relay(url: str, *, ehlo: str, credentials: str = "") -> Relay:
     """Parse a relay's URL, such as smtps://user:password@host:465?connections=5.
 
     smtp and lmtp require STARTTLS, smtps is TLS from the start; tls=none is for loopback only. With
-    auth=xoauth2, OAuth credentials or a file with them replace the password. Raises InvalidRelay.
+    auth=xoauth2, OAuth credentials or a file with them replace the password. Raises InvalidSetting.
     """
-    parts, port, query = read_url(url, _QUERY, InvalidRelay)
+    parts, port, query = read_url(url, _QUERY)
     if parts.path.strip("/"):
-        raise InvalidRelay("The URL must name a host, and no path after it.")
+        raise InvalidSetting("The URL must name a host, and no path after it.")
     scheme = parts.scheme
     if scheme not in ("smtp", "smtps", "lmtp"):
-        raise InvalidRelay("It must begin with smtp://, smtps:// or lmtp://.")
+        raise InvalidSetting("It must begin with smtp://, smtps:// or lmtp://.")
     if not _HOST_NAME.fullmatch(ehlo):
-        raise InvalidRelay("The name for EHLO must be a host name.")
+        raise InvalidSetting("The name for EHLO must be a host name.")
     # Only the worker is given the credentials.
-    by_token = credentials_for(query, credentials, SMTP_CREDENTIALS, Path(), InvalidRelay)
+    by_token = credentials_for(query, credentials, SMTP_CREDENTIALS, Path())
     username, password = _user(parts, is_by_token=by_token is not None)
     host = parts.hostname or ""
     tls = _tls(scheme, query.get("tls"), host)
     if tls == "none" and username:
-        raise InvalidRelay("A password or token is never sent without TLS.")
+        raise InvalidSetting("A password or token is never sent without TLS.")
     if tls == "none" and "cert" in query:
-        raise InvalidRelay("A client certificate (cert) needs TLS.")
+        raise InvalidSetting("A client certificate (cert) needs TLS.")
     return Relay(
         scheme=scheme,
         host=host,
@@ -74,7 +70,7 @@ def parse_relay(url: str, *, ehlo: str, credentials: str = "") -> Relay:
         username=username,
         password=password,
         tls=tls,
-        ca=ca_file(query, Path(), InvalidRelay),
+        ca=ca_file(query, Path()),
         certificate=_own_certificate(query),
         tokens=TokenSource(by_token) if by_token else None,
         connections=int(_number(query, "connections", 5, 1, 200)),
@@ -112,21 +108,21 @@ def _tls(scheme: str, setting: str | None, host: str) -> Literal["starttls", "im
     if setting in (None, fitting):
         return fitting
     if setting != "none" or scheme == "smtps":
-        raise InvalidRelay(f"{scheme}:// needs tls={fitting}.")
+        raise InvalidSetting(f"{scheme}:// needs tls={fitting}.")
     if not is_loopback(host):
-        raise InvalidRelay("Only a relay on this machine can be used without TLS (tls=none).")
+        raise InvalidSetting("Only a relay on this machine can be used without TLS (tls=none).")
     return "none"
 
 
 def _user(parts: SplitResult, *, is_by_token: bool) -> tuple[str, str]:
     username, password = unquote(parts.username or ""), unquote(parts.password or "")
     if is_by_token and (password or not username):
-        raise InvalidRelay("With auth=xoauth2, give a user and no password.")
+        raise InvalidSetting("With auth=xoauth2, give a user and no password.")
     is_whole = is_by_token or bool(username) == bool(password)
     if not is_whole or not f"{username}{password}".isascii():
-        raise InvalidRelay("Give a user and a password, both in ASCII, or neither.")
+        raise InvalidSetting("Give a user and a password, both in ASCII, or neither.")
     if not f"{username}{password}".isprintable():
-        raise InvalidRelay("The user or password has a control character.")
+        raise InvalidSetting("The user or password has a control character.")
     return username, password
 
 
@@ -135,17 +131,17 @@ def _own_certificate(query: Mapping[str, str]) -> tuple[str, str] | None:
     certificate = query.get("cert")
     if certificate is None:
         if "key" in query:
-            raise InvalidRelay("A key needs its certificate (cert).")
+            raise InvalidSetting("A key needs its certificate (cert).")
         return None
     key = query.get("key", certificate)
     if not Path(certificate).is_file() or not Path(key).is_file():
-        raise InvalidRelay("The file of our certificate (cert) or its key does not exist.")
+        raise InvalidSetting("The file of our certificate (cert) or its key does not exist.")
     try:
         load_certificate(SSLContext(PROTOCOL_TLS_CLIENT), certificate, key)
     except PermissionError:
-        raise InvalidRelay("Our certificate (cert) or its key cannot be read.") from None
+        raise InvalidSetting("Our certificate (cert) or its key cannot be read.") from None
     except OSError:
-        raise InvalidRelay(
+        raise InvalidSetting(
             "Our certificate (cert) and its key do not fit, or the key has a password."
         ) from None
     return certificate, key
@@ -159,13 +155,13 @@ def _number(
     except ValueError:
         number = -1.0
     if not minimum <= number <= maximum:
-        raise InvalidRelay(f"{name} must be a number from {minimum:g} to {maximum:g}.")
+        raise InvalidSetting(f"{name} must be a number from {minimum:g} to {maximum:g}.")
     return number
 
 
 def _truth(word: str) -> bool:
     if word not in _TRUTHS:
-        raise InvalidRelay("pipelining must be on or off.")
+        raise InvalidSetting("pipelining must be on or off.")
     return _TRUTHS[word]
 
 
