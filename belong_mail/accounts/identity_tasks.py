@@ -24,11 +24,14 @@ from belong_mail.delivery.work import (
     Refused,
     Work,
     WrappedColumn,
+    as_posted,
     does,
     each_minute,
+    writes,
 )
 
 LINKED, LET_IN = "identity-linked", "let-in"
+writes(LINKED, LET_IN)(as_posted)
 SUBJECT_COLUMN = "identities.wrapped_subject"
 _OWNER = select(Account.public_id).where(Account.id == Identity.account_id).scalar_subquery()
 WRAPPED_COLUMNS.append(WrappedColumn(Identity.wrapped_subject, SUBJECT_COLUMN, _OWNER))

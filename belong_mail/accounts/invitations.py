@@ -9,10 +9,12 @@ from belong_mail.accounts import proven
 from belong_mail.accounts.models import RIGHT_AGE, Account, Right
 from belong_mail.accounts.service import HAS_NOT_ENDED, find_right
 from belong_mail.core import audit
-from belong_mail.core.db import new_public_id, now
+from belong_mail.core.db import new_public_id, now, update_if_free
 from belong_mail.core.decryption import BlindIndex, Keyring, Opener
-from belong_mail.core.tokens import link_hash
-from belong_mail.delivery.mailer import Rows, post_to_address
+from belong_mail.core.tokens import Purpose, link_hash
+from belong_mail.delivery.mailer import Email, Mailer, Rows, post_to_address, signed_from
+from belong_mail.delivery.models import Delivery
+from belong_mail.delivery.work import unless_suppressed, with_link, writes
 from belong_mail.groups.models import Group
 from belong_mail.mail import address as addresses
 
@@ -92,6 +94,16 @@ def post_invitation(session: Session, keyring: Keyring, account: Account) -> Non
         groups=[group.name_in_emails for group in asked if group],
         is_for_office=None in asked,
     )
+
+
+@writes(INVITATION)
+def invitation_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Email an invitation, with a link that accepts it."""
+    letter = unless_suppressed(session, mailer, delivery)
+    at = signed_from(delivery, Purpose.INVITATION)
+    asked = Right.account_id == delivery.account_id, Right.accepted_at.is_(None)
+    update_if_free(session, Right, *asked, since=at)
+    return with_link(mailer, letter, "sign_in.accept", Purpose.INVITATION, at)
 
 
 def ask_account(

@@ -31,11 +31,20 @@ from belong_mail.core.rate_limits import (
 from belong_mail.core.retention import INVITATION_AGE
 from belong_mail.core.tokens import link_hash
 from belong_mail.delivery.mailer import post_to_address
-from belong_mail.delivery.work import Refused, StillLocked, Work, does, each_minute
+from belong_mail.delivery.work import (
+    Refused,
+    StillLocked,
+    Work,
+    as_posted,
+    does,
+    each_minute,
+    writes,
+)
 from belong_mail.groups.models import Group
 
 CHANGED = "rights-changed"
 ENDING = "right-ends"
+writes(CHANGED, ENDING)(as_posted)
 NAME_CHARACTERS = 80
 # Events that the person concerned caused, or is notified of by another email.
 ASKED_OR_ACCEPTED = ("invited", "accepted")

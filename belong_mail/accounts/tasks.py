@@ -29,6 +29,7 @@ from belong_mail.delivery.work import JobWork, Refused, Work, as_posted, does, w
 from belong_mail.mail import address
 
 SIGN_IN, PASSKEY_CHANGED = "sign-in", "passkey-changed"
+writes(PASSKEY_CHANGED)(as_posted)
 # After this no one waits for a link any more.
 MAX_WAIT = HOUR
 CHANGES = ("added", "removed")

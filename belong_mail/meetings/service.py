@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Date, bindparam, exists, select
+from sqlalchemy import Date, bindparam, select
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from belong_mail.accounts.models import Account
@@ -13,7 +13,6 @@ from belong_mail.accounts.service import GROUPS_LED, NotFound
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import lock_for_change, now, required
-from belong_mail.core.retention import MEETING_AGE
 from belong_mail.groups.models import Group
 from belong_mail.meetings import recurrence
 from belong_mail.meetings.models import Meeting, MeetingChange
@@ -88,16 +87,6 @@ def next_held(
     """List a group's next days that take place."""
     found = upcoming(session, zone, at, 100, group)
     return [each for each in found if not each.is_cancelled][:number]
-
-
-def expired(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Match meetings that ended or were canceled so long ago that calendars need no update."""
-    gone = (at - MEETING_AGE).date()
-    is_moved = exists().where(MeetingChange.meeting_id == Meeting.id, MeetingChange.held_on >= gone)
-    is_past = (
-        ((Meeting.repeats == "once") & (Meeting.starts_on < gone)) | (Meeting.until < gone)
-    ) & ~is_moved
-    return (is_past | (Meeting.cancelled_at < at - MEETING_AGE),)
 
 
 def of_group(session: Session, group: Group) -> list[Meeting]:

@@ -8,7 +8,6 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-import belong_mail.accounts.emails
 import belong_mail.accounts.identity_tasks
 import belong_mail.accounts.retention
 import belong_mail.accounts.right_tasks
