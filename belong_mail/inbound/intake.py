@@ -11,15 +11,13 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from typing import Any
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import func, select, update
 
 from belong_mail.core.db import dialect_insert, now
 from belong_mail.core.decryption import BlindIndex
-from belong_mail.core.encryption import Sealer
 from belong_mail.core.jobs import Job
 from belong_mail.core.retention import READ_MAIL_AGE
 from belong_mail.core.services import Services
@@ -47,81 +45,22 @@ MAX_BREAKS = 5
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """Stores a mailbox's messages, in transactions of the caller."""
-
-    name: bytes
-    sealer: Sealer
-    index: BlindIndex
-
-    def begin(self, session: Session) -> int:
-        """Record a poll; return a UID to skip because its message cannot be read, or 0."""
-        at = now()
-        new = dialect_insert(session.get_bind().dialect.name)(InboundMailbox)
-        row = new.values(name=self.name, first_tried_at=at, tried_at=at)
-        session.execute(
-            row.on_conflict_do_update(index_elements=[InboundMailbox.name], set_={"tried_at": at})
-        )
-        mailbox = self._mailbox(session)
-        return mailbox.broken_uid if mailbox.breaks >= MAX_BREAKS else 0
-
-    def take(self, session: Session, messages: Iterable[bytes]) -> bool:
-        """Store messages, sealed, each only once; return whether any is new. Raises InboxFull."""
-        new = [each for each in messages if self._is_new(session, each)]
-        for message in new:
-            self._store(session, message)
-        return bool(new)
-
-    def succeed(self, session: Session) -> None:
-        """Record a successful poll."""
-        mailbox = self._mailbox(session)
-        mailbox.looked_at, mailbox.failures, mailbox.failed_step = now(), 0, ""
-        mailbox.broken_uid = mailbox.breaks = 0
-
-    def fail(self, session: Session, step: str, uid: int = 0) -> int:
-        """Record the step and UID at which a poll failed; return the failures in a row."""
-        mailbox = self._mailbox(session)
-        mailbox.failures, mailbox.failed_step = mailbox.failures + 1, step
-        if uid:
-            mailbox.breaks = mailbox.breaks + 1 if mailbox.broken_uid == uid else 1
-            mailbox.broken_uid = uid
-        return mailbox.failures
-
-    def _mailbox(self, session: Session) -> InboundMailbox:
-        found = select(InboundMailbox).where(InboundMailbox.name == self.name)
-        return session.scalars(found.with_for_update()).one()
-
-    def _is_new(self, session: Session, message: bytes) -> bool:
-        digest = self.index.returned(hashlib.sha256(message).hexdigest())
-        new = dialect_insert(session.get_bind().dialect.name)(InboundDigest)
-        row = new.values(digest=digest, seen_at=now())
-        once = row.on_conflict_do_nothing(index_elements=[InboundDigest.digest])
-        return session.scalar(once.returning(InboundDigest.id)) is not None
-
-    def _store(self, session: Session, message: bytes) -> None:
-        sealed = pipe.seal_returned(self.sealer, "", message)
-        waiting = select(func.count(Job.id), func.coalesce(func.sum(func.length(Job.sealed)), 0))
-        number, octets = session.execute(waiting.where(Job.kind == pipe.RETURNED)).one()
-        pipe.require_space(number, octets, len(sealed))
-        ReadReturned().write(session, sealed=sealed)
-        session.flush()
-
-
 class Intake:
     """Polls a mailbox, one poll at a time."""
 
     def __init__(self, location: MailboxLocation, services: Services, index: BlindIndex) -> None:
         self._location = location
         self._tokens = token_source(location)
-        self._reader = Reader(index.intake(location.name), services.sealer, index)
-        self._sessions = services.writing
+        self._name, self._index = index.intake(location.name), index
+        self._sealer, self._sessions = services.sealer, services.writing
         self._stopping = threading.Event()
         self.poll_seconds = POLL_SECONDS
         self.poll_at = self._delete_at = 0.0
         """Monotonic times of the next poll and of the next deletion."""
         self._uid = 0
         """The UID that is being fetched, or 0."""
+        self._breaks: Counter[int] = Counter()
+        """How often polls have broken off at a UID since the last one that did not."""
         self._thread: threading.Thread | None = None
 
     def poll_if_due(self) -> None:
@@ -160,30 +99,30 @@ class Intake:
         self._uid = 0
         try:
             is_all = self._read()
-            with self._sessions.begin() as session:
-                self._reader.succeed(session)
         except MailboxUnavailable as error:
             if self._tokens is not None:
                 self._tokens.forget()
-            return self._note_failure(error.step, self._uid)
+            self._breaks.update([self._uid] if self._uid else [])
+            return self._note_failure(error.step)
         except InboxFull:
-            return self._note_failure(QUEUE, 0)
+            return self._note_failure(QUEUE)
+        self._breaks.clear()
+        self._mark(looked_at=now(), failures=0, failed_step="")
         return POLL_GAP_SECONDS if is_all else 0.0
 
     def _read(self) -> bool:
         """Store the mailbox's messages; return False if there are more."""
-        with self._sessions.begin() as session:
-            unreadable = self._reader.begin(session)
+        self._begin()
         begun = time.monotonic()
         with open_mailbox(self._location, self._tokens, begun + self.poll_seconds) as mailbox:
             mailbox.select()
-            is_all = self._take_all(mailbox, unreadable, begun + READ_SECONDS)
+            is_all = self._take_all(mailbox, begun + READ_SECONDS)
             if time.monotonic() >= self._delete_at:
                 self._delete_at = time.monotonic() + DELETE_GAP_SECONDS
                 mailbox.delete_read((now() - READ_MAIL_AGE).date())
         return is_all
 
-    def _take_all(self, mailbox: Mailbox, unreadable: int, until: float) -> bool:
+    def _take_all(self, mailbox: Mailbox, until: float) -> bool:
         """Store and archive messages, the newest first; return False if there are more.
 
         A message that could not be archived is fetched again in the next poll, as the server may
@@ -193,14 +132,14 @@ class Intake:
         for uid in reversed(uids):
             if is_cut := self._stopping.is_set() or time.monotonic() > until:
                 break
+            is_unreadable = self._breaks[uid] >= MAX_BREAKS
             self._uid = 0 if refusal else uid
-            messages = [] if uid == unreadable else mailbox.fetch(uid)
+            messages = [] if is_unreadable else mailbox.fetch(uid)
             self._uid = 0
-            with self._sessions.begin() as session:
-                is_new = self._reader.take(session, messages)
-            if refusal and not is_new:
+            new = [each for each in messages if self._store(each)]
+            if refusal and not new:
                 break
-            if not refusal and (messages or uid == unreadable):
+            if not refusal and (messages or is_unreadable):
                 try:
                     mailbox.archive(uid)
                 except MailboxUnavailable as error:
@@ -209,8 +148,41 @@ class Intake:
             raise refusal
         return not is_cut and len(uids) < MESSAGES_AT_ONCE
 
-    def _note_failure(self, step: str, uid: int) -> float:
-        log.warning("The mailbox for email that comes back could not be used, at %s.", step)
+    def _store(self, message: bytes) -> bool:
+        """Store a message, sealed, once; return whether it is new. Raises InboxFull."""
+        digest = self._index.returned(hashlib.sha256(message).hexdigest())
+        sealed = pipe.seal_returned(self._sealer, "", message)
         with self._sessions.begin() as session:
-            failures = self._reader.fail(session, step, uid)
+            new = dialect_insert(session.get_bind().dialect.name)(InboundDigest)
+            row = new.values(digest=digest, seen_at=now())
+            once = row.on_conflict_do_nothing(index_elements=[InboundDigest.digest])
+            if session.scalar(once.returning(InboundDigest.id)) is None:
+                return False
+            size = func.coalesce(func.sum(func.length(Job.sealed)), 0)
+            waiting = select(func.count(Job.id), size).where(Job.kind == pipe.RETURNED)
+            number, octets = session.execute(waiting).one()
+            pipe.require_space(number, octets, len(sealed))
+            ReadReturned().write(session, sealed=sealed)
+        return True
+
+    def _begin(self) -> None:
+        """Record that a poll begins."""
+        at = now()
+        with self._sessions.begin() as session:
+            new = dialect_insert(session.get_bind().dialect.name)(InboundMailbox)
+            row = new.values(name=self._name, first_tried_at=at, tried_at=at)
+            again = {"index_elements": [InboundMailbox.name], "set_": {"tried_at": at}}
+            session.execute(row.on_conflict_do_update(**again))
+
+    def _mark(self, **columns: Any) -> int:
+        """Record how a poll went; return the failures in a row."""
+        with self._sessions.begin() as session:
+            own = update(InboundMailbox).where(InboundMailbox.name == self._name)
+            failures = own.values(columns).returning(InboundMailbox.failures)
+            return session.execute(failures).scalar_one()
+
+    def _note_failure(self, step: str) -> float:
+        """Record the step at which a poll failed; return the seconds until the next one."""
+        log.warning("The mailbox for email that comes back could not be used, at %s.", step)
+        failures = self._mark(failures=InboundMailbox.failures + 1, failed_step=step)
         return min(POLL_GAP_SECONDS * 2.0 ** min(failures - 1, 9), MAX_GAP_SECONDS)

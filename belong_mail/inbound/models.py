@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from belong_mail.core.db import BigId, IdBase, now
+from belong_mail.core.db import IdBase, now
 
 
 class InboundMailbox(IdBase):
@@ -15,9 +15,6 @@ class InboundMailbox(IdBase):
 
     # A keyed hash of user, host and folder.
     name: Mapped[bytes] = mapped_column(unique=True)
-    # The UID at which the last polls broke off, and how many in a row.
-    broken_uid: Mapped[int] = mapped_column(BigId, default=0)
-    breaks: Mapped[int] = mapped_column(default=0)
     first_tried_at: Mapped[datetime] = mapped_column(default=now)
     tried_at: Mapped[datetime] = mapped_column(default=now)
     looked_at: Mapped[datetime | None]
