@@ -31,14 +31,23 @@ function blocksOf(element) {
 
 // A table of words; what only arranges a page has one cell a row, or more in a cell than words.
 function isTable(element) {
-  const rows = [...(element.rows ?? [])];
-  return rows.length > 1 && rows.every((row) => row.cells.length > 1) && !element.querySelector("table, ul, ol, h1, h2, h3, h4");
+  return element.rows.length > 1 && !element.querySelector("table, ul, ol, h1, h2, h3, h4") && rowsOf(element)[0].length > 1;
 }
 
+// Merged cells have their words in the first, and leave the others empty.
 function rowsOf(table) {
-  const rows = [...table.rows].map((row) => [...row.cells].map((cell) => blocksOf(cell).map(written).join(" ").replace(/\n/g, " ").replace(/\|/g, "\\|")));
-  const width = Math.max(...rows.map((row) => row.length));
-  return rows.map((row) => [...row, ...Array(width - row.length).fill("")]);
+  const rows = [...table.rows].map(() => []);
+  rows.forEach((row, y) => {
+    for (const cell of table.rows[y].cells) {
+      const at = [...row, undefined].indexOf(undefined);
+      for (const each of rows.slice(y, y + cell.rowSpan)) {
+        for (let x = at; x < at + cell.colSpan; x += 1) each[x] = "";
+      }
+      row[at] = blocksOf(cell).map(written).join(" ").replace(/\n/g, " ").replace(/\|/g, "\\|");
+    }
+  });
+  const length = Math.max(...rows.map((row) => row.length));
+  return rows.map((row) => Array.from({ length }, (_, x) => row[x] ?? ""));
 }
 
 function parsed(html) {

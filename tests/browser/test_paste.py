@@ -104,6 +104,10 @@ def test_a_table_stays_one_and_pictures_are_told_of(page, text, paste):
     preview = page.frame_locator("iframe[name=preview]")
     expect(preview.get_by_role("cell", name="Room 4|5", exact=True)).to_be_visible()
     text.fill("")
+    merged = "<tr><td colspan=2>May</td></tr><tr><td rowspan=2>4</td><td>Tea</td></tr>"
+    assert not paste(f"<table>{merged}<tr><td>Cake</td></tr></table>")
+    expect(text).to_have_value("| May |  |\n| --- | --- |\n| 4 | Tea |\n|  | Cake |")
+    text.fill("")
     assert not paste("<table><tr><td><b>Only</b> arranged</td></tr></table>")
     expect(text).to_have_value("**Only** arranged")
     expect(page.locator("#left-out")).to_be_empty()
