@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from sqlalchemy import and_, bindparam, false, func, not_, or_, select
 from sqlalchemy.orm import Session
@@ -112,8 +113,12 @@ def keep_messages(
 
 
 def issue_row(newsletter: Newsletter, language: str) -> str:
-    """Return a stored message's associated data, with the group, whose mailbox gets replies."""
-    return f"{newsletter.public_id}/{newsletter.group.public_id}/{language}"
+    """Return a stored message's associated data, with the group, whose mailbox gets replies.
+
+    The web could write ids with a slash, by which two issues would share it.
+    """
+    ids = (newsletter.public_id, newsletter.group.public_id)
+    return "/".join(quote(each, safe="") for each in (*ids, language))
 
 
 def build(

@@ -367,7 +367,9 @@ def test_a_note_of_somebody_else_is_not_listed_as_ones_own(scenario):
     assert awaited not in all_of(scenario.relay.to(MALLORY)[-1])
 
 
-@pytest.mark.parametrize("way", ["members move", "groups exchange names", "the issue moves"])
+@pytest.mark.parametrize(
+    "way", ["members move", "groups exchange names", "the issue moves", "names run together"]
+)
 def test_replies_to_an_issue_never_go_to_another_groups_mailbox(scenario, way):
     """The members of one group get no copy of an issue whose replies go to the intruder."""
     with scenario.services.writing.begin() as session:
@@ -379,7 +381,11 @@ def test_replies_to_an_issue_never_go_to_another_groups_mailbox(scenario, way):
                 member.group_id = theirs.id
         elif way == "groups exchange names":
             exchange(session, ours, theirs, "public_id", "wrapped_mailbox")
+        elif way == "names run together":
+            theirs.public_id = f"b/{ours.public_id}"
+            mailbox.wrap_mailbox(scenario.keyring.opener, theirs, BOX)
         issue = queue_issue(session, OURS if way == "groups exchange names" else THEIRS)
+        issue.public_id = "a"
     scenario.worker._do_keys_fit = False  # as one that starts, it looks whether they do
     scenario.worker.drain()
     with scenario.services.writing.begin() as session:
@@ -387,8 +393,10 @@ def test_replies_to_an_issue_never_go_to_another_groups_mailbox(scenario, way):
             assert scenario.worker.held_because == "keys"
         else:
             assert session.scalars(select(RenderedIssue)).first() is not None
-        if way == "the issue moves":
-            session.get_one(Newsletter, issue.id).group_id = ours.id
+        if way in {"the issue moves", "names run together"}:
+            moved = session.get_one(Newsletter, issue.id)
+            moved.group_id = ours.id
+            moved.public_id = "a/b" if way == "names run together" else moved.public_id
             asked = {"kind": "newsletter", "newsletter_id": issue.id}
             session.add_all(Delivery(**asked, subscription_id=each.id) for each in members)
     scenario.worker.drain()
