@@ -124,7 +124,7 @@ def test_each_rate_is_so_many_uses_in_so_many_minutes():
         for name, each in named if isinstance(each, Rate)
     } == {
         "SOURCE": (30, 10), "TRUSTED_SOURCE": (300, 15), "ALL_FORMS": (6000, 60),
-        "JOBS": (3000, 60), "LOOKUPS_PER_MINUTE": (200, 1), "LOOKUPS_PER_DAY": (10_000, 1440),
+        "JOBS": (3000, 60), "LOOKUPS_PER_MINUTE": (400, 1), "LOOKUPS_PER_DAY": (10_000, 1440),
         "UNUSUAL_LOOKUPS": (1000, 14_400), "DELAYED_LOOKUPS": (1, 60),
         "REPORTS": (1000, 1440), "SAME_MESSAGE_REPORTS": (5, 1440),
         "CONFIRM_MEMBER": (2, 2880), "CONFIRM_MEMBER_RATE_ALL_SOURCES": (4, 5760),
