@@ -5,6 +5,7 @@ import logging
 import secrets
 import time
 from datetime import UTC, datetime, timedelta
+from datetime import time as clock
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -15,6 +16,7 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Connection,
+    Date,
     DateTime,
     Dialect,
     Engine,
@@ -24,6 +26,7 @@ from sqlalchemy import (
     MetaData,
     Select,
     String,
+    Time,
     bindparam,
     create_engine,
     event,
@@ -207,9 +210,38 @@ def make_engine(url: str) -> Engine:
         return engine
     file, timeout = drivers.parse_sqlite_url(url)
     engine = hidden(creator=partial(drivers.connect_sqlite, file, timeout))
+    engine.dialect.colspecs = {**engine.dialect.colspecs, **_bounded_types()}
     event.listen(engine, "begin", lambda connection: drivers.begin_sqlite(connection, timeout))
     _log_slow_queries(engine)
     return engine
+
+
+def _bounded_types() -> dict[Any, Any]:
+    """Return SQLite's types of times, whose values load within two bounds."""
+    from sqlalchemy.dialects import sqlite  # noqa: PLC0415 - 3 MB, for SQLite alone
+
+    def bounded(own: Any, least: Any, most: Any) -> Any:
+        class Bounded(own):  # type: ignore[misc]
+            def result_processor(self, *given: Any) -> Any:
+                load = super().result_processor(*given)
+
+                def process(value: Any) -> Any:
+                    try:
+                        loaded = load(value)
+                    except (TypeError, ValueError):
+                        return least
+                    return None if loaded is None else min(max(loaded, least), most)
+
+                return process
+
+        return Bounded
+
+    least, most = (each.replace(tzinfo=None) for each in (drivers.EARLIEST, drivers.LATEST))
+    return {
+        DateTime: bounded(sqlite.DATETIME, least, most),
+        Date: bounded(sqlite.DATE, least.date(), most.date()),
+        Time: bounded(sqlite.TIME, clock.min, clock.max),
+    }
 
 
 def _log_slow_queries(engine: Engine) -> None:

@@ -6,10 +6,15 @@ import sqlite3
 import stat
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, quote, unquote
 
+# Times beyond these, such as PostgreSQL's `-infinity`, load as the nearest, and what is no time, on
+# SQLite, as the first: otherwise the web could write a row whose loading fails.
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 # Seconds that SQLite waits for the write lock.
 BUSY_TIMEOUT_SECONDS: Final = 10
 # Seconds between attempts to get the lock; with 0.001 the slowest forms wait a fifth longer.
@@ -90,6 +95,8 @@ def connect_sqlite(file: str, timeout: float) -> sqlite3.Connection:
         check_same_thread=False,
         isolation_level=None,
     )
+    # By default a text that is not UTF-8 fails as a missing database would.
+    connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     for pragma in PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
     return connection

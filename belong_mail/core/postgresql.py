@@ -16,7 +16,13 @@ from psycopg.pq import Format, TransactionStatus
 from sqlalchemy import Engine, ExceptionContext, event
 from sqlalchemy.exc import DataError as RowRefused
 
-from belong_mail.core.drivers import CONNECT_SECONDS, POSTGRESQL_LINK, STATEMENT_SECONDS
+from belong_mail.core.drivers import (
+    CONNECT_SECONDS,
+    EARLIEST,
+    LATEST,
+    POSTGRESQL_LINK,
+    STATEMENT_SECONDS,
+)
 
 # Seconds in which a pooled connection must answer a ping before it is reused.
 PING_SECONDS = 3.0
@@ -39,10 +45,6 @@ JOIN (VALUES {}) AS wanted (setting_name, value) ON name = setting_name WHERE so
 _UNLIMIT = [f"SET LOCAL {name} = 0" for name in SESSION_LIMITS]
 # Errors about one row, by SQLSTATE or its class: out of memory for it, or beyond a limit.
 _REFUSED = ("53200", "54", "XX000")
-# Values beyond these, such as `-infinity`, load as the nearest bound: otherwise the web could write
-# a row whose loading fails.
-EARLIEST = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-LATEST = dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
 BOUNDS: dict[str, tuple[Any, Any]] = {
     "timestamptz": (EARLIEST, LATEST),
     "date": (EARLIEST.date(), LATEST.date()),

@@ -110,7 +110,7 @@ class Engine:
                 return
             dead = delivery_results.recover(session, self._lock, self._policy.uncertain)
         for name in dead:
-            if self._lock.status_of(name) not in {WorkerStatus.ALIVE, WorkerStatus.STILL}:
+            if self._lock.status_of(name) is WorkerStatus.DEAD:
                 self._lock.remove_worker_files(name)
         self._recover_at = time.monotonic() + RECOVER_GAP_SECONDS
 

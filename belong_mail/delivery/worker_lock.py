@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import secrets
 import time
 from contextlib import suppress
@@ -13,6 +14,8 @@ from belong_mail.delivery import journal
 from belong_mail.delivery.models import LEASE
 
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+# A worker's name. On SQLite the web may write others, which could be paths.
+_NAME: Final = re.compile(r"\w{1,8}-[0-9a-f]{16}", re.ASCII)
 
 
 class WorkerStatus(Enum):
@@ -45,6 +48,8 @@ class WorkerLock:
 
     def status_of(self, name: str) -> WorkerStatus:
         """Return whether a worker is running, and active."""
+        if not _NAME.fullmatch(name):
+            return WorkerStatus.UNKNOWN
         standing = _worker_status(self._folder / name)
         if standing is WorkerStatus.ALIVE and (story := self._history(name)) is not None:
             is_still = time.monotonic() - story.moved_at > LEASE.total_seconds()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from datetime import time as clock
 
 import pytest
-from sqlalchemy import column, delete, select, table, text
+from sqlalchemy import column, delete, select, table, text, update
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError, StatementError
 
 from belong_mail.contact.models import ContactMessage
@@ -15,8 +15,10 @@ from belong_mail.core.db import make_engine
 from belong_mail.core.services import Services
 from belong_mail.core.statements import CompiledStatement
 from belong_mail.groups.models import Group
+from belong_mail.meetings.models import Meeting
 from belong_mail.web.context import transaction
 from tests.db_dump import dump_of, kept_of
+from tests.factories import plan_meeting
 from tests.markers import on_both
 
 pytestmark = on_both("transactions and locks")
@@ -217,6 +219,23 @@ def test_what_python_has_no_date_for_is_loaded_as_the_nearest_that_we_take(is_bi
     loaded = [least] * 3 + [AT] + [most] * 3
     expected = [each for at in loaded for each in (at.date(), at)]
     assert list(row) == [*expected, clock(12, 30), clock.max]
+
+
+@pytest.mark.parametrize("written", ["'x'", "5", "x'00'", "'0001-01-01'", "'9999-12-31'"])
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_what_sqlite_keeps_that_is_no_time_or_no_text_is_loaded_all_the_same(written, services):
+    """One row that does not load kept the newsletters and the meetings of all groups."""
+    odd = dict.fromkeys(("starts_on", "ends_at", "changed_at"), text(written))
+    with services.writing.begin() as session:
+        plan_meeting(session)
+        session.execute(update(Meeting).values(**odd, place=text("CAST(x'61ff' AS TEXT)")))
+    with services.reading.begin() as session:
+        loaded = session.scalars(select(Meeting)).one()
+    least, most = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+    assert loaded.starts_on in {least.date(), most.date()}
+    assert loaded.changed_at in {least, most}
+    assert loaded.ends_at == clock.min
+    assert loaded.place == "a\ufffd"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Unreadable email is put aside, the rest goes on, and no log names anybody."""
 
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -9,8 +11,9 @@ from sqlalchemy.exc import OperationalError
 
 from belong_mail.core.db import Base, Language, now
 from belong_mail.core.jobs import Job
+from belong_mail.core.services import Services
 from belong_mail.delivery import claims, outbox, results
-from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.models import Delivery, Lease, State
 from belong_mail.delivery.work import JobWork
 from belong_mail.members.wrapped_fields import wrap_address
 from belong_mail.newsletters import service as newsletters
@@ -86,25 +89,29 @@ def test_an_issue_whose_words_are_of_another_shape_stops_no_other(
     assert [mail["Subject"] for mail in relay.to("ada@dpsk12.org")] == ["A good one"]
 
 
+def lose_newsletter(services: Services, number: int) -> None:
+    """Delete its row alone, as whoever has SQLite's file can."""
+    with closing(sqlite3.connect(str(services.engine.url.database))) as file, file:
+        file.execute("DELETE FROM newsletters WHERE id = ?", (number,))
+
+
 @on_sqlite
-@pytest.mark.parametrize("state", ["due", "queued", "deferred"])
-def test_a_newsletter_whose_row_does_not_load_stops_no_other_email(
+@pytest.mark.parametrize("state", ["queued", "deferred"])
+def test_a_newsletter_whose_row_is_gone_stops_no_other_email(
     state, worker, relay, services, keyring
 ):
-    """SQLite keeps any word as a time, and an intruder in the web writes there what it likes."""
     with services.writing.begin() as session:
         make_member(session, keyring, "ada@dpsk12.org")
         poisoned = newsletters.draft(session, group_named(session, "the-village"), "Bad", "Hi.")
         poisoned.due_at = now()
-        if state != "due":
-            queue_due(worker.work_in(session))
+        queue_due(worker.work_in(session))
     if state == "deferred":
         relay.script("RCPT", "451 4.3.0 Later")
         worker.drain()
     with services.writing.begin() as session:
-        session.execute(text("UPDATE newsletters SET changed_at = '-infinity'"))
         session.execute(update(Delivery).values(due_at=now()))
         queue_issue(session, subject="A good one")
+    lose_newsletter(services, poisoned.id)
     fresh = make_worker(services, keyring)
     fresh.drain()
     fresh.engine.close()
@@ -128,17 +135,12 @@ def test_an_issue_that_the_web_writes_as_unsent_repeats_no_copy_and_stops_no_oth
 
 
 @on_sqlite
-def test_a_refused_copy_of_a_newsletter_whose_row_does_not_load_stops_no_worker(
+def test_a_refused_copy_of_a_newsletter_whose_row_is_gone_stops_no_worker(
     worker, relay, services, keyring
 ):
-    """The row is spoilt while the relay has the copy in hand."""
+    """It goes while the relay has the copy in hand."""
     issue = queue(services, keyring, 1)
-
-    def spoil(_command: str) -> None:
-        with services.writing.begin() as session:
-            session.execute(text("UPDATE newsletters SET changed_at = '-infinity'"))
-
-    relay.on("DATA", spoil)
+    relay.on("DATA", lambda _command: lose_newsletter(services, issue))
     relay.script("DOT", "554 5.7.1 Looks like spam")
     worker.drain()
     [refused] = deliveries(services)
@@ -257,6 +259,19 @@ def test_a_host_whose_clock_is_ahead_takes_over_nothing(worker, services, keyrin
     with time_machine.travel(now() + timedelta(hours=1), tick=False):
         worker.engine.recover()
     assert books(services, issue) == {"recipients": 2, "sending": 2}
+
+
+def test_a_lease_whose_name_is_a_path_ends_no_turn_and_no_file(worker, services, tmp_path):
+    """The web may write any on SQLite; a worker's is also that of its files."""
+    own = worker.engine._lock.name
+    with services.writing.begin() as session:
+        for name in ("", "..", "/", str(tmp_path / "kept"), f"{own}.journal", "\0", "x" * 5000):
+            if name != "\0" or services.engine.dialect.name == "sqlite":
+                session.add(Lease(owner=name, until=now() - timedelta(hours=1)))
+    (tmp_path / "kept").touch()
+    before = set(tmp_path.rglob("*"))
+    worker.engine.recover()
+    assert before <= set(tmp_path.rglob("*"))
 
 
 def test_what_a_worker_claims_after_its_lease_was_ended_is_found_when_it_dies(
