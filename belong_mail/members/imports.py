@@ -91,13 +91,19 @@ class NotOpen(Exception):
 def store(
     session: Session, sealer: Sealer, group: Group, found: AddressList, language: str
 ) -> Import:
-    """Store a file's addresses, sealed; no one is asked before `start`.
+    """Store a file's addresses, sealed, in place of a file that was not started.
 
-    Raises NotOpen and AlreadyWaiting.
+    No one is asked before `start`. Raises NotOpen and AlreadyWaiting.
     """
+    session.refresh(group, with_for_update=True)  # of two uploads at once the later is kept
     if not group.is_open:
         raise NotOpen
-    if is_waiting(session, group):
+    before = latest(session, group)
+    if before is not None and before.started_at is None:
+        session.delete(before)
+        session.flush()
+    left = select(ImportBatch.id).join(Import).where(Import.group_id == group.id)
+    if session.scalar(left.limit(1)) is not None:
         raise AlreadyWaiting
     made = Import(group_id=group.id, language=language, report=found.report())
     session.add(made)
@@ -131,28 +137,10 @@ def discard(session: Session, found: Import) -> None:
     session.delete(found)
 
 
-def replace(
-    session: Session, sealer: Sealer, group: Group, found: AddressList, language: str
-) -> Import:
-    """Store a file in place of one that was not started. Raises NotOpen and AlreadyWaiting."""
-    session.refresh(group, with_for_update=True)  # of two uploads at once the later is kept
-    before = latest(session, group)
-    if before is not None and before.started_at is None:
-        session.delete(before)
-        session.flush()
-    return store(session, sealer, group, found, language)
-
-
 def latest(session: Session, group: Group) -> Import | None:
     """Return a group's newest import that is still stored."""
     found = select(Import).where(Import.group_id == group.id)
     return session.scalar(found.order_by(Import.id.desc()).limit(1))
-
-
-def is_waiting(session: Session, group: Group) -> bool:
-    """Return whether a group's import has unasked addresses."""
-    left = select(ImportBatch.id).join(Import).where(Import.group_id == group.id)
-    return session.scalar(left.limit(1)) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,7 +209,7 @@ def add(slug: str) -> ResponseReturnValue:
         if is_right and form.found is not None:
             language = form.language.data or i18n.DEFAULT
             try:
-                imports.replace(session, services().sealer, group, form.found, language)
+                imports.store(session, services().sealer, group, form.found, language)
             except (imports.NotOpen, imports.AlreadyWaiting) as error:
                 raise InvalidState from error
             return redirect(url_for(".add", slug=slug, checked=1), 303)
