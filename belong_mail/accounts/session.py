@@ -104,12 +104,6 @@ def end_session(session: Session) -> None:
     cookie.clear()
 
 
-def end_all_sessions(session: Session, account_id: int) -> None:
-    """End all sessions of an account."""
-    session.execute(delete(BrowserSession).where(BrowserSession.account_id == account_id))
-    audit.record(session, audit.Kind.SIGNED_OUT_EVERYWHERE)
-
-
 def sessions_of(session: Session, account: Account) -> list[BrowserSession]:
     """List an account's sessions, newest first."""
     found = select(BrowserSession).where(

@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import passkeys, proof, signing_in
+from belong_mail.accounts import passkeys, people, proof, signing_in
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts import session as browsers
 from belong_mail.accounts.forms import OwnNameForm, PasskeyForm, PasskeySignInForm, SignInForm
@@ -122,9 +122,8 @@ def _accept_and_enter(
 def out(session: Session) -> Response:
     """Sign out this browser, which stays known; with `everywhere`, all browsers."""
     is_everywhere = "everywhere" in request.form
-    account = browsers.current_account(session)
-    if account is not None and is_everywhere:
-        browsers.end_all_sessions(session, account.id)
+    if is_everywhere:
+        people.end_sessions(session, signed_in())
     browsers.end_session(session)
     answer = make_response(redirect(url_for("directory.index"), 303))
     if is_everywhere:

@@ -32,7 +32,6 @@ class Kind(StrEnum):
     SIGN_IN_REFUSED = gettext_noop("sign-in refused")
     PROOF_ASKED = gettext_noop("link to confirm identity asked for")
     SIGNED_OUT = gettext_noop("signed out")
-    SIGNED_OUT_EVERYWHERE = gettext_noop("signed out everywhere")
     IDENTITY_LINKED = gettext_noop("district sign-in linked")
     PASSKEY_ADDED = gettext_noop("passkey added")
     PASSKEY_REMOVED = gettext_noop("passkey removed")

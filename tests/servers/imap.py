@@ -53,7 +53,7 @@ class ImapServer(Listener):
         super().__init__()
         self.messages: list[tuple[int, bytes]] = []
         self.read: list[bytes] = []
-        self.uid_validity, self.capabilities = 7, CAPABILITIES
+        self.capabilities = CAPABILITIES
         # By the command, with its number if it is not every time: "FETCH 2".
         self.script: dict[str, Action] = {}
         # The same, for after the command has been carried out.
@@ -142,7 +142,6 @@ class Conversation:
         number = len(self.server.messages) if self._folder == FOLDERS[0] else 0
         self._say("* FLAGS (\\Deleted)")
         self._say(f"* {number} EXISTS")
-        self._say(f"* OK [UIDVALIDITY {self.server.uid_validity}] Valid")
         return "OK [READ-WRITE] Done"
 
     _do_examine = _do_select

@@ -158,7 +158,7 @@ def test_what_the_office_does_is_recorded_without_its_words(office, visitor, ser
 
 @pytest.mark.parametrize(
     ("said", "kind"),
-    [({}, Kind.SIGNED_OUT), ({"everywhere": "1"}, Kind.SIGNED_OUT_EVERYWHERE)],
+    [({}, Kind.SIGNED_OUT), ({"everywhere": "1"}, Kind.SESSIONS_ENDED)],
 )
 def test_signing_out_is_recorded_once(lead, services, said, kind):
     assert pressed(lead, "/sign-out", **said) == 303

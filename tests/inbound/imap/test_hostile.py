@@ -288,20 +288,3 @@ def test_a_worker_that_is_killed_at_each_step_loses_and_doubles_nothing(
     drain(environment)
     assert (digests(services), scripted.messages) == (4, [])
     assert sorted(scripted.read) == messages(0, 4)
-
-
-def test_a_mailbox_that_is_numbered_anew_in_the_middle_of_a_poll_loses_and_doubles_nothing(
-    worker, scripted, services
-):
-    """Its server breaks off, is restored, and gives each number to another message."""
-    scripted.put(*messages(0, 4))
-    scripted.script["FETCH 3"] = drop
-    poll(worker)
-    assert taken(services) == 2
-    scripted.uid_validity += 1
-    left = [each for _, each in scripted.messages]
-    scripted.messages = list(enumerate([message(10), *reversed(left), message(11)], 1))
-    poll(worker)
-    assert taken(services) == 6
-    assert scripted.messages == []
-    assert set(scripted.read) == {*messages(0, 4), *messages(10, 2)}
