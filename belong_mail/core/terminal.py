@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import click
 from click._termui_impl import ProgressBar
@@ -108,8 +108,7 @@ def working(label: str) -> Iterator[None]:
         click.echo(f" {time.monotonic() - begun:.1f} s", err=True)
 
 
-def progress(length: int, label: str, file: TextIO | None = None) -> ProgressBar[Any]:
+def progress(length: int, label: str) -> ProgressBar[Any]:
     """Return a progress bar, which is shown only on a terminal and without --quiet."""
-    shown: TextIO = sys.stderr if file is None else file
-    is_hidden = is_quiet() or not shown.isatty()
-    return click.progressbar(length=length, label=label, file=shown, hidden=is_hidden)
+    is_hidden = is_quiet() or not sys.stderr.isatty()
+    return click.progressbar(length=length, label=label, file=sys.stderr, hidden=is_hidden)
