@@ -26,6 +26,7 @@ from tests.factories import (
     launch_an_hour_ago,
     let_work_for_office,
     make_member,
+    members_of,
     queue_issue,
 )
 from tests.servers.smtp import Server
@@ -103,6 +104,10 @@ class Scenario:
         found = self.subscription(address, slug)
         return found is not None and bool(found.is_active)
 
+    def members(self, slug: str = VILLAGE) -> int:
+        with self.services.reading.begin() as session:
+            return members_of(session, slug)
+
     def invite_lead(self, address: str, slug: str = VILLAGE) -> None:
         with self.services.writing.begin() as session:
             group = group_named(session, slug)
@@ -140,6 +145,4 @@ class Scenario:
 
     @property
     def engine(self) -> Engine:
-        engine = self.services.writing.kw["bind"]
-        assert isinstance(engine, Engine)
-        return engine
+        return self.services.engine

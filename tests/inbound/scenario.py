@@ -9,7 +9,7 @@ from belong_mail.core.rate_limits import WorkerLimit
 from belong_mail.delivery.models import Delivery
 from belong_mail.members.models import Subscription
 from tests.delivery.factories import books
-from tests.factories import make_member, members_of, queue_issue
+from tests.factories import make_member, queue_issue
 from tests.inbound.mail import UNKNOWN, bounce, hand_back
 from tests.scenario import Scenario
 from tests.servers.smtp import Accepted
@@ -82,10 +82,6 @@ class BounceScenario(Scenario):
         recent = update(Delivery).where(Delivery.finished_at > at - timedelta(days=1))
         with self.services.writing.begin() as session:
             session.execute(recent.values(finished_at=at))
-
-    def members(self, slug: str = VILLAGE) -> int:
-        with self.services.reading.begin() as session:
-            return members_of(session, slug)
 
     def handed_over(self) -> dict[int, datetime | None]:
         """Return when the relay took each delivery."""
