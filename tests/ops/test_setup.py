@@ -16,6 +16,7 @@ from belong_mail.core.db import has_tables
 from belong_mail.ops import setup_answers
 from belong_mail.ops.setup_answers import CRISIS_LINE, ETC, QUESTIONS
 from belong_mail.ops.setup_command import (
+    NEXT,
     PROGRAM,
     USED,
     _number,
@@ -144,6 +145,13 @@ def test_setup_makes_all_that_web_and_worker_need_and_no_more_than_each_may_read
         line for line in (root / "etc/group").read_text().splitlines() if line.startswith("belong:")
     )
     assert set(shared.rpartition(":")[2].split(",")) == {"belong-web", "belong-worker"}
+
+
+def test_the_note_at_the_end_and_the_guide_say_what_is_lost_with_the_keys():
+    for said in (NEXT, (ROOT / "docs/operators/install.md").read_text()):
+        [lost] = re.findall(r"Without these keys, ([^.:]+)", " ".join(said.split()))
+        assert "no one can be emailed" in lost
+        assert "no backup can be read" in lost
 
 
 def test_run_again_it_changes_nothing(root):
