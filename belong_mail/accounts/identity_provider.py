@@ -56,18 +56,6 @@ class ProofRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Registration:
-    """Our registration at the provider."""
-
-    issuer: str
-    client_id: str
-    client_secret: str
-    redirect_uri: str
-    # A claim with the value that each token must have, or None.
-    required_claim: tuple[str, str] | None
-
-
-@dataclass(frozen=True, slots=True)
 class AuthorizationRequest:
     """The random values that bind a response to its request and browser."""
 
@@ -85,7 +73,14 @@ class Prompt(StrEnum):
 
 @dataclass
 class IdentityProvider:
-    registration: Registration
+    """The provider, as we are registered there."""
+
+    issuer: str
+    client_id: str
+    client_secret: str
+    redirect_uri: str
+    # A claim with the value that each token must have, or None.
+    required_claim: tuple[str, str] | None
     call_seconds: float = CALL_SECONDS
     _metadata: Mapping[str, Any] = field(default_factory=dict)
     _metadata_until: float = 0.0
@@ -99,13 +94,12 @@ class IdentityProvider:
 
         `prompt` lets people choose an account there, or makes them sign in again.
         """
-        ours = self.registration
-        claim = dict([ours.required_claim] if ours.required_claim else [])
+        claim = dict([self.required_claim] if self.required_claim else [])
         url: str = prepare_grant_uri(
             self._about()["authorization_endpoint"],
-            client_id=ours.client_id,
+            client_id=self.client_id,
             response_type="code",
-            redirect_uri=ours.redirect_uri,
+            redirect_uri=self.redirect_uri,
             scope="openid",
             state=pending.state,
             nonce=pending.nonce,
@@ -126,17 +120,17 @@ class IdentityProvider:
         They did if `auth_time` is not before `since`, a Unix time; None: the token has none. Raises
         ProviderUnavailable, and ProofRefused for anything that does not verify.
         """
-        ours, about = self.registration, self._about()
+        about = self._about()
         body = prepare_token_request(
             "authorization_code",
-            redirect_uri=ours.redirect_uri,
+            redirect_uri=self.redirect_uri,
             code=code,
             code_verifier=pending.verifier,
         )
         # Preferred, as providers differ in decoding a secret in the header (RFC 6749 2.3.1).
         known = about.get("token_endpoint_auth_methods_supported", ())
         method = "client_secret_post" if "client_secret_post" in known else "client_secret_basic"
-        auth = ClientAuth(ours.client_id, ours.client_secret, method)
+        auth = ClientAuth(self.client_id, self.client_secret, method)
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         _, headers, body = auth.prepare("POST", about["token_endpoint"], headers, body)
         status, answer = self._call("POST", about["token_endpoint"], headers, body)
@@ -149,24 +143,23 @@ class IdentityProvider:
 
     def _checked(self, token: str, nonce: str, since: int) -> tuple[str, bool | None]:
         """Verify an ID token (OIDC Core 3.1.3.7), or raise ProofRefused; return as `subject_of`."""
-        ours = self.registration
         try:
             decoded = jwt.decode(token, self._key_for, algorithms=ALGORITHMS)
             claims = CodeIDToken(
                 decoded.claims,
                 decoded.header,
-                {"iss": {"essential": True, "value": ours.issuer}},
-                {"nonce": nonce, "client_id": ours.client_id},
+                {"iss": {"essential": True, "value": self.issuer}},
+                {"nonce": nonce, "client_id": self.client_id},
             )
             claims.validate(leeway=CLOCK_SKEW_SECONDS)
         except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise ProofRefused from error
         subject = claims["sub"]
-        if claims["aud"] not in (ours.client_id, [ours.client_id]):
+        if claims["aud"] not in (self.client_id, [self.client_id]):
             raise ProofRefused  # It was issued for another client, too.
         if claims["iat"] < time.time() - MAX_TOKEN_AGE_SECONDS - CLOCK_SKEW_SECONDS:
             raise ProofRefused
-        if ours.required_claim and claims.get(ours.required_claim[0]) != ours.required_claim[1]:
+        if self.required_claim and claims.get(self.required_claim[0]) != self.required_claim[1]:
             raise ProofRefused
         if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT:
             raise ProofRefused
@@ -211,10 +204,11 @@ class IdentityProvider:
         """Return the provider's metadata (OpenID Connect Discovery)."""
         if time.monotonic() < self._metadata_until:
             return self._metadata
-        issuer = self.registration.issuer
-        status, about = self._call("GET", issuer.rstrip("/") + WELL_KNOWN)
-        is_whole = status == HTTP_OK and about.get("issuer") == issuer
-        if not is_whole or not all(_is_ours_to_call(issuer, about.get(name)) for name in ENDPOINTS):
+        status, about = self._call("GET", self.issuer.rstrip("/") + WELL_KNOWN)
+        is_whole = status == HTTP_OK and about.get("issuer") == self.issuer
+        if not is_whole or not all(
+            _is_ours_to_call(self.issuer, about.get(name)) for name in ENDPOINTS
+        ):
             raise ProviderUnavailable
         self._metadata, self._metadata_until = about, time.monotonic() + METADATA_SECONDS
         return about

@@ -33,7 +33,6 @@ from belong_mail.accounts.identity_provider import (
     Prompt,
     ProofRefused,
     ProviderUnavailable,
-    Registration,
     is_same,
 )
 from belong_mail.core import audit, rate_limits
@@ -67,14 +66,13 @@ class FinishForm(PublicForm):
 def init_district(app: Flask, settings: Settings) -> None:
     """Register the pages, and show the button on the sign-in page."""
     name, _, value = settings.oidc_required_claim.partition("=")
-    registration = Registration(
+    app.extensions[EXTENSION] = IdentityProvider(
         issuer=settings.oidc_issuer,
         client_id=settings.oidc_client_id,
         client_secret=settings.oidc_client_secret,
         redirect_uri=f"{settings.base_url}/sign-in/district/back",
         required_claim=(name, value) if name else None,
     )
-    app.extensions[EXTENSION] = IdentityProvider(registration)
     app.register_blueprint(district)
     app.context_processor(lambda: {"district_form": PublicForm})
 

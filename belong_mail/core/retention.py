@@ -46,7 +46,7 @@ ARGUMENTS_AGE = timedelta(days=1)
 # are kept as long as the delivery that one could be about.
 READ_MAIL_AGE = timedelta(days=7)
 INBOUND_DIGEST_AGE = DELIVERY_AGE
-# The position in a mailbox that is no longer polled.
+# How the last polls of a mailbox went that is no longer polled.
 UNTRIED_MAILBOX_AGE = timedelta(days=1)
 # A sent reminder of a day's meeting, so that no one is reminded twice.
 REMINDER_AGE = timedelta(days=30)

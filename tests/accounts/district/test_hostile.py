@@ -107,14 +107,15 @@ def test_a_provider_in_trouble_signs_nobody_in_and_says_so_soon(
 def fresh(provider, **changed) -> oidc.IdentityProvider:
     """Return a client that has asked for nothing yet."""
     settings = provider.settings()
-    registration = oidc.Registration(
+    known = oidc.IdentityProvider(
         provider.issuer,
         settings["BELONG_OIDC_CLIENT_ID"],
         settings["BELONG_OIDC_CLIENT_SECRET"],
         f"http://localhost:5000{trips.BACK}",
         None,
+        call_seconds=1.0,
     )
-    return oidc.IdentityProvider(replace(registration, **changed), call_seconds=1.0)
+    return replace(known, **changed)
 
 
 @pytest.mark.parametrize(
@@ -145,8 +146,7 @@ def test_plain_addresses_are_called_for_no_provider_that_is_reached_by_tls():
 
 
 def test_a_provider_that_is_away_leaves_the_sign_in_page_as_it_is(app, browser):
-    away = app.extensions[EXTENSION]
-    away.registration = replace(away.registration, issuer="http://127.0.0.1:9")
+    app.extensions[EXTENSION].issuer = "http://127.0.0.1:9"
     assert trips.begin(browser).status_code == 503
     assert browser.open("/sign-in").status_code == 200
 
