@@ -15,7 +15,6 @@ from pathlib import PurePosixPath
 from sqlalchemy import (
     CompoundSelect,
     Connection,
-    Inspector,
     func,
     inspect,
     literal,
@@ -74,10 +73,8 @@ def require_keys(connection: Connection, settings: Settings) -> None:
     if schema_step(connection) is None:
         return
     keyring = Keyring(*worker_keys(settings.private_keys, settings.index_keys))
-    database = inspect(connection)
-    there = [each for each in WRAPPED_COLUMNS if is_there(database, each.column)]
     with Session(connection, join_transaction_mode="rollback_only") as session:
-        faults = key_faults(session, keyring, there)
+        faults = key_faults(session, keyring, _columns_there(connection))
     if faults:
         raise WrongKeys(f"{' '.join(faults)} Put the right keys in place. Nothing was changed.")
 
@@ -177,12 +174,15 @@ def copy_faults(session: Session, keys: Keys, settings: Settings) -> list[str]:
     ]
 
 
-def is_there(database: Inspector, column: Column) -> bool:
-    """Return whether the database has a column, as an older schema may not."""
-    table = column.class_.__tablename__
-    return database.has_table(table) and column.key in {
-        each["name"] for each in database.get_columns(table)
-    }
+def _columns_there(connection: Connection) -> list[WrappedColumn]:
+    """List the wrapped columns that a database has, as an older one lacks some."""
+    tables = inspect(connection).get_multi_columns().items()
+    there = {(table, each["name"]) for (_, table), columns in tables for each in columns}
+    return [
+        each
+        for each in WRAPPED_COLUMNS
+        if (each.column.class_.__tablename__, each.column.key) in there
+    ]
 
 
 def _ends(columns: Sequence[WrappedColumn]) -> CompoundSelect[int, bytes | None, str]:
