@@ -136,8 +136,8 @@ class Scenario:
 
     def purge(self, after: timedelta = timedelta(0)) -> dict[str, int]:
         """Let what is too old be deleted, as if some time had passed."""
-        with self.services.writing.begin() as session:
-            return purge_all(session, now() + after)
+        with time_machine.travel(now() + after), self.services.writing.begin() as session:
+            return purge_all(session)
 
     def rows(self, table: str) -> int:
         """Count the rows of a table."""

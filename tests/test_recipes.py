@@ -124,9 +124,9 @@ RECIPES = {
         ),
         Line(
             "belong_mail/contact/retention.py",
-            "    delete(Thread), older_than(Thread.last_at, THREAD_MAX_AGE)\n)\n",
+            "in_batches(delete(Thread), Thread.last_at < ago(THREAD_MAX_AGE))\n",
             'RETENTION["contact entries"] = in_batches(\n'
-            "    delete(ThreadEntry), older_than(ThreadEntry.written_at, ENTRY_AGE)\n)\n",
+            "    delete(ThreadEntry), ThreadEntry.written_at < ago(ENTRY_AGE)\n)\n",
         ),
         Line(
             "belong_mail/contact/retention.py",

@@ -112,7 +112,7 @@ def is_linked(session: Session, keyring: Keyring, account: Account) -> bool:
     return said is not None and said[0] == keyring.district.issuer
 
 
-@each_minute("District sign-ins are unproven")
+@each_minute("District sign-ins are unproven", select(Identity.id).exists())
 def verify(work: Work) -> int:
     """Delete identities that the worker did not wrap, and rehash the others with the newest key.
 

@@ -1,15 +1,14 @@
 """Delete old data about accounts."""
 
-from datetime import datetime
-
-from sqlalchemy import ColumnElement, Exists, delete, exists, func, or_, select, type_coerce
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import delete, exists, func, or_, select, type_coerce
+from sqlalchemy.orm import Session
 
 from belong_mail.accounts import proven
 from belong_mail.accounts.invitations import INVITATION
 from belong_mail.accounts.jobs import AcceptRights
 from belong_mail.accounts.models import Account, BrowserSession, Passkey, Right, SignIn
 from belong_mail.core.audit import AuditEntry
+from belong_mail.core.db import NOW, ago, now
 from belong_mail.core.jobs import MAX_FAILURES, Job
 from belong_mail.core.retention import (
     AUDIT_AGE,
@@ -17,36 +16,38 @@ from belong_mail.core.retention import (
     SESSION_AGE,
     Rule,
     in_batches,
-    older_than,
 )
 from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.work import RETENTION, Work, each_minute
 
-_DELETE_AUDIT = in_batches(delete(AuditEntry), older_than(AuditEntry.at, AUDIT_AGE))
+_IS_OLD = AuditEntry.at < ago(AUDIT_AGE)
 
 
-def _purge_audit(session: Session, at: datetime) -> int:
+def _purge_audit(session: Session) -> int:
     """Delete entries too old by the database's clock as well: the worker's may be ahead."""
     told = session.scalar(select(type_coerce(func.current_timestamp(), AuditEntry.at.type)))
-    return _DELETE_AUDIT(session, min(at, told or at))
+    is_old = AuditEntry.at < (told or now()) - AUDIT_AGE
+    return in_batches(delete(AuditEntry), _IS_OLD, is_old).do(session)
 
 
-def passkeys_of_nobody(_at: datetime) -> tuple[ColumnElement[bool]]:
-    """Match passkeys of accounts without a right or invitation."""
-    return (Passkey.account_id.not_in(select(Right.account_id)),)
+# Accounts whose invitation is still queued.
+_IS_WAITING = exists().where(
+    Delivery.newsletter_id.is_(None),
+    Delivery.account_id == Right.account_id,
+    Delivery.kind == INVITATION,
+    Delivery.finished_at.is_(None),
+)
+_IS_UNREAD = exists().where(
+    Job.kind == AcceptRights.kind, Job.due_at <= NOW, Job.failures < MAX_FAILURES
+)
+_MAY_BE_OVER = (
+    (Right.since < ago(INVITATION_AGE))
+    & ~_IS_WAITING
+    & or_(Right.accepted_at.is_(None), ~_IS_UNREAD)
+)
 
 
-def _is_waiting(account_id: InstrumentedAttribute[int]) -> Exists:
-    """Match accounts whose invitation is still queued."""
-    return exists().where(
-        Delivery.newsletter_id.is_(None),
-        Delivery.account_id == account_id,
-        Delivery.kind == INVITATION,
-        Delivery.finished_at.is_(None),
-    )
-
-
-@each_minute("Invitations that are over stay")
+@each_minute("Invitations that are over stay", exists().where(_MAY_BE_OVER))
 def end_invitations(work: Work) -> None:
     """Delete invitations that were not accepted in time, and accounts without anything else.
 
@@ -54,16 +55,8 @@ def end_invitations(work: Work) -> None:
     invitation open. A proof that does not open may be of a key that this worker lacks, and where
     one is marked as accepted, a job that says so may still wait.
     """
-    session, since = work.session, work.at - INVITATION_AGE
-    is_waiting = Job.due_at <= work.at, Job.failures < MAX_FAILURES
-    unread = exists().where(Job.kind == AcceptRights.kind, *is_waiting)
-    found = (
-        select(Right)
-        .where(Right.since < since, ~_is_waiting(Right.account_id))
-        .where(or_(Right.accepted_at.is_(None), ~unread))
-        .with_for_update(skip_locked=True)
-    )
-    over = set()
+    session, over = work.session, set()
+    found = select(Right).where(_MAY_BE_OVER).with_for_update(skip_locked=True)
     for right in session.scalars(found).all():
         said = proven.opened_proof(work.keys.opener, right)
         if right.is_pending if said is None else said["begins"] is None:
@@ -78,8 +71,11 @@ def end_invitations(work: Work) -> None:
 
 
 RETENTION["sessions"] = in_batches(
-    delete(BrowserSession), older_than(BrowserSession.started_at, SESSION_AGE)
+    delete(BrowserSession), BrowserSession.started_at < ago(SESSION_AGE)
 )
-RETENTION["sign ins"] = in_batches(delete(SignIn), older_than(SignIn.created_at, SESSION_AGE))
-RETENTION["passkeys"] = in_batches(delete(Passkey), passkeys_of_nobody)
-RETENTION["audit entries"] = Rule(_purge_audit, _DELETE_AUDIT.rows)
+RETENTION["sign ins"] = in_batches(delete(SignIn), SignIn.created_at < ago(SESSION_AGE))
+# Those of accounts without a right or invitation.
+RETENTION["passkeys"] = in_batches(
+    delete(Passkey), Passkey.account_id.not_in(select(Right.account_id))
+)
+RETENTION["audit entries"] = Rule(_purge_audit, exists().where(_IS_OLD))

@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import not_, or_, select, update
+from sqlalchemy import and_, exists, not_, or_, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import invitations, proven
@@ -19,7 +19,7 @@ from belong_mail.accounts.jobs import AcceptRights, EndRight, InviteAgain, Invit
 from belong_mail.accounts.models import CLOCKS_DIFFER, OFFICE, RIGHT_AGE, Account, Right
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
-from belong_mail.core.db import required
+from belong_mail.core.db import ago, required
 from belong_mail.core.decryption import DecryptionError, Keyring
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.core.i18n import NAMES as LANGUAGES
@@ -163,7 +163,15 @@ def tell(work: Work, what: str, account: Account, groups: Sequence[Group | None]
         post_to(session, keys, CHANGED, account, **said | {"is_you": True}, **_named(groups))
 
 
-@each_minute("Rights go on")
+_MAY_BE_OVER = or_(
+    not_(accounts.HAS_NOT_ENDED),
+    Right.ends_at > ago(-LONGEST),
+    Right.ends_at.is_(None),
+    Right.accepted_at.is_(None),
+)
+
+
+@each_minute("Rights go on", exists().where(_MAY_BE_OVER))
 def end_rights(work: Work) -> None:
     """End rights that were removed or not renewed, and notify; the office's last ones stay.
 
@@ -171,8 +179,6 @@ def end_rights(work: Work) -> None:
     long gets an end within a year, and one that only lost `accepted_at` gets it back, as its proof
     is valid.
     """
-    if not _over(work):
-        return
     latest = work.at + RIGHT_AGE
     for right in _over(work, is_locked=True):
         if not right.is_over:
@@ -189,7 +195,7 @@ def end_rights(work: Work) -> None:
             tell(work, what, account, [group])
 
 
-@each_minute("A lock keeps rights from their end")
+@each_minute("A lock keeps rights from their end", exists().where(_MAY_BE_OVER))
 def find_locked_rights(work: Work) -> None:
     """Raise StillLocked while a lock keeps rights from `end_rights`, to alert an operator."""
     if _over(work):
@@ -201,14 +207,7 @@ def _over(work: Work, *, is_locked: bool = False) -> list[Right]:
 
     If `is_locked`, they are locked for update, without those that another transaction has locked.
     """
-    found = select(Right).where(
-        or_(
-            not_(accounts.HAS_NOT_ENDED),
-            Right.ends_at > work.at + LONGEST,
-            Right.ends_at.is_(None),
-            Right.accepted_at.is_(None),
-        )
-    )
+    found = select(Right).where(_MAY_BE_OVER)
     if is_locked:
         found = found.with_for_update(skip_locked=True)
     rights = work.session.scalars(found, execution_options={"populate_existing": True}).all()
@@ -219,36 +218,38 @@ def _over(work: Work, *, is_locked: bool = False) -> list[Right]:
     ]
 
 
-@each_minute("Rights end unseen")
+_IN_SERVICE = select(Group.id).where(Group.retired_at.is_(None))
+_IS_ENDING_UNTOLD = and_(
+    Right.ends_at < ago(-accounts.ENDS_SOON),
+    # An older notice was about an earlier end.
+    or_(Right.reminded_at.is_(None), Right.reminded_at < ago(accounts.ENDS_SOON)),
+    or_(Right.group_id.is_(None), Right.group_id.in_(_IN_SERVICE)),
+)
+
+
+@each_minute("Rights end unseen", exists().where(_IS_ENDING_UNTOLD))
 def tell_what_ends(work: Work) -> None:
     """Notify the office's inbox, once, that rights end soon."""
-    session, at = work.session, work.at
-    in_service = select(Group.id).where(Group.retired_at.is_(None))
-    # An older notice was about an earlier end.
-    is_untold = or_(Right.reminded_at.is_(None), Right.reminded_at < at - accounts.ENDS_SOON)
-    ending = (
-        update(Right)
-        .where(Right.ends_at < at + accounts.ENDS_SOON, is_untold)
-        .where(or_(Right.group_id.is_(None), Right.group_id.in_(in_service)))
-        .values(reminded_at=at)
-    )
-    if session.execute(ending.returning(Right.id)).all():
+    ending = update(Right).where(_IS_ENDING_UNTOLD).values(reminded_at=work.at)
+    if work.session.execute(ending.returning(Right.id)).all():
         work.post(ENDING, work.mailer.office, DEFAULT)
 
 
-@each_minute("Rights are renewed unseen")
+_IS_OLD = Right.since < ago(INVITATION_AGE)
+
+
+@each_minute("Rights are renewed unseen", exists().where(_IS_OLD))
 def tell_what_was_renewed(work: Work) -> None:
     """Notify the office's inbox and staff, in one email, that proven rights were renewed.
 
     The web may write `ends_at`, but not `since`, which is moved so that each renewal is told once.
     """
     session, keys = work.session, work.keys
-    is_old = Right.since < work.at - INVITATION_AGE
-    found = [each for each in session.scalars(select(Right).where(is_old)) if _is_longer(each)]
+    found = [each for each in session.scalars(select(Right).where(_IS_OLD)) if _is_longer(each)]
     renewed = {each.id: each for each in found if proven.is_accepted(keys.opener, each)}
     if not renewed:
         return
-    moved = update(Right).where(Right.id.in_(renewed), is_old).values(since=work.at)
+    moved = update(Right).where(Right.id.in_(renewed), _IS_OLD).values(since=work.at)
     rights = [renewed[each] for each in session.scalars(moved.returning(Right.id)).all()]
     people = [(plain_name(each.person.name), _named([each.group])["groups"]) for each in rights]
     said = {"what": "renewed", "renewed": people, "is_you": False, **_named([])}

@@ -4,7 +4,7 @@ import json
 import logging
 import secrets
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
 from functools import cache, partial
 from pathlib import Path
@@ -163,6 +163,11 @@ def ago(age: timedelta) -> BindParameter[datetime]:
 
 
 NOW = ago(timedelta())
+
+
+def days_ago(age: timedelta) -> BindParameter[date]:
+    """Return such a parameter: the date (UTC) `age` before each run."""
+    return bindparam(None, type_=Date(), callable_=lambda: now().date() - age)
 
 
 def ahead(span: timedelta) -> BindParameter[float]:

@@ -3,16 +3,13 @@
 The `retention.py` of a room applies the ages to its tables.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session
-
-from belong_mail.core.db import now
 
 # A request to join that was not confirmed: its link works for three days, on each of which another
 # may be asked for.
@@ -65,47 +62,32 @@ SENT_PER_MINUTE_AGE = timedelta(days=2)
 NO_AGE = timedelta(0)
 # Rows deleted in one transaction, so that no one waits long for it.
 BATCH_ROWS = 500
-# Returns the conditions of the rows that are too old at a time.
-Which = Callable[[datetime], tuple[ColumnElement[bool], ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A rule that deletes rows of one kind; skipped if none matches."""
+class Rule(NamedTuple):
+    """A rule that deletes rows of one kind; skipped if none is due."""
 
     # Returns the number deleted; BATCH_ROWS means that there may be more.
-    remove: Callable[[Session, datetime], int]
-    rows: tuple[tuple[Any, Which], ...]
-
-    def __call__(self, session: Session, at: datetime | None = None) -> int:
-        return self.remove(session, at or now())
+    do: Callable[[Session], int]
+    is_due: ColumnElement[bool]
 
 
-def in_batches(statement: Any, which: Which) -> Rule:
-    """Return a rule that runs an UPDATE or DELETE on a model with primary key `id`."""
+def in_batches(statement: Any, *which: ColumnElement[bool]) -> Rule:
+    """Return a rule that runs an UPDATE or DELETE on a model with primary key `id`.
+
+    It is built once: `which` is about each run's time by `db.ago`.
+    """
     model = statement.entity_description["entity"]
-    return Rule(partial(_apply_to_batch, statement, which), ((model, which),))
+    is_due = exists().select_from(model).where(*which)
+    return Rule(partial(_apply_to_batch, statement, which), is_due)
 
 
-def older_than(column: Any, age: timedelta) -> Which:
-    return lambda at: (column < at - age,)
-
-
-def due(session: Session, rules: Iterable[Rule]) -> set[Rule]:
-    """Return the rules that have rows to delete, by one query for all."""
-    asked, at = tuple(rules), now()
-    questions: list[Any] = [
-        or_(*(exists().select_from(model).where(*which(at)) for model, which in rule.rows))
-        for rule in asked
-    ]
-    answers = session.execute(select(*questions)).one() if asked else ()
-    return {rule for rule, is_due in zip(asked, answers, strict=True) if is_due}
-
-
-def _apply_to_batch(statement: Any, which: Which, session: Session, at: datetime) -> int:
+def _apply_to_batch(
+    statement: Any, which: tuple[ColumnElement[bool], ...], session: Session
+) -> int:
     """Run a statement on the first matching rows that no other worker has locked."""
     model = statement.entity_description["entity"]
-    found = select(model.id).where(*which(at)).limit(BATCH_ROWS).with_for_update(skip_locked=True)
+    found = select(model.id).where(*which).limit(BATCH_ROWS).with_for_update(skip_locked=True)
     ids = list(session.scalars(found))
     if ids:
         some = statement.where(model.id.in_(ids))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
+from sqlalchemy import ColumnElement, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from belong_mail.core import rate_limits
@@ -32,6 +33,8 @@ from belong_mail.mail.address import normalise
 
 V = TypeVar("V")
 K = TypeVar("K", bound=JobKind)
+T = TypeVar("T", bound="Callable[[Work], object]")
+ALWAYS: ColumnElement[bool] = true()
 Column = InstrumentedAttribute[Any]
 # Rows rewrapped in one transaction; fewer of issues, whose rows may have megabytes.
 WRAPPED_ROWS, LARGE_WRAPPED_ROWS = 500, 5
@@ -134,14 +137,25 @@ EMAILS = Declared[Callable[[Session, Mailer, Delivery], Email]]()
 TASKS = Declared[Callable[[JobWork], None]]()
 # The kinds of job that look up an address, which `core.jobs` limits.
 LOOKUPS: set[str] = set()
-# Functions run each minute, by the text that is logged when one fails.
-PERIODIC_TASKS = Declared[Callable[[Work], object]]()
+# Functions run each minute, by the text that is logged when one fails, each with the condition that
+# there may be something to do. One statement asks for all tasks.
+PERIODIC_TASKS = Declared[tuple[Callable[[Work], object], ColumnElement[bool]]]()
 # Rules of deletion, by the name that `belong purge` prints.
 RETENTION = Declared[Rule]()
 # Encrypted columns that are kept for long, and so rewrapped by `keys rotate`.
 WRAPPED_COLUMNS: list[WrappedColumn] = []
 
-writes, each_minute = EMAILS.of, PERIODIC_TASKS.of
+writes = EMAILS.of
+
+
+def each_minute(complaint: str, is_due: ColumnElement[bool] = ALWAYS) -> Callable[[T], T]:
+    """Return a decorator that registers a function to run each minute in which it is due."""
+
+    def enter(do: T) -> T:
+        PERIODIC_TASKS[complaint] = do, is_due
+        return do
+
+    return enter
 
 
 def as_posted(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:

@@ -37,13 +37,9 @@ BREAKER: Final = b"returns/unknown"
 MEMBER_KEY: Final = b"returns/member/"
 # The keys of all breakers: BREAKER, a slash, and the keyed hash of a domain, or none for reports.
 BREAKERS: Final = and_(WorkerLimit.key >= BREAKER, WorkerLimit.key < BREAKER + b"0")
+IS_OPEN = exists().where(BREAKERS, WorkerLimit.used_until > ahead(HOUR))
 # Whether to alert an operator: a breaker is open, or our setup causes bounces.
-IS_ALARMING = select(
-    or_(
-        exists().where(BREAKERS, WorkerLimit.used_until > ahead(HOUR)),
-        rate_limits.is_used_up(OUR_FAULT_KEY, OUR_FAULT_RATE),
-    )
-)
+IS_ALARMING = select(or_(IS_OPEN, rate_limits.is_used_up(OUR_FAULT_KEY, OUR_FAULT_RATE)))
 # Returns the keyed hash of the domain of a member's address (`wrapped_fields.domain_hash`).
 DomainHash = Callable[[Subscription], bytes]
 

@@ -2,21 +2,21 @@
 
 from sqlalchemy import delete
 
+from belong_mail.core.db import ago
 from belong_mail.core.retention import (
     INBOUND_DIGEST_AGE,
     UNTRIED_MAILBOX_AGE,
     in_batches,
-    older_than,
 )
 from belong_mail.delivery.work import RETENTION, JobWork, does
 from belong_mail.inbound.jobs import ReadReturned
 from belong_mail.inbound.models import InboundDigest, InboundMailbox
 
 RETENTION["digests of what came back"] = in_batches(
-    delete(InboundDigest), older_than(InboundDigest.seen_at, INBOUND_DIGEST_AGE)
+    delete(InboundDigest), InboundDigest.seen_at < ago(INBOUND_DIGEST_AGE)
 )
 RETENTION["mailboxes that nobody reads"] = in_batches(
-    delete(InboundMailbox), older_than(InboundMailbox.tried_at, UNTRIED_MAILBOX_AGE)
+    delete(InboundMailbox), InboundMailbox.tried_at < ago(UNTRIED_MAILBOX_AGE)
 )
 
 

@@ -11,10 +11,10 @@ from sqlalchemy import delete, select
 
 from belong_mail.accounts import proven, right_tasks
 from belong_mail.core import audit
-from belong_mail.core.db import new_public_id
+from belong_mail.core.db import ago, new_public_id
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.rate_limits import MAILBOX_RATE, MAX_WAIT
-from belong_mail.core.retention import ADDRESS_CHANGE_AGE, in_batches, older_than
+from belong_mail.core.retention import ADDRESS_CHANGE_AGE, in_batches
 from belong_mail.delivery.work import RETENTION, JobWork, Refused, Work, does
 from belong_mail.groups import mailbox
 from belong_mail.groups.header_words import tells_by_address
@@ -28,7 +28,7 @@ CHANGE_COLUMN = "mailbox_changes.wrapped"
 
 
 RETENTION["mailbox proposals"] = in_batches(
-    delete(MailboxChange), older_than(MailboxChange.created_at, ADDRESS_CHANGE_AGE)
+    delete(MailboxChange), MailboxChange.created_at < ago(ADDRESS_CHANGE_AGE)
 )
 
 

@@ -4,7 +4,7 @@ from sqlalchemy import exists, func, select, union
 from sqlalchemy.orm import Session, aliased
 
 from belong_mail.accounts.models import MAX_SESSION_AGE, BrowserSession, Right, SignIn
-from belong_mail.core.db import now
+from belong_mail.core.db import ago
 from belong_mail.groups.models import Group
 from belong_mail.members.models import Subscription
 
@@ -12,9 +12,18 @@ from belong_mail.members.models import Subscription
 COUNT_STEP = 10
 
 
+_SEEN = union(
+    select(BrowserSession.account_id).where(BrowserSession.started_at > ago(MAX_SESSION_AGE)),
+    select(SignIn.account_id).where(SignIn.created_at > ago(MAX_SESSION_AGE)),
+)
+# Groups with a leader who has signed in, or asked to, within hours. Only they see the numbers, and
+# counting reads all members of a group.
+IS_WATCHED = Group.id.in_(select(Right.group_id).where(Right.account_id.in_(_SEEN)))
+
+
 def count_watched(session: Session) -> None:
     """Count the members of each group whose leaders used the site within hours."""
-    for group in watched_groups(session):
+    for group in session.scalars(select(Group).where(IS_WATCHED)).all():
         count_members(session, group)
 
 
@@ -33,18 +42,6 @@ def count_members(session: Session, group: Group) -> None:
     others = select(func.count(tagged.counted_index.distinct())).where(*is_tagged, ~is_counted)
     number = session.scalars(people).one() + session.scalars(others).one()
     group.members_shown = steady(number, group.members_shown or 0)
-
-
-def watched_groups(session: Session) -> list[Group]:
-    """List groups with a leader who has signed in, or asked to, within hours.
-
-    Only they see the numbers, and counting reads all members of a group.
-    """
-    since = now() - MAX_SESSION_AGE
-    signed_in = select(BrowserSession.account_id).where(BrowserSession.started_at > since)
-    asking = select(SignIn.account_id).where(SignIn.created_at > since)
-    led = select(Right.group_id).where(Right.account_id.in_(union(signed_in, asking)))
-    return list(session.scalars(select(Group).where(Group.id.in_(led))))
 
 
 def steady(number: int, told: int) -> int:

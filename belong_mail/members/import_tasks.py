@@ -6,11 +6,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, case, exists, func, or_, select, update
+from sqlalchemy import and_, case, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.core import rate_limits
-from belong_mail.core.db import now
+from belong_mail.core.db import ago, now
 from belong_mail.core.decryption import DecryptionError, Keyring
 from belong_mail.core.i18n import known_language
 from belong_mail.core.rate_limits import (
@@ -21,7 +21,7 @@ from belong_mail.core.rate_limits import (
     NOTICE_RATE,
     Rate,
 )
-from belong_mail.core.retention import IMPORT_AGE, INVITED_AGE, UNSTARTED_IMPORT_AGE
+from belong_mail.core.retention import INVITED_AGE
 from belong_mail.core.tokens import link_hash
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.models import UNFINISHED, Delivery, State
@@ -185,44 +185,30 @@ def _may_be_asked(session: Session, keyring: Keyring, group: Group, identity: st
     return session.scalar(known.limit(1)) is None
 
 
-@each_minute("People of a list are not asked again")
+_HAS_ARRIVED = exists().where(
+    Delivery.about_id == PendingConfirmation.id,
+    Delivery.kind == INVITED,
+    Delivery.state == State.ACCEPTED,
+)
+_IS_UNANSWERED = and_(
+    PendingConfirmation.is_invited,
+    ~PendingConfirmation.is_reminded,
+    PendingConfirmation.created_at.between(ago(INVITED_AGE), ago(REMIND_AFTER)),
+    _HAS_ARRIVED,
+    PendingConfirmation.subscription_id == Subscription.id,
+    Subscription.confirmed_at.is_(None),
+    Subscription.ended_at.is_(None),
+)
+
+
+@each_minute("People of a list are not asked again", exists().where(_IS_UNANSWERED))
 def remind(work: Work) -> None:
     """Remind people who were asked two days ago, got the email, and have not answered."""
-    at = work.at
-    arrived = exists().where(
-        Delivery.about_id == PendingConfirmation.id,
-        Delivery.kind == INVITED,
-        Delivery.state == State.ACCEPTED,
-    )
-    found = (
-        select(PendingConfirmation)
-        .join(Subscription)
-        .where(
-            PendingConfirmation.is_invited,
-            ~PendingConfirmation.is_reminded,
-            PendingConfirmation.created_at.between(at - INVITED_AGE, at - REMIND_AFTER),
-            arrived,
-            Subscription.confirmed_at.is_(None),
-            Subscription.ended_at.is_(None),
-        )
-        .limit(MAX_REMINDERS)
-        .with_for_update(skip_locked=True, of=PendingConfirmation)
-    )
-    for pending in work.session.scalars(found):
+    found = select(PendingConfirmation).where(_IS_UNANSWERED).limit(MAX_REMINDERS)
+    free = found.with_for_update(skip_locked=True, of=PendingConfirmation)
+    for pending in work.session.scalars(free):
         pending.is_reminded = True
         with suppress(DecryptionError):
             secret = work.keys.index.link_secret("list", pending.subscription.public_id)
             post_question(work, pending, INVITED_AGAIN, secret)
-        rate_limits.record_use(work.session, ASKED_TODAY, IMPORT_DAY_RATE, at)
-
-
-def unanswered(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Match expired questions; their subscriptions are deleted with them."""
-    is_old = PendingConfirmation.created_at < at - INVITED_AGE
-    return PendingConfirmation.is_invited.is_(True), is_old
-
-
-def ended_imports(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Match old imports, started or not; their batches are deleted with them."""
-    is_left = Import.started_at.is_(None) & (Import.created_at < at - UNSTARTED_IMPORT_AGE)
-    return (or_(is_left, Import.started_at < at - IMPORT_AGE),)
+        rate_limits.record_use(work.session, ASKED_TODAY, IMPORT_DAY_RATE, work.at)

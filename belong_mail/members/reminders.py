@@ -23,7 +23,7 @@ REMINDER = "meeting-reminder"
 HOUR = time(9)
 
 
-@each_minute("Nobody is reminded")
+@each_minute("Nobody is reminded", select(Meeting.id).exists())
 def queue_due(work: Work) -> None:
     """Queue reminders of tomorrow's meetings, and of today's that were missed."""
     session, zone, at = work.session, work.mailer.zone, work.at

@@ -36,7 +36,13 @@ from belong_mail.members.jobs import (
     SendEmailAgain,
     SendMyGroups,
 )
-from belong_mail.members.models import AddressChange, ManageSession, Subscription, WaitlistEntry
+from belong_mail.members.models import (
+    AddressChange,
+    Erasure,
+    ManageSession,
+    Subscription,
+    WaitlistEntry,
+)
 from belong_mail.members.self_service import LINK_MAX_AGE, digest, lock_list
 from belong_mail.members.tasks import is_barred
 from belong_mail.members.wrapped_fields import (
@@ -128,7 +134,7 @@ def erase(work: Work, asked: Erase) -> None:
     work.post("erased", address, asked.language)
 
 
-@each_minute("What is to be erased stays")
+@each_minute("What is to be erased stays", select(Erasure.address_index).exists())
 def carry_on_erasing(work: Work) -> None:
     """Delete the rows of erasures whose time has come."""
     erasure.erase_due(work.session, work.keys.opener, work.at)

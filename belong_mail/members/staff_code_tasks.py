@@ -4,7 +4,7 @@ import hmac
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.core import rate_limits
@@ -15,7 +15,6 @@ from belong_mail.core.rate_limits import (
     STAFF_CODE_SOURCE_RATE,
     STAFF_CODE_USED_RATE,
 )
-from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.work import JobWork, Refused, does
 from belong_mail.groups.models import Group
 from belong_mail.mail.address import normalise, untagged
@@ -116,13 +115,3 @@ def _sent_at(work: JobWork) -> datetime:
 
 def _hour(at: datetime) -> int:
     return int(at.timestamp()) // HOUR_SECONDS
-
-
-def sent_codes(_at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Match sent codes, whose recipients and times are deleted within a minute."""
-    return (
-        Delivery.sealed_arguments.is_not(None),
-        Delivery.kind == CODE,
-        Delivery.finished_at.is_not(None),
-        Delivery.due_at.is_(None),
-    )

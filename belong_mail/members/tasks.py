@@ -5,7 +5,7 @@ import logging
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, exists, func, select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.proven import holders, introduced_from
@@ -32,7 +32,7 @@ from belong_mail.groups.models import Group
 from belong_mail.groups.service import UNDO_LAUNCH
 from belong_mail.mail import address
 from belong_mail.members import erasure, proven
-from belong_mail.members.counts import count_watched
+from belong_mail.members.counts import IS_WATCHED, count_watched
 from belong_mail.members.jobs import (
     FinishConfirmation,
     Join,
@@ -63,7 +63,9 @@ REMOVED, BAR_CHANGED = "removed-by-office", "bar-changed"
 # Kinds of email that ask to confirm a sign-up.
 CONFIRMATION_KINDS = (CONFIRM, "group-starts")
 log = logging.getLogger(__name__)
-each_minute("Leads see old numbers")(lambda work: count_watched(work.session))
+each_minute("Leads see old numbers", exists().where(IS_WATCHED))(
+    lambda work: count_watched(work.session)
+)
 
 
 @does(Join)

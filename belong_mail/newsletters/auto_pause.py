@@ -3,7 +3,7 @@
 import logging
 from datetime import datetime, timedelta
 
-from sqlalchemy import CompoundSelect, func, select, update
+from sqlalchemy import CompoundSelect, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.delivery import retry, throttle
@@ -69,7 +69,7 @@ def _refused(session: Session, delivery: Delivery) -> list[Delivery]:
 STILL_LATE = LATE_AFTER + timedelta(minutes=5)
 
 
-@each_minute("Late issues leave")
+@each_minute("Late issues leave", exists().where(newsletters.IS_UNDER_WAY))
 def pause_late(work: Work) -> None:
     """Pause each issue with untried copies, if no email was sent for an hour.
 
@@ -77,11 +77,6 @@ def pause_late(work: Work) -> None:
     issue may wait for a day. Deferred copies older than `retry.GIVE_UP_AFTER` expire.
     """
     session, at, daily_quota = work.session, work.at, work.settings.daily_quota
-    under_way = select(Newsletter.id).where(
-        Newsletter.queued_at.is_not(None), Newsletter.ended_at.is_(None)
-    )
-    if session.scalar(under_way.limit(1)) is None:
-        return
     late = at - STILL_LATE
     _expire(session, at)
     if (last := throttle.last_left(session)) is not None and last > late:

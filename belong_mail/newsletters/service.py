@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     CompoundSelect,
     Select,
+    and_,
     bindparam,
     case,
     exists,
@@ -299,19 +300,21 @@ def latest(session: Session, group: Group) -> list[Newsletter]:
     return [*still_open, *ended]
 
 
+IS_UNDER_WAY = and_(Newsletter.queued_at.is_not(None), Newsletter.ended_at.is_(None))
+_MAY_END = or_(Newsletter.paused_at.is_(None), Newsletter.stopped_at.is_not(None))
+_IS_UNCLAIMED = exists().where(Chunk.newsletter_id == Newsletter.id, Chunk.inserted.is_(None))
+_WAITS = exists().where(Delivery.newsletter_id == Newsletter.id, Delivery.due_at.is_not(None))
+_UNFINISHED = select(func.coalesce(func.sum(IssueCount.number), 0)).where(
+    IssueCount.newsletter_id == Newsletter.id, IssueCount.state.in_(UNFINISHED)
+)
+OVER = select(Newsletter.id).where(
+    IS_UNDER_WAY, _MAY_END, ~_IS_UNCLAIMED, ~_WAITS, _UNFINISHED.scalar_subquery() == 0
+)
+
+
 def log_endings(session: Session, at: datetime) -> None:
     """Log the end of each issue once, when nothing of it waits, even with several workers."""
-    is_going = or_(Newsletter.paused_at.is_(None), Newsletter.stopped_at.is_not(None))
-    unclaimed = exists().where(Chunk.newsletter_id == Newsletter.id, Chunk.inserted.is_(None))
-    waiting = exists().where(Delivery.newsletter_id == Newsletter.id, Delivery.due_at.is_not(None))
-    unfinished = select(func.coalesce(func.sum(IssueCount.number), 0)).where(
-        IssueCount.newsletter_id == Newsletter.id, IssueCount.state.in_(UNFINISHED)
-    )
-    over = select(Newsletter.id).where(
-        Newsletter.queued_at.is_not(None), Newsletter.ended_at.is_(None), is_going,
-        ~unclaimed, ~waiting, unfinished.scalar_subquery() == 0,
-    )  # fmt: skip
-    free = Newsletter.id.in_(over.with_for_update(skip_locked=True, key_share=True))
+    free = Newsletter.id.in_(OVER.with_for_update(skip_locked=True, key_share=True))
     ended = update(Newsletter).where(free).values(ended_at=at).returning(Newsletter.id)
     for issue in session.scalars(ended.execution_options(synchronize_session=False)):
         logs.event(log, logging.INFO, "newsletter finished", newsletter=issue)

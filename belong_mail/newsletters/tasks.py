@@ -32,7 +32,7 @@ COMES_BACK = timedelta(seconds=30)
 # Newsletters queued in one transaction; other email is sent between two.
 DUE_AT_ONCE = 20
 log = logging.getLogger(__name__)
-each_minute("No end of an issue is logged")(
+each_minute("No end of an issue is logged", newsletters.OVER.exists())(
     lambda work: newsletters.log_endings(work.session, work.at)
 )
 

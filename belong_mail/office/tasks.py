@@ -8,7 +8,7 @@ that.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, exists, or_, select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import proven, right_tasks
@@ -29,12 +29,11 @@ from belong_mail.office.group_retirement import IS_ENDING, emptied_after
 # The email that a group will end, has ended, or goes on after all.
 GROUP_ENDS = "group-ends"
 SETTINGS_CHANGED = "settings-changed"
-CONCERNED = select(Group).where(
-    or_(IS_ENDING, Group.announced_end.is_not(None)), Group.emptied_at.is_(None)
-)
+IS_CONCERNED = or_(IS_ENDING, Group.announced_end.is_not(None)) & Group.emptied_at.is_(None)
+CONCERNED = select(Group).where(IS_CONCERNED)
 
 
-@each_minute("Groups do not end")
+@each_minute("Groups do not end", exists().where(IS_CONCERNED))
 def carry_on(work: Work) -> int:
     """Announce, end and empty groups whose end was set or canceled; return the rows deleted."""
     session, at = work.session, work.at
@@ -51,7 +50,7 @@ def carry_on(work: Work) -> int:
     return deleted
 
 
-@each_minute("A lock keeps the end of groups untold")
+@each_minute("A lock keeps the end of groups untold", exists().where(IS_CONCERNED))
 def find_locked_groups(work: Work) -> None:
     """Raise StillLocked while a lock keeps groups from `carry_on`, to alert an operator."""
     # Compared in Python: PostgreSQL's infinity, which the web could write, loads as another date.
@@ -108,7 +107,7 @@ writes(SETTINGS_CHANGED)(as_posted)
 each_minute("Names of groups are not kept")(lambda work: groups.note_names(work.session))
 
 
-@each_minute("Changed settings are not used")
+@each_minute("Changed settings are not used", select(site_settings.SiteSetting.name).exists())
 def apply_changes(work: Work) -> None:
     """Apply the settings that were announced, and announce those that have changed.
 

@@ -3,10 +3,10 @@
 from collections import Counter
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, exists, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from belong_mail.core.db import Base, dialect_insert, now
+from belong_mail.core.db import NOW, Base, ago, dialect_insert, now
 from belong_mail.delivery.models import Suppression
 from belong_mail.inbound import bounces
 from belong_mail.members.counts import steady
@@ -44,11 +44,13 @@ def noted_at(session: Session, name: str) -> datetime | None:
     return session.scalar(select(Figure.noted_at).where(Figure.name == name))
 
 
+# Whether a circuit breaker is open, or was when that was last stored.
+IS_BREAKER_OPEN = bounces.IS_OPEN | exists().where(Figure.name == BREAKER, Figure.noted_at > NOW)
+
+
 def note_breaker(session: Session) -> None:
     """Store until when circuit breakers ignore reports of unknown addresses."""
-    until = bounces.breaker_until(session, now())
-    if until is not None or breaker_until(session) is not None:
-        note(session, BREAKER, at=until)
+    note(session, BREAKER, at=bounces.breaker_until(session, now()))
 
 
 def breaker_until(session: Session) -> datetime | None:
@@ -57,14 +59,17 @@ def breaker_until(session: Session) -> datetime | None:
     return until if until is not None and until > now() else None
 
 
+# Whether the last count is an hour old, or of a clock that was ahead.
+IS_COUNT_OLD = ~exists().where(
+    Figure.name == COUNTED, Figure.noted_at.between(ago(COUNT_EVERY), NOW)
+)
+
+
 def count_suppressions(session: Session) -> None:
-    """Count suppressions by reason and month, hourly, rounded to tens.
+    """Count suppressions by reason and month, rounded to tens.
 
     A number changes only when it is off by ten, so that no single suppression can be seen.
     """
-    last = noted_at(session, COUNTED)
-    if last is not None and timedelta(0) <= now() - last < COUNT_EVERY:
-        return
     note(session, COUNTED)
     counts = Counter[str]()
     by_day = select(Suppression.reason, Suppression.since, func.count())

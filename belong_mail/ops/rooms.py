@@ -4,8 +4,6 @@ Rules of deletion run in this order: a message to the office is deleted before i
 `purge_all` runs at once the rules that the worker runs each minute.
 """
 
-from datetime import datetime
-
 from sqlalchemy.orm import Session
 
 import belong_mail.accounts.identity_tasks
@@ -29,7 +27,6 @@ import belong_mail.newsletters.retention
 import belong_mail.office.tasks
 import belong_mail.ops.retention
 import belong_mail.ops.tasks
-from belong_mail.core.db import now
 from belong_mail.core.retention import BATCH_ROWS
 from belong_mail.delivery.work import (
     EMAILS,
@@ -53,13 +50,12 @@ __all__ = [
 ]  # fmt: skip
 
 
-def purge_all(session: Session, at: datetime | None = None) -> dict[str, int]:
+def purge_all(session: Session) -> dict[str, int]:
     """Run every rule of deletion; return the number of rows by its name."""
-    at = at or now()
     removed = dict.fromkeys(RETENTION, 0)
     for name, rule in RETENTION.items():
         gone = BATCH_ROWS
         while gone == BATCH_ROWS:
-            gone = rule(session, at)
+            gone = rule.do(session)
             removed[name] += gone
     return removed

@@ -3,10 +3,12 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import compress
 from typing import TypeVar
 
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from belong_mail.core import retention
@@ -27,8 +29,8 @@ MANY_FAILURES = 5
 # Seconds after a pause without a run, after which a task is taken for gone.
 ABANDONED_SECONDS = 900.0
 Done = TypeVar("Done")
-# May return the number of rows it deleted.
-PeriodicTask = Callable[[Session], object]
+# A function that may return the number of rows it deleted, and whether it has anything to do.
+PeriodicTask = tuple[Callable[[Session], object], ColumnElement[bool]]
 log = logging.getLogger(__name__)
 
 
@@ -91,7 +93,7 @@ class PeriodicTasks:
         """Take tasks by the text that is logged when they fail."""
         self._sessions = sessions
         self._tasks = tasks
-        self._rules = [task for task in tasks.values() if isinstance(task, retention.Rule)]
+        self._question = select(*(is_due for _, is_due in tasks.values()))
         self._backoff = backoff
 
     def run(self) -> bool:
@@ -99,23 +101,25 @@ class PeriodicTasks:
         if failing := self._backoff.failing():
             note = partial(figures.note, name=figures.FAILING, number=failing)
             self._do("Nobody hears that tasks fail", note)
-        left, due = retention.BATCH_ROWS, self._due_rules()
-        for complaint, task in self._tasks.items():
-            if isinstance(task, retention.Rule) and task not in due:
+        left, due = retention.BATCH_ROWS, self._find_due()
+        for complaint, (do, _) in self._tasks.items():
+            if complaint not in due:
                 continue
-            done = self._do(complaint, task)
-            if done:  # It may have made rows due for another rule.
-                due = self._due_rules()
+            done = self._do(complaint, do)
+            if done:  # It may have made rows due for another task.
+                due = self._find_due()
             left -= done if isinstance(done, int) else 0
             if left <= 0:
                 return False
         return True
 
-    def _due_rules(self) -> set[retention.Rule]:
-        """Find rules with rows to delete, in one query; if it fails, return all."""
-        ask = partial(retention.due, rules=self._rules)
-        due = self._do("What is over is not asked about at once", ask)
-        return set(self._rules) if due is None else due
+    def _find_due(self) -> set[str]:
+        """Find the tasks that are due, in one statement; if it fails, return all."""
+        found = self._do("What is due is not asked about at once", self._ask)
+        return set(self._tasks if found is None else compress(self._tasks, found))
+
+    def _ask(self, session: Session) -> Sequence[bool]:
+        return session.execute(self._question).one()
 
     def _do(self, complaint: str, task: Callable[[Session], Done]) -> Done | None:
         """Run one task in a transaction."""

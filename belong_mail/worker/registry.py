@@ -31,7 +31,9 @@ def periodic_tasks(work_in: Callable[[Session], Work]) -> dict[str, PeriodicTask
 
     # Alerts come first: rows that the web wrote may make any other task slow.
     in_turn = sorted(PERIODIC_TASKS.items(), key=lambda entry: entry[0] != NO_ALERT)
-    found: dict[str, PeriodicTask] = {complaint: partial(run, do) for complaint, do in in_turn}
+    found: dict[str, PeriodicTask] = {
+        complaint: (partial(run, do), is_due) for complaint, (do, is_due) in in_turn
+    }
     return found | {f"What is over stays ({name})": rule for name, rule in RETENTION.items()}
 
 

@@ -249,7 +249,7 @@ def test_passkeys_of_who_has_no_right_are_deleted(owner, what, services):
             session.add(Right(person=account))
     end("removed", services)
     with services.writing.begin() as session:
-        rooms.purge_all(session, now())
+        rooms.purge_all(session)
     assert count(services) == (what != "removed")
 
 

@@ -45,4 +45,4 @@ def test_a_first_turn_asks_the_database_little(worker, services):
     with statements_of(services.engine) as seen:
         worker._turn()
     assert worker.held_because is None
-    assert len(seen) <= 70, "\n".join(seen)
+    assert len(seen) <= 28, "\n".join(seen)
