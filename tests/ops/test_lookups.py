@@ -127,7 +127,8 @@ def test_each_guess_counts_among_them(services, worker, relay):
 def test_a_staff_meeting_at_one_moment_is_no_alarm_and_nobody_waits(services, worker, relay):
     """Nor does an honest person who joins from outside, beside a flood of thirty forms."""
     guess(services, 300 + 30 + 1, "join")
-    worker.drain()
+    with time_machine.travel(now(), tick=False):  # else a busy machine is given more meanwhile
+        worker.drain()
     assert left(services) == 0
     assert relay.to(OPERATOR) == []
     with services.reading.begin() as session:
