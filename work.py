@@ -1,5 +1,6 @@
 """The worker's door: what `flask --app wsgi worker` becomes; reads the settings."""
 
+import gc
 import os
 import sys
 
@@ -13,6 +14,7 @@ if __name__ == "__main__":
         sys.exit(str(refusal))
     if not config.is_development:
         memory.hide()
+    gc.disable()  # until all is loaded: a twentieth of a start would look for garbage in it
     from belong_mail.worker.process import run_worker  # takes half a second, hidden by now
 
     run_worker(config, is_draining="--drain" in sys.argv, is_quiet="--quiet" in sys.argv)

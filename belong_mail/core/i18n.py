@@ -1,12 +1,11 @@
 """Languages: catalogs from .po files, and dates, times and numbers in words."""
 
 import gettext
-import io
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any, Self
 from unicodedata import bidirectional
 from zoneinfo import ZoneInfo
@@ -36,6 +35,12 @@ FULL_DAY = {"es": "EEEE d 'de' MMMM 'de' y"}
 NUMBERS = {"es": "es_US"}
 
 
+# A message and its translations in a .po file, and one of these; a string may take several lines.
+PO_STRING = r'(?:".*"\n?)+'
+PO_FORM = re.compile(rf"msgstr\S* ({PO_STRING})")
+PO_MESSAGE = re.compile(
+    rf"^msgid ({PO_STRING})(?:msgid_plural {PO_STRING})?((?:msgstr\S* {PO_STRING})+)", re.MULTILINE
+)
 # A date in ISO 8601, and one as people type it.
 ISO_DAY, NUMERIC_DAY = re.compile(r"\d{4}-\d{2}-\d{2}"), re.compile(r"\d{1,2}/\d{1,2}/\d{4}")
 _locale = cache(Locale.parse)
@@ -69,40 +74,49 @@ def names() -> Names:
     return _chosen["names"]
 
 
-class SourceWords(gettext.NullTranslations):
-    """The English catalog: the source strings with the names filled in."""
+class Catalog:
+    """A language's words by those of the sources, which are English, with the names filled in."""
 
-    def __init__(self, fill: Callable[[str], str]) -> None:
-        super().__init__()
-        self._filled = cache(fill)
+    def __init__(self, code: str) -> None:
+        self._code = code
+        self._said = {} if code == DEFAULT else _read_po(code)
+        self._filled = cache(filler(_chosen.get("names")))
 
     def gettext(self, message: str) -> str:
-        return self._filled(message) if "%(" in message else message
+        words = self._said.get(message, ("",))[0] or message
+        return self._filled(words) if "%(" in words else words
 
-    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
-        return self.gettext(msgid1 if n == 1 else msgid2)
+    def ngettext(self, one: str, many: str, number: int) -> str:
+        if one in self._said:
+            return self._filled(self._said[one][self._form_of(number)])
+        return self.gettext(one if number == 1 else many)
 
+    @cached_property
+    def _form_of(self) -> Callable[[int], int]:
+        from babel.messages.plurals import get_plural  # noqa: PLC0415 - many processes count nothing
 
-@cache
-def catalog(code: str) -> gettext.NullTranslations:
-    """Load a language's catalog, once. English strings are in the sources."""
-    fill = filler(_chosen.get("names"))
-    if code == DEFAULT:
-        return SourceWords(fill)
-    from babel.messages import mofile, pofile  # noqa: PLC0415 - many processes say no word of it
-
-    with (TRANSLATIONS / code / "LC_MESSAGES" / "messages.po").open("rb") as file:
-        messages = pofile.read_po(file, locale=code)
-    for message in messages:
-        message.string = _filled(message.string or "", fill)
-    compiled = io.BytesIO()
-    mofile.write_mo(compiled, messages)
-    compiled.seek(0)
-    return gettext.GNUTranslations(compiled)
+        return gettext.c2py(get_plural(self._code).plural_expr)
 
 
-def _filled(words: str | Sequence[str], fill: Callable[[str], str]) -> str | tuple[str, ...]:
-    return fill(words) if isinstance(words, str) else tuple(fill(each) for each in words)
+# Returns a language's catalog, which is read once.
+catalog = cache(Catalog)
+
+
+def _read_po(code: str) -> dict[str, list[str]]:
+    """Read a language's file: the forms of each message, of which those with a plural have several.
+
+    Babel's own reader takes ten times as long, for what pybabel does not write.
+    """
+    text = (TRANSLATIONS / code / "LC_MESSAGES" / "messages.po").read_text(encoding="utf-8")
+    return {
+        _joined(source): [_joined(form) for form in PO_FORM.findall(forms)]
+        for source, forms in PO_MESSAGE.findall(text)
+    }
+
+
+def _joined(lines: str) -> str:
+    said: str = json.loads(lines.replace('"\n"', ""))
+    return said
 
 
 class TextIn(str):  # noqa: SLOT000 - it has one more attribute

@@ -1,6 +1,5 @@
 """The language of a request, without a cookie, and translation into it."""
 
-import gettext as catalogs
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -72,7 +71,7 @@ def page_ngettext(one: str, many: str, num: int, **values: object) -> Markup:
     return marked_up(_catalog().ngettext(one, many, num), {"num": num, **values})
 
 
-def _catalog() -> catalogs.NullTranslations:
+def _catalog() -> i18n.Catalog:
     return i18n.catalog(request_language())
 
 

@@ -26,7 +26,6 @@ from belong_mail.core.database_errors import (
 from belong_mail.core.db import now, update_if_free
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.district import District
-from belong_mail.core.i18n import NAMES, catalog
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services, Settings
 from belong_mail.core.statements import any_of, run_together
@@ -454,8 +453,6 @@ class Worker:
 
 def make_worker(services: Services, keyring: Keyring) -> Worker:
     """Build the worker. Raises InvalidSetting."""
-    for code in NAMES:
-        catalog(code)  # now, so that later allocations reuse the memory that reading takes
     settings = services.settings
     mailer = Mailer(
         opener=keyring.opener,
