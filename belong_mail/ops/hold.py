@@ -77,7 +77,7 @@ def host_of(session: Session, seen: HostState) -> Host | None:
 def hold_reason(session: Session, host: Host | None, seen: HostState) -> str | None:
     """Return why this host must not work here, as a key of REASONS, or None."""
     if host is not None and host.held_because is not None:
-        return host.held_because
+        return host.held_because if host.held_because in REASONS else CHANGED
     return CHANGED if changes(session, host, seen) else None
 
 

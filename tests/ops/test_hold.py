@@ -216,6 +216,10 @@ def test_a_held_worker_deletes_nothing_and_takes_nothing_over(
     held.drain()
     assert held.held_because == "asked"
     assert kept_of(services) == before
+    with services.writing.begin() as session:  # as the web may on SQLite
+        session.execute(update(Host).values(held_because="no reason of ours"))
+    held.drain()
+    assert held.held_because == CHANGED
 
 
 def test_a_worker_that_comes_on_hold_gives_back_what_it_has_in_hand(
