@@ -224,8 +224,8 @@ def too_long(_error: RequestEntityTooLarge) -> ErrorPage:
         413,
         _("That’s too long to send"),
         _(
-            "Nothing was saved, but what you typed isn’t lost. Select your browser’s Back button,"
-            " shorten it, and send it again."
+            "Nothing was saved. Select your browser’s Back button: most browsers still have what"
+            " you typed. Shorten it, and send it again."
         ),
     )
 
