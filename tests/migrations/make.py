@@ -42,6 +42,8 @@ KEYS = {
 }
 MEMBERS = ("carmen@dpsk12.org", "dinh@dpsk12.org", "esther@dpsk12.org")
 LEAD = "lead@dpsk12.org"
+# Gets a copy of the issue.
+OFFICE = "dps-belong@example.org"
 # Both asked to join; a worker has read what the first one typed.
 READ, UNREAD = "ada@dpsk12.org", "ben@dpsk12.org"
 # Waits for a group that has not started, and asked for the list of their groups.

@@ -31,7 +31,7 @@ def test_what_waits_in_a_released_database_leaves_once_and_is_read(
         worker.drain()
         assert worker.held_because is None
         worker.engine.close()
-    everyone = (*make.MEMBERS, make.READ, make.UNREAD, make.LEAD, make.WAITING)
+    everyone = (*make.MEMBERS, make.READ, make.UNREAD, make.LEAD, make.WAITING, make.OFFICE)
     assert Counter(one.recipient for one in relay.accepted) == dict.fromkeys(everyone, 1)
     for address in make.MEMBERS:
         [mail] = relay.to(address)
