@@ -4,11 +4,10 @@ The office types people's names, as the web cannot decrypt addresses. Rights are
 giving one is a sealed job, for which the worker checks who asks.
 """
 
-from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, Select, delete, or_, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
 from sqlalchemy.orm import Session, contains_eager
 
 from belong_mail.accounts.jobs import EndRight, InviteAgain, InviteColleague, LetIn
@@ -26,14 +25,19 @@ from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import lock_for_change, now, required
 from belong_mail.core.encryption import Sealer
-from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
 
 # With fewer leaders, a group depends on a single person.
 ENOUGH_LEADS = 2
 # How long before its end a right can be renewed.
 RENEW_WITHIN = timedelta(days=60)
-PLACES_HELD = select(Right.group_id).where(IS_HELD)
+_HELD = select(func.count(Right.id)).where(Right.group_id == Group.id, IS_HELD).scalar_subquery()
+# Groups with fewer leaders, in the directory's order.
+SHORT_OF_LEADERS = (
+    select(Group.slug, Group.name)
+    .where(Group.retired_at.is_(None), _HELD < ENOUGH_LEADS)
+    .order_by(Group.position)
+)
 
 
 class LastOfficeAccount(Exception):
@@ -58,12 +62,6 @@ def list_teams(session: Session) -> dict[Group, Team]:
         by_group.setdefault(right.group_id, []).append(right)
     listed = select(Group).where(Group.retired_at.is_(None)).order_by(Group.position)
     return {group: Team(by_group.get(group.id, [])) for group in session.scalars(listed)}
-
-
-def short_of_leaders(session: Session) -> list[Group]:
-    """List the groups with fewer than `ENOUGH_LEADS` leaders, in the directory's order."""
-    leaders = Counter(session.scalars(PLACES_HELD))
-    return [each for each in groups.listed(session) if leaders[each.id] < ENOUGH_LEADS]
 
 
 def team_of(session: Session, group: Group | None) -> Team:

@@ -99,7 +99,7 @@ def home(session: Session) -> Page:
         threads=threads(session),
         undelivered=contact.undelivered(session),
         held=[each for each in release.open_issues(session) if each.held_at is not None],
-        few=people.short_of_leaders(session),
+        few=session.execute(people.SHORT_OF_LEADERS).all(),
         bounced=bounces.count_bounced(session, now() - timedelta(days=7)),
         wrong=_wrong_for_office(session),
     )
