@@ -4,15 +4,17 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
-    CTE,
     ColumnElement,
     Connection,
     FromClause,
     Insert,
     Integer,
     Select,
+    String,
+    Update,
     and_,
     bindparam,
+    case,
     false,
     func,
     insert,
@@ -33,6 +35,7 @@ from belong_mail.delivery.models import HALTED_NEWSLETTERS, IS_MARKED, Chunk, De
 from belong_mail.delivery.retry import TRANSACTIONAL
 
 WAITING = (State.QUEUED, State.DEFERRED, State.UNCERTAIN)
+_LIMIT = bindparam("limit", type_=Integer)
 
 
 def claim_next(
@@ -98,51 +101,42 @@ def claim_poisoned(session: Session, owner: str) -> list[int]:
 def claim_chunk(
     session: Session, owner: str, members: MemberQuery, limit: int
 ) -> list[tuple[int, Compose]] | None:
-    """Insert the next chunk's deliveries and claim them; leave them due if they are too many.
+    """Claim the first members of the next chunk, at most `limit`; insert their deliveries.
 
-    Returns None if there is no chunk. Its members are read only once, when they are inserted.
+    Returns None if there is no chunk. Members are read only once, when they are inserted.
     """
     connection = session.connection()
     found, _ = _NEXT_CHUNK.run(connection, {})
     if not found:
         return None
-    [(chunk_id, newsletter_id, low, high, planned)] = found
-    is_small = planned <= limit
-    entry = _entry(owner if is_small else None) | {"low": low, "high": high}
+    [(chunk_id, newsletter_id, low, high)] = found
+    entry = {"owner": owner, "created_at": now(), "limit": limit}
+    entry |= {"chunk": chunk_id, "low": low, "high": high}
     try:
         entry |= members.prepare(session, newsletter_id)
         with session.begin_nested():
-            rows = _insert_deliveries(connection, members.chosen, entry)
+            rows = _take_members(connection, members.chosen, entry)
     except IssuePaused:
-        session.execute(update(Chunk).where(Chunk.id == chunk_id).values(inserted=None))
         return []
     except IntegrityError:  # a row that the web wrote repeats a chunk, which has left
-        rows = []
-    if len(rows) != planned:
-        session.execute(update(Chunk).where(Chunk.id == chunk_id).values(inserted=len(rows)))
-    return list(members.composers(session, rows)) if is_small else []
+        session.execute(update(Chunk).where(Chunk.id == chunk_id).values(inserted=0))
+        return []
+    return list(members.composers(session, rows))
 
 
 def has_at_once(session: Session, members: MemberQuery) -> bool:
-    """Return whether `at_once` can claim the next chunk of the same issue; SQLite cannot."""
+    """Return whether `at_once` can claim more of the same issue; SQLite cannot."""
     return bool(members.prepared) and session.connection().dialect.name != "sqlite"
 
 
 def at_once(members: MemberQuery, limit: int, lease: dict[str, Any]) -> tuple[Call, Call]:
-    """Return statements that claim the next chunk, and that look for other due deliveries.
+    """Return statements that claim from the next chunk, and that look for other due deliveries.
 
     The first also writes the lease with these claims, and returns rows for `composers`. It skips a
-    chunk that is too large, or of an issue that is not prepared.
+    chunk of an issue that is not prepared.
     """
-    entry = _entry(lease["owner"]) | lease | members.prepared | {"limit": limit}
-    return (_take_and_insert(members.chosen), entry), (_LOOKING, {"at": now()})
-
-
-def _entry(owner: str | None) -> dict[str, Any]:
-    """Return what new deliveries have in common: claimed by `owner`, or due without one."""
-    state, at = State.QUEUED if owner is None else State.SENDING, now()
-    due_at = at if owner is None else None
-    return {"state": state.value, "claimed_by": owner, "created_at": at, "due_at": due_at}
+    entry = members.prepared | lease | {"created_at": now(), "limit": limit}
+    return (_taking(members.chosen, is_leasing=True), entry), (_LOOKING, {"at": now()})
 
 
 def _claim(session: Session, owner: str, ids: list[int]) -> list[int]:
@@ -162,7 +156,7 @@ def _due(*which: ColumnElement[bool]) -> CompiledStatement:
     due = (
         _waiting(*which)
         .order_by(Delivery.due_at, Delivery.id)
-        .limit(bindparam("limit", type_=Integer))
+        .limit(_LIMIT)
         .with_for_update(skip_locked=True)
     )
     return CompiledStatement(due)
@@ -174,87 +168,87 @@ def _waiting(*which: ColumnElement[bool]) -> Select[int]:
     return select(Delivery.id).where(*which, is_due, is_waiting)
 
 
-def _insert_deliveries(
+def _take_members(
     connection: Connection, chosen: ChunkMembers, entry: dict[str, Any]
 ) -> list[tuple[Any, ...]]:
-    """Insert deliveries; return each one's id with the selected columns of its member."""
+    """Insert deliveries of a chunk's first members; return ids with what is selected of each."""
     if connection.dialect.name != "sqlite":
-        return _insert_and_read(chosen).run(connection, entry)[0]
+        return _taking(chosen).run(connection, entry)[0]
     entering, reading = _insert_then_read(chosen)
     _, entered = entering.run(connection, entry)
     members, _ = reading.run(connection, entry)
+    last = members[-1][0] if members else None
+    _MOVING.run(connection, entry | {"last": last, "number": len(members)})
+    # SQLite gives consecutive ids to the rows of one statement.
     ids = range(entered.lastrowid - entered.rowcount + 1, entered.lastrowid + 1)
     return [(number, *row[1:]) for number, row in zip(ids, members, strict=True)]
 
 
 @cache
-def _take_and_insert(chosen: ChunkMembers) -> CompiledStatement:
-    """Build the statement that claims a chunk, inserts its deliveries and writes the lease."""
-    following = _next(Chunk.id, Chunk.newsletter_id, Chunk.low, Chunk.high, Chunk.planned)
-    chunk = following.cte("following").c
-    fits = chunk.newsletter_id == bindparam("newsletter_id"), chunk.planned <= bindparam("limit")
-    taken, low, high = (
-        select(each).where(*fits).scalar_subquery() for each in (chunk.id, chunk.low, chunk.high)
+def _taking(chosen: ChunkMembers, *, is_leasing: bool = False) -> CompiledStatement:
+    """Build the statement that claims from the next chunk, for PostgreSQL.
+
+    It inserts the deliveries of its first members, moves its low end behind them, may write the
+    lease, and returns each delivery's id with the selected columns of its member.
+    """
+    chunk = _next().cte("following").c
+    low, high, taken = (
+        select(each).where(chunk.newsletter_id == bindparam("newsletter_id")).scalar_subquery()
+        for each in (chunk.low, chunk.high, chunk.id)
     )
-    members = chosen(low, high).cte("members")
-    inserted = select(func.count()).select_from(members).scalar_subquery()
-    taking = update(Chunk).where(Chunk.id == taken).values(inserted=inserted).returning(Chunk.id)
-    entered, read = _insert_each(members)
-    lease = throttle.listing(entered).cte("lease")
-    return CompiledStatement(read.add_cte(taking.cte("taking"), lease))
-
-
-@cache
-def _insert_and_read(chosen: ChunkMembers) -> CompiledStatement:
-    """Build the statement that inserts a chunk's deliveries and returns them with their members."""
-    return CompiledStatement(_insert_each(chosen(*_ENDS).cte("members"))[1])
-
-
-def _insert_each(members: CTE) -> tuple[CTE, Select[Any]]:
-    """Return a CTE that inserts deliveries, and a SELECT of their ids and members."""
+    members = chosen(low, high).limit(_LIMIT).cte("members")
+    last, number = (
+        select(each).select_from(members).scalar_subquery()
+        for each in (func.max(members.c[0]), func.count())
+    )
+    moved = _moving(taken, last, number).returning(Chunk.id).cte("moved")
     ids = _inserting(members).returning(Delivery.id, Delivery.subscription_id).cte("entered")
+    lease = [throttle.listing(ids).cte("lease")] if is_leasing else []
     read = select(ids.c.id, *members.c[1:]).join(members, members.c[0] == ids.c.subscription_id)
-    return ids, read.order_by(ids.c.id)
+    return CompiledStatement(read.order_by(ids.c.id).add_cte(moved, *lease))
 
 
 @cache
 def _insert_then_read(chosen: ChunkMembers) -> tuple[CompiledStatement, CompiledStatement]:
-    """Build the same for SQLite, which gives consecutive ids to the rows of one statement."""
-    members = chosen(*_ENDS)
+    """Build the statements that insert deliveries and read their members, for SQLite."""
+    low, high = (bindparam(each.key, type_=each.type) for each in (Chunk.low, Chunk.high))
+    members = chosen(low, high).limit(_LIMIT)
     return CompiledStatement(_inserting(members.subquery())), CompiledStatement(members)
 
 
+def _moving(chunk_id: Any, last: Any, number: Any) -> Update:
+    """Move a chunk's low end behind its last member with a delivery; end it after fewer than asked.
+
+    `number` of its members have got one.
+    """
+    is_over = number < _LIMIT
+    low = case((is_over, Chunk.high + 1), else_=last + 1)
+    moved = update(Chunk).where(Chunk.id == chunk_id)
+    return moved.values(low=low, planned=Chunk.planned - number, inserted=case((is_over, 0)))
+
+
 def _inserting(members: FromClause) -> Insert:
-    entry: dict[Any, Any] = {
-        column: bindparam(column.key, type_=column.type)
-        for column in (
-            Delivery.newsletter_id,
-            Delivery.state,
-            Delivery.claimed_by,
-            Delivery.created_at,
-            Delivery.due_at,
-        )
-    }
+    given = Delivery.newsletter_id, Delivery.created_at
+    entry: dict[Any, Any] = {each: bindparam(each.key, type_=each.type) for each in given}
+    entry[Delivery.claimed_by] = bindparam("owner", type_=String())
     counts = (Delivery.attempts, Delivery.deaths, Delivery.resent)
     entry |= dict.fromkeys(counts, literal(0)) | {Delivery.is_dot_sent: false()}
     entry |= {Delivery.kind: literal("newsletter"), Delivery.subscription_id: members.c[0]}
+    entry |= {Delivery.state: literal(State.SENDING.value)}
     rows = select(*entry.values()).order_by(members.c[0])
     return insert(Delivery).from_select(list(entry), rows, include_defaults=False)
 
 
-def _next(*columns: Any) -> Select[Any]:
+def _next() -> Select[int, int, int, int]:
     """Select the next chunk that no other worker has locked."""
     is_next = Chunk.inserted.is_(None), Chunk.is_halted.is_(False), ~IS_MARKED
-    found = select(*columns).where(*is_next).order_by(Chunk.id).limit(1)
-    return found.with_for_update(skip_locked=True)
+    found = select(Chunk.id, Chunk.newsletter_id, Chunk.low, Chunk.high).where(*is_next)
+    return found.order_by(Chunk.id).limit(1).with_for_update(skip_locked=True)
 
 
-_ENDS = bindparam("low", type_=Chunk.low.type), bindparam("high", type_=Chunk.high.type)
-_NEXT_CHUNK = CompiledStatement(
-    update(Chunk)
-    .where(Chunk.id == _next(Chunk.id).scalar_subquery())
-    .values(inserted=Chunk.planned)
-    .returning(Chunk.id, Chunk.newsletter_id, Chunk.low, Chunk.high, Chunk.planned)
+_NEXT_CHUNK = CompiledStatement(_next())
+_MOVING = CompiledStatement(
+    _moving(*(bindparam(each, type_=Chunk.id.type) for each in ("chunk", "last", "number")))
 )
 
 

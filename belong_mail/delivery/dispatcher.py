@@ -19,7 +19,7 @@ from belong_mail.core.decryption import UnknownKey
 from belong_mail.delivery import journal, outcomes
 from belong_mail.delivery.models import State
 from belong_mail.delivery.outcomes import GIVE_BACK, STALE, Outcome
-from belong_mail.delivery.throttle import CHUNK_MEMBERS, MAX_IN_HAND, ConcurrencyLimit
+from belong_mail.delivery.throttle import MAX_IN_HAND, ConcurrencyLimit
 from belong_mail.mail.message.mime import Envelope
 from belong_mail.mail.smtp.connection import RelayUnavailable
 from belong_mail.mail.smtp.protocol import WELCOME, OutgoingMessage
@@ -61,7 +61,7 @@ class PendingMessage:
 ComposeMany = Callable[[Session, list[int]], Iterable[tuple[int, Compose]]]
 
 
-# Builds the query of a chunk's members from its low to its high id, in order. Its columns are the
+# Builds the query of an issue's members from a low to a high id, in order. Its columns are the
 # subscription's id, then what `composers` needs; its bound parameters come from `prepare`.
 ChunkMembers = Callable[[Any, Any], Select[Any]]
 
@@ -102,7 +102,7 @@ def compose_message(pending: PendingMessage) -> Envelope | Outcome:
 # Seconds that a claimed message may wait; then its reader's membership is checked again.
 STALE_SECONDS = 2.0
 # Once this share of the claimed has results, one transaction stores them and claims more.
-REFILL_SHARE = CHUNK_MEMBERS / MAX_IN_HAND
+REFILL_SHARE = 0.95
 
 
 class Dispatcher:

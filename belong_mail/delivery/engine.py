@@ -92,7 +92,7 @@ class Engine:
         self._paced: Span | None = None
         self._recover_at = self._renewed_at = self._issues_at = float("-inf")
         self._is_chunk_next = False
-        """Whether the same issue's next chunk comes next, as nothing else was due."""
+        """Whether more of the same issue comes next, as nothing else was due."""
         self._too_slow: int | None = None
         """The delivery whose data took longer to read than a transaction may last."""
         self._left_at = time.monotonic()
@@ -292,17 +292,16 @@ class Engine:
         return accepted
 
     def _may_claim_at_once(self, limit: int) -> bool:
-        """Return whether to claim the next chunk without reading anything before (`_commit`)."""
-        is_unlimited = limit >= throttle.CHUNK_MEMBERS and not self._policy.is_limited
+        """Return whether to claim from a chunk without reading anything before (`_commit`)."""
         may_be_any = self._has_issues and self.kinds_alone is None
-        return self._is_chunk_next and is_unlimited and may_be_any
+        return self._is_chunk_next and limit > 0 and not self._policy.is_limited and may_be_any
 
     def _commit(
         self, session: Session, accepted: list[int], claimed: Claimed, turn: int, at_once: int
     ) -> Claimed:
         """Store acceptances, and on the lease all present claims; end the transaction.
 
-        May also claim the next chunk of at most `at_once` members, in the same round trip. Returns
+        May also claim `at_once` copies at most from the next chunk, in the same round trip. Returns
         what is claimed.
         """
         held = self._dispatcher.held.union(each for each, _ in claimed or ())
@@ -354,7 +353,7 @@ class Engine:
     def _claim(self, session: Session, limit: int, *, is_free: bool) -> Claimed:
         """Claim due deliveries within the rate limits; return None if there are none.
 
-        The list is empty if a chunk comes next of which nothing can be sent now.
+        The list is empty if a chunk came next of which nothing can be sent now.
         """
         room = throttle.capacity(session, self._policy, limit)
         if room.until is not None:

@@ -113,7 +113,10 @@ class Delivery(IdBase):
 
 
 class Chunk(IdBase):
-    """A range of an issue's members; claiming it inserts their deliveries."""
+    """A range of an issue's members who wait; a claim takes its first ones, and inserts deliveries.
+
+    Workers that send at once each lock one of their own.
+    """
 
     __tablename__ = "chunks"
     __table_args__ = (
@@ -124,11 +127,13 @@ class Chunk(IdBase):
     newsletter_id: Mapped[int] = mapped_column(
         ForeignKey("newsletters.id", ondelete="CASCADE"), index=True
     )
-    # The ids of the first and the last subscription.
+    # The ids of the first subscription that waits, and of the last.
     low: Mapped[int] = mapped_column(BigId)
     high: Mapped[int] = mapped_column(BigId)
+    # How many members of when the issue was queued have no delivery; negative if more came in.
     planned: Mapped[int]
-    # How many deliveries the claim inserted; None before. The other members had left meanwhile.
+    # None while it waits, then 0: members without a delivery had left meanwhile. Version 1.0 left
+    # `planned` as it was, and wrote here how many deliveries it inserted.
     inserted: Mapped[int | None]
     # Whether its issue is paused.
     is_halted: Mapped[bool] = mapped_column(default=False)

@@ -17,8 +17,6 @@ from belong_mail.delivery.models import LEASE, Delivery, Lease, SentPerMinute, S
 
 # Most deliveries claimed by a worker; they may be uncertain if its host is lost.
 MAX_IN_HAND = 100
-# Members of an issue claimed at a time.
-CHUNK_MEMBERS = 90
 DAY, MINUTES = timedelta(days=1), timedelta(minutes=1)
 MINUTE_KEY = b"relay/minute"
 # Messages are claimed this long before they may be sent, so urgent email waits no longer.

@@ -12,9 +12,7 @@ from sqlalchemy import (
     bindparam,
     case,
     exists,
-    false,
     func,
-    insert,
     literal,
     or_,
     select,
@@ -31,7 +29,6 @@ from belong_mail.core.db import UtcTime, lock_for_change, now, required
 from belong_mail.core.i18n import DEFAULT, LocalizedText
 from belong_mail.delivery import outbox
 from belong_mail.delivery.models import UNFINISHED, Chunk, Delivery, IssueCount, State
-from belong_mail.delivery.throttle import CHUNK_MEMBERS
 from belong_mail.groups.header_words import word_finder
 from belong_mail.groups.models import Group
 from belong_mail.mail.message import headers, markdown
@@ -45,8 +42,8 @@ log = logging.getLogger(__name__)
 OFFICE_COPY = "newsletter-copy"
 # Why edits to drafts are not audited.
 UNRECORDED_DRAFT = "A draft goes to nobody."
-# Members planned by one statement; a million took half of PostgreSQL's statement timeout.
-PLANNED_AT_ONCE = 100_000
+# Workers that send an issue at once each lock a chunk of it; a small issue has one.
+MOST_CHUNKS, CHUNK_MEMBERS = 8, 1000
 MAX_TEXT = 100_000
 MAX_SUBJECT = 200
 MAX_PREHEADER = 150
@@ -187,38 +184,31 @@ def require_valid(newsletter: Newsletter) -> None:
         raise SubjectNamesGroup
 
 
-def plan(session: Session, newsletter: Newsletter, at_once: int = PLANNED_AT_ONCE) -> None:
-    """Plan a checked issue in chunks for all current members."""
+def plan(session: Session, newsletter: Newsletter, least: int = CHUNK_MEMBERS) -> None:
+    """Plan a checked issue for all current members, in chunks of at least so many, but the last.
+
+    They are contiguous ranges of ids, to include a member who rejoins before sending.
+    """
     session.flush()
     newsletter.queued_at = newsletter.due_at = now()
     session.flush()
     logs.event(log, logging.INFO, "newsletter queued", newsletter=newsletter.id)
-    columns = ["newsletter_id", "low", "high", "planned", "is_halted"]
     of_group = Subscription.group_id == newsletter.group_id
-    last, low = session.scalar(select(func.max(Subscription.id)).where(of_group)) or 0, 1
-    while low <= last:
-        chunks = insert(Chunk).from_select(columns, _chunks(newsletter, low, last, at_once))
-        low = max(session.scalars(chunks.returning(Chunk.high)), default=last) + 1
-
-
-def _chunks(newsletter: Newsletter, low: int, high: int, members: int) -> Select[Any]:
-    """Select chunks as contiguous ranges of ids, to include a member who rejoins before sending.
-
-    They cover the next `members` members. One more is read, to know where the last range ends; the
-    group's last range is counted by itself.
-    """
-    theirs = Subscription.group_id == newsletter.group_id, *receives(newsletter.queued_at)
-    place = func.row_number().over(order_by=Subscription.id).label("number")
-    found = select(Subscription.id, place).where(*theirs, Subscription.id.between(low, high))
-    each = found.order_by(Subscription.id).limit(members + 1).subquery().c
-    first = case((each.number == 1, literal(low, each.id.type)), else_=each.id)
-    last = func.lead(each.id, 1, literal(high + 1, each.id.type)).over(order_by=each.id) - 1
-    rest = select(func.count()).where(*theirs, Subscription.id.between(each.id, high))
-    number = func.lead(each.number).over(order_by=each.id) - each.number
-    planned = func.coalesce(number, rest.scalar_subquery())
-    begins = or_(each.number % CHUNK_MEMBERS == 1, each.number == members + 1)
-    ranges = select(literal(newsletter.id), first, last, planned, false()).where(begins)
-    return ranges.order_by(each.id).limit((members - 1) // CHUNK_MEMBERS + 1)
+    ends = select(func.min(Subscription.id), func.max(Subscription.id)).where(of_group)
+    first, last = session.execute(ends).one()
+    if last is None:
+        return
+    width = (last - first) // MOST_CHUNKS + 1
+    part = ((Subscription.id - first) // width).label("part")
+    members = select(part, func.count()).where(of_group, *receives(newsletter.queued_at))
+    counted = dict(session.execute(members.group_by(part)).all())
+    low, planned = 1, 0
+    for number in range(MOST_CHUNKS):
+        high = first + (number + 1) * width - 1
+        planned += counted.get(number, 0)
+        if planned >= least or number == MOST_CHUNKS - 1:
+            session.add(Chunk(newsletter_id=newsletter.id, low=low, high=high, planned=planned))
+            low, planned = high + 1, 0
 
 
 def send_copy(session: Session, newsletter: Newsletter) -> None:
@@ -253,18 +243,13 @@ def receives(queued_at: Any) -> tuple[Any, ...]:
 
 
 def _counts_query() -> CompoundSelect[Any, Any, Any]:
-    """Count an issue's recipients, those without a delivery row, and its deliveries by state."""
-    theirs, none = Chunk.newsletter_id == bindparam("issue"), literal(0)
+    """Count an issue's recipients without a delivery row, and its deliveries, by state."""
+    issue = bindparam("issue", type_=Chunk.newsletter_id.type)
     state = case((Chunk.inserted.is_(None), State.QUEUED.value), else_=State.WITHDRAWN.value)
-    number = case((Chunk.inserted > Chunk.planned, Chunk.inserted), else_=Chunk.planned)
-    left = (number - func.coalesce(Chunk.inserted, 0)).label("left")
-    each = select(state.label("state"), left).where(theirs, left > 0).subquery()
-    without = select(each.c.state, func.sum(each.c.left), none).group_by(each.c.state)
-    planned = select(literal("recipients"), func.sum(number), none).where(theirs)
+    left = Chunk.planned - func.coalesce(Chunk.inserted, 0)
+    without = select(state, left, literal(0)).where(Chunk.newsletter_id == issue, left > 0)
     counted = select(IssueCount.state, IssueCount.number, IssueCount.resent)
-    return union_all(
-        without, planned, counted.where(IssueCount.newsletter_id == bindparam("issue"))
-    )
+    return union_all(without, counted.where(IssueCount.newsletter_id == issue))
 
 
 COUNTS = _counts_query()
@@ -280,8 +265,9 @@ def report(session: Session, newsletter: Newsletter) -> dict[str, int]:
     is_queued = newsletter.queued_at is not None
     found = session.execute(COUNTS, {"issue": newsletter.id}) if is_queued else ()
     for name, number, resent in found:
-        counts[name] += number or 0
-        counts["resent"] += resent or 0
+        counts[name] += number
+        counts["recipients"] += number
+        counts["resent"] += resent
     if newsletter.stopped_at is not None:  # even before the worker has withdrawn them
         counts[State.WITHDRAWN] += counts.pop(State.QUEUED, 0) + counts.pop(State.DEFERRED, 0)
     return {name: counts[name] for name in ("recipients", *(s.value for s in State), "resent")}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from belong_mail.delivery.dispatcher import (
+    REFILL_SHARE,
     STALE_SECONDS,
     Dispatcher,
     PendingMessage,
@@ -14,7 +15,7 @@ from belong_mail.delivery.dispatcher import (
 from belong_mail.delivery.journal import Journal
 from belong_mail.delivery.models import State
 from belong_mail.delivery.outcomes import GIVE_BACK, STALE, TOO_SLOW, UNWRITABLE
-from belong_mail.delivery.throttle import CHUNK_MEMBERS, MAX_IN_HAND, ConcurrencyLimit
+from belong_mail.delivery.throttle import MAX_IN_HAND, ConcurrencyLimit
 from belong_mail.mail.message.mime import Envelope
 from belong_mail.mail.smtp.protocol import WELCOME
 from belong_mail.mail.smtp.replies import Reply
@@ -105,15 +106,16 @@ def test_what_no_conversation_can_carry_fails(dispatcher):
     assert dispatcher.results() == [(outgoing.id, UNWRITABLE)]
 
 
-def test_results_that_make_room_for_a_chunk_are_news_once(dispatcher):
+def test_results_that_make_much_room_are_news_once(dispatcher):
     claim(dispatcher)
-    send(dispatcher, CHUNK_MEMBERS - 1)
+    room = int(MAX_IN_HAND * REFILL_SHARE)
+    send(dispatcher, room - 1)
     assert not dispatcher.pop_wakeup()
     send(dispatcher, 1)
     assert dispatcher.pop_wakeup()
     send(dispatcher, 1)
     assert not dispatcher.pop_wakeup()
-    send(dispatcher, MAX_IN_HAND - CHUNK_MEMBERS - 1)
+    send(dispatcher, MAX_IN_HAND - room - 1)
     assert dispatcher.pop_wakeup(), "nothing is left to wait for"
 
 

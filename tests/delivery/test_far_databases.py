@@ -13,7 +13,7 @@ from belong_mail.core import rate_limits
 from belong_mail.core.db import make_engine, now
 from belong_mail.delivery import claims, results, throttle
 from belong_mail.delivery.models import SentPerMinute
-from belong_mail.delivery.throttle import CHUNK_MEMBERS, MAX_IN_HAND
+from belong_mail.delivery.throttle import MAX_IN_HAND
 from belong_mail.worker.loop import Worker
 from tests.delivery.factories import books, queue
 from tests.markers import on_both, on_postgresql
@@ -42,7 +42,7 @@ def test_a_chunk_costs_one_round_trip_to_the_database(
     database_url, worker, services, keyring, tmp_path
 ):
     """It claims one, stores what became of the last one, and commits."""
-    queue(services, keyring, 5 * CHUNK_MEMBERS)
+    queue(services, keyring, 5 * MAX_IN_HAND)
     trips, asked, ids = tmp_path / "trips", list[int](), list[int]()
     mailer = worker._issue_mailer
     # Far enough that no answer comes back before all that is asked at once has gone out.
@@ -52,16 +52,16 @@ def test_a_chunk_costs_one_round_trip_to_the_database(
             lease = throttle.lease_of("me", ids, turn + 1)
             with Session(connection) as session, session.begin():
                 if claims.has_at_once(session, mailer):
-                    calls = claims.at_once(mailer, CHUNK_MEMBERS, lease)
+                    calls = claims.at_once(mailer, MAX_IN_HAND, lease)
                     rows, _ = results.accept(session, "me", ids, *calls, is_last=True)
                     ids = [number for number, *_ in rows]
                 else:
-                    claimed = claims.claim_chunk(session, "me", mailer, CHUNK_MEMBERS) or ()
+                    claimed = claims.claim_chunk(session, "me", mailer, MAX_IN_HAND) or ()
                     ids = [number for number, _ in claimed]
             asked.append(trips.stat().st_size - before)
         connection.invalidate()  # closes it
     assert min(asked[3:]) == 1, "the first ones render the issue"
-    assert len(ids) == CHUNK_MEMBERS
+    assert len(ids) == MAX_IN_HAND
 
 
 def look(worker: Worker) -> None:
@@ -154,7 +154,7 @@ def test_email_gets_as_much_time_as_the_other_tasks_took_within_seconds(
     worker, services, keyring, relay, away, least, most
 ):
     """A flood of forms must not stop an issue, nor a task of minutes the forms after it."""
-    queue(services, keyring, 20 * CHUNK_MEMBERS)
+    queue(services, keyring, 20 * MAX_IN_HAND)
     relay.delay = 0.02
     worker.engine._left_at = began = time.monotonic()
     worker.engine._left_at -= away

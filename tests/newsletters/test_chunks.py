@@ -2,6 +2,7 @@
 
 import threading
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from sqlalchemy import delete, event, select, text, update
@@ -10,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 from belong_mail.core.db import now
 from belong_mail.delivery import claims, pause, results
 from belong_mail.delivery.models import Chunk, Delivery
-from belong_mail.delivery.throttle import CHUNK_MEMBERS
+from belong_mail.delivery.throttle import MAX_IN_HAND
 from belong_mail.members import erasure
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters import service as newsletters
@@ -60,44 +61,70 @@ def test_what_is_read_of_a_chunk_as_it_is_claimed_is_what_would_be_read_later(
     assert books(services, issue) == {"recipients": 8, "sending": 5, "withdrawn": 3}
 
 
+def plan_anew(session, newsletter, least: int) -> list[Chunk]:
+    """Plan a queued issue in chunks of at least so many members."""
+    session.execute(delete(Chunk))
+    newsletters.plan(session, newsletter, least)
+    return list(session.scalars(select(Chunk).order_by(Chunk.id)))
+
+
 @pytest.mark.parametrize("away", [(), (0, 3, 8), (3, 4, 5, 6, 7)], ids=str)
-def test_an_issue_that_is_planned_in_steps_misses_and_doubles_nobody(away, services, keyring):
-    """Nor does one leave a gap, wherever a step ends."""
+def test_chunks_leave_no_gap_for_who_comes_back_and_hold_the_members_of_one_group(
+    away, worker, services, keyring, relay
+):
     with services.writing.begin() as session:
+        make_member(session, keyring, "else@dpsk12.org", "asian")
         members = [make_member(session, keyring, name) for name in names(9)]
+        make_member(session, keyring, "else@dpsk12.org", "lgbtq")
         for number in away:
             members[number].ended_at = now()
-        issue = newsletters.draft(session, members[0].group, "In steps", "Hello")
-        newsletters.plan(session, issue, at_once=2)
-        found = session.execute(select(Chunk.low, Chunk.high, Chunk.planned).order_by(Chunk.id))
-        lows, highs, planned = zip(*found, strict=True)
-    assert (lows[0], lows[1:]) == (1, tuple(high + 1 for high in highs[:-1]))
-    number, rest = divmod(9 - len(away), 2)
-    assert (highs[-1], planned) == (members[-1].id, (2,) * number + (rest,) * bool(rest))
-
-
-def test_chunks_leave_no_gap_for_who_comes_back_and_hold_the_members_of_one_group(
-    worker, services, keyring, relay
-):
-    """The first, one of the midst and the last are away while the issue is queued."""
-    with services.writing.begin() as session:
-        members = [make_member(session, keyring, name) for name in names(CHUNK_MEMBERS + 4)]
-        make_member(session, keyring, "else@dpsk12.org", "asian")
-        members.append(make_member(session, keyring, "last@dpsk12.org"))
-        away = [members[0], members[2], members[-1]]
-        for each in away:
-            each.ended_at = now()
-        issue = queue_at_once(worker, session).id
-        found = session.execute(select(Chunk.low, Chunk.high, Chunk.planned).order_by(Chunk.id))
-        lows, highs, planned = zip(*found, strict=True)
-        assert (lows[0], lows[1:]) == (1, tuple(high + 1 for high in highs[:-1]))
-        assert (highs[-1], planned) == (members[-1].id, (CHUNK_MEMBERS, 2))
-        for each in away:
-            each.ended_at = None
+        issue = queue_at_once(worker, session)
+        chunks = plan_anew(session, issue, 2)
+        for before, chunk in pairwise(chunks):
+            assert chunk.low == before.high + 1
+        assert chunks[0].low == 1
+        assert chunks[-1].high >= members[-1].id
+        assert sum(chunk.planned for chunk in chunks) == 9 - len(away)
+        assert all(chunk.planned >= 2 for chunk in chunks[:-1])
+        for number in away:
+            members[number].ended_at = None
     worker.drain()
-    number = CHUNK_MEMBERS + 5
-    assert books(services, issue) == {"recipients": number, "accepted": number}
-    assert len({one.recipient for one in relay.accepted} - {"else@dpsk12.org"}) == number
+    assert books(services, issue.id) == {"recipients": 9, "accepted": 9}
+    assert sorted(one.recipient for one in relay.accepted) == names(9)
+
+
+def test_each_claim_goes_on_where_the_last_one_ended(worker, services, keyring):
+    """Also if another worker makes it. The last one of a chunk finds fewer than it asked for."""
+    issue = queue(services, keyring, 7)
+    claimed: list[int] = []
+    for owner, number in (("one", 3), ("two", 3), ("one", 1)):
+        with services.writing.begin() as session:
+            found = claims.claim_chunk(session, owner, worker._issue_mailer, 3) or []
+            assert len(found) == number
+            claimed += [one for one, _ in found]
+        counted = {"recipients": 7, "sending": len(claimed), "queued": 7 - len(claimed)}
+        assert books(services, issue) == {name: each for name, each in counted.items() if each}
+    assert len(set(claimed)) == 7
+    with services.writing.begin() as session:
+        assert claims.claim_chunk(session, "two", worker._issue_mailer, 3) is None
+
+
+def test_an_issue_of_which_version_1_0_has_sent_a_part_goes_on(worker, services, keyring, relay):
+    """It left the number of a chunk as it was planned, and wrote beside it how many it sent."""
+    issue = queue(services, keyring, 6)
+    with services.writing.begin() as session:
+        session.scalars(select(Chunk)).one().high = 2
+    worker.drain()
+    with services.writing.begin() as session:
+        chunk = session.scalars(select(Chunk)).one()
+        chunk.planned, chunk.inserted = 3, 2
+        session.add_all(
+            Chunk(newsletter_id=issue, low=low, high=low + 1, planned=2) for low in (3, 5)
+        )
+    assert books(services, issue) == {"recipients": 7, "accepted": 2, "withdrawn": 1, "queued": 4}
+    worker.drain()
+    assert books(services, issue) == {"recipients": 7, "accepted": 6, "withdrawn": 1}
+    assert sorted(one.recipient for one in relay.accepted) == names(6)
 
 
 @pytest.mark.parametrize(
@@ -120,22 +147,14 @@ def test_a_copy_without_a_message_takes_that_of_the_default_or_waits_and_never_f
 
 
 def test_a_chunk_whose_members_have_all_left_does_not_hold_up_the_others(worker, services, keyring):
-    number = 2 * CHUNK_MEMBERS
-    issue = queue(services, keyring, number + 1)
+    issue = queue(services, keyring, 9)
     with services.writing.begin() as session:
-        ids = select(Subscription.id).order_by(Subscription.id).limit(number)
-        left = update(Subscription).where(Subscription.id.in_(session.scalars(ids).all()))
+        assert len(plan_anew(session, session.get_one(Newsletter, issue), 2)) == 5
+        stay = select(Subscription.id).where(Subscription.id.in_((1, 9)))
+        left = update(Subscription).where(Subscription.id.not_in(stay))
         session.execute(left.values(ended_at=now()))
     worker.drain()
-    assert books(services, issue) == {"recipients": number + 1, "withdrawn": number, "accepted": 1}
-
-
-def test_a_chunk_that_is_too_large_is_left_due_and_nobody_holds_it(worker, services, keyring):
-    issue = queue(services, keyring, 4)
-    with services.writing.begin() as session:
-        assert claims.claim_chunk(session, OWNER, worker._issue_mailer, 3) == []
-        assert len(claims.claim_due(session, OWNER, 3)) == 3
-    assert books(services, issue) == {"recipients": 4, "sending": 3, "queued": 1}
+    assert books(services, issue) == {"recipients": 9, "withdrawn": 7, "accepted": 2}
 
 
 def test_only_what_is_still_ours_is_settled(worker, services, keyring):
@@ -176,7 +195,7 @@ def pages(session) -> dict[int, str]:
 def test_claims_whose_commit_went_unanswered_leave_though_the_database_is_met_only_later(
     worker, services, keyring
 ):
-    number = 2 * CHUNK_MEMBERS
+    number = 2 * MAX_IN_HAND
     issue = queue(services, keyring, number)
     engine, is_met = worker.engine, worker.engine._is_met
 
@@ -255,7 +274,7 @@ def test_who_is_erased_while_their_chunk_is_claimed_is_waited_for_and_left_out(
 def test_a_stop_and_the_first_claim_of_an_issue_do_not_wait_for_each_other_in_a_circle(
     worker, services, keyring
 ):
-    issue = queue(services, keyring, CHUNK_MEMBERS + 1)
+    issue = queue(services, keyring, MAX_IN_HAND + 1)
     working = threading.Thread(target=worker.drain)
     with services.writing.begin() as session:
         newsletter = session.get_one(Newsletter, issue)
@@ -266,4 +285,4 @@ def test_a_stop_and_the_first_claim_of_an_issue_do_not_wait_for_each_other_in_a_
         pause.stop(session, issue)
     working.join()
     found = books(services, issue)
-    assert found.get("accepted", 0) + found.get("withdrawn", 0) == CHUNK_MEMBERS + 1
+    assert found.get("accepted", 0) + found.get("withdrawn", 0) == MAX_IN_HAND + 1
