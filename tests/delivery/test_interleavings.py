@@ -19,7 +19,7 @@ from belong_mail.delivery.worker_lock import WorkerLock
 from belong_mail.members import service as members
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters import release
-from belong_mail.newsletters.models import Newsletter
+from belong_mail.newsletters.models import Newsletter, RenderedIssue
 from belong_mail.newsletters.tasks import queue_due
 from belong_mail.worker.loop import Worker
 from tests.delivery.factories import books
@@ -84,7 +84,8 @@ class Issues:
         """Release an issue that has not been queued yet."""
         self.begin()
         with self._services.writing.begin() as session:
-            session.execute(delete(Chunk))
+            for table in (Chunk, RenderedIssue):
+                session.execute(delete(table))
             session.get_one(Newsletter, self.id).queued_at = None
             session.get_one(Newsletter, self.id).due_at = now()
 
