@@ -49,6 +49,19 @@ def test_the_enhanced_code_stands_first_and_agrees(text, code):
     assert Reply(550, text, "RCPT").enhanced == code
 
 
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("2.0.0 Ok: queued as 4dKm2X1Yz9.", "4dKm2X1Yz9"), ("OK id=1rE5x-00-1x", "1rE5x-00-1x"),
+        ("Ok 0100017f-6e-000000", "0100017f-6e-000000"), ("2.0.0 Ok: queued\nas 4dKm2X1Yz9", ""),
+        ("2.6.0 <a@b.org> [InternalId=53154215, Hostname=x] Queued mail", "53154215"),
+        ("Ok johanna-smith@dpsk12.org", ""), ("OK id=johanna.smith@dpsk12.org", ""),
+    ],
+)  # fmt: skip
+def test_the_id_in_the_relays_queue_is_no_part_of_an_address(text, named):
+    assert Reply(250, text, "DOT").queue_id == named
+
+
 def test_a_phrase_is_ours_and_quotes_nobody():
     quoting = "5.1.1 <ada@dpsk12.org>: Recipient address rejected: User unknown"
     assert known_phrase(quoting) == "no such user"
