@@ -351,5 +351,6 @@ def _read_sample(file: Path, into: Connection) -> None:
 def _from_text(said: str) -> str | bytes | None:
     """Return a value of PostgreSQL's text format; bytes are bytes, all else stays text."""
     if said.startswith(r"\\x"):
-        return bytes.fromhex(said[3:])
+        with suppress(ValueError):  # a text that somebody typed
+            return bytes.fromhex(said[3:])
     return None if said == r"\N" else said

@@ -90,8 +90,10 @@ def test_nothing_that_keys_must_open_is_begun_with_others(environment, services,
 def test_a_copy_that_the_keys_do_not_open_replaces_nothing(
     environment, services, keyring, tmp_path
 ):
-    """The database is as good as the copy until then."""
+    """The database is as good as the copy until then. A name that looks like bytes is none."""
     queue(services, keyring, 3)
+    with services.writing.begin() as session:
+        session.execute(update(Group).values(name=r"\xylophone"))
     given = {**environment, "PATH": f"{BIN}:{os.environ['PATH']}"}
     restore = ("db", "restore", str(tmp_path / "copy"))
     succeed(given, "db", "backup", restore[-1])
