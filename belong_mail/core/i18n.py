@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
-from functools import cache, cached_property, lru_cache
+from functools import cache, lru_cache
 from typing import Any, Self
 from unicodedata import bidirectional
 from zoneinfo import ZoneInfo
@@ -35,12 +35,6 @@ FULL_DAY = {"es": "EEEE d 'de' MMMM 'de' y"}
 NUMBERS = {"es": "es_US"}
 
 
-# A message and its translations in a .po file, and one of these; a string may take several lines.
-PO_STRING = r'(?:".*"\n?)+'
-PO_FORM = re.compile(rf"msgstr\S* ({PO_STRING})")
-PO_MESSAGE = re.compile(
-    rf"^msgid ({PO_STRING})(?:msgid_plural {PO_STRING})?((?:msgstr\S* {PO_STRING})+)", re.MULTILINE
-)
 # A date in ISO 8601, and one as people type it.
 ISO_DAY, NUMERIC_DAY = re.compile(r"\d{4}-\d{2}-\d{2}"), re.compile(r"\d{1,2}/\d{1,2}/\d{4}")
 _locale = cache(Locale.parse)
@@ -78,12 +72,11 @@ class Catalog:
     """A language's words by those of the sources, which are English, with the names filled in."""
 
     def __init__(self, code: str) -> None:
-        self._code = code
-        self._said = {} if code == DEFAULT else _read_po(code)
+        self._said, self._form_of = ({}, int) if code == DEFAULT else _read_po(code)
         self._filled = cache(filler(_chosen.get("names")))
 
     def gettext(self, message: str) -> str:
-        words = self._said.get(message, ("",))[0] or message
+        words = self._said.get(message, (message,))[0]
         return self._filled(words) if "%(" in words else words
 
     def ngettext(self, one: str, many: str, number: int) -> str:
@@ -91,32 +84,24 @@ class Catalog:
             return self._filled(self._said[one][self._form_of(number)])
         return self.gettext(one if number == 1 else many)
 
-    @cached_property
-    def _form_of(self) -> Callable[[int], int]:
-        from babel.messages.plurals import get_plural  # noqa: PLC0415 - many processes count nothing
-
-        return gettext.c2py(get_plural(self._code).plural_expr)
-
 
 # Returns a language's catalog, which is read once.
 catalog = cache(Catalog)
 
 
-def _read_po(code: str) -> dict[str, list[str]]:
-    """Read a language's file: the forms of each message, of which those with a plural have several.
+def _read_po(code: str) -> tuple[dict[str, tuple[str, ...]], Callable[[int], int]]:
+    """Read what a language has: the forms of each message, and which of them a number takes."""
+    from babel.messages import pofile  # noqa: PLC0415 - many processes say no word of it
 
-    Babel's own reader takes ten times as long, for what pybabel does not write.
-    """
-    text = (TRANSLATIONS / code / "LC_MESSAGES" / "messages.po").read_text(encoding="utf-8")
-    return {
-        _joined(source): [_joined(form) for form in PO_FORM.findall(forms)]
-        for source, forms in PO_MESSAGE.findall(text)
-    }
+    with (TRANSLATIONS / code / "LC_MESSAGES" / "messages.po").open("rb") as file:
+        messages = pofile.read_po(file, locale=code)
+    said = {_forms(each.id)[0]: _forms(each.string or "") for each in messages if not each.fuzzy}
+    is_said = {source: forms for source, forms in said.items() if all(forms)}
+    return is_said, gettext.c2py(messages.plural_expr)
 
 
-def _joined(lines: str) -> str:
-    said: str = json.loads(lines.replace('"\n"', ""))
-    return said
+def _forms(words: str | Sequence[str]) -> tuple[str, ...]:
+    return (words,) if isinstance(words, str) else tuple(words)
 
 
 class TextIn(str):  # noqa: SLOT000 - it has one more attribute

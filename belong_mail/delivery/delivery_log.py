@@ -14,7 +14,7 @@ MINUTE_SECONDS: Final = 60.0
 # Failures logged one by one in a minute; the others are only counted.
 MAX_LINES: Final = 20
 GIVEN_BACK: Final = "given_back"
-# Of a database, a relay or a processor that is too slow; a check says the same.
+# A database, a relay or a processor is too slow; a check says the same.
 MORE_GIVEN_BACK: Final = "More messages are claimed and given back than are sent"
 NO_FAILURES: Final = (None, State.ACCEPTED)
 
