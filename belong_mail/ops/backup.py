@@ -312,7 +312,8 @@ def _refuse_unfit(engine: Engine, file: Path, check: schema.Check) -> None:
     sample = create_engine("sqlite://")
     with sample.begin() as copied, engine.connect() as connection:
         _read_sample(file, copied)
-        if schema_step(connection) not in {None, schema_step(copied)}:
+        is_empty = not inspect(connection).get_table_names()
+        if not is_empty and schema_step(connection) != schema_step(copied):
             raise InvalidBackup(
                 "The copy and the database are of different versions. Make an empty database, name"
                 " it in BELONG_DATABASE_URL, and try again."

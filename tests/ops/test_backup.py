@@ -77,17 +77,24 @@ def test_a_restored_copy_is_on_hold_before_postgresql_looks_at_it(
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_copy_of_another_step_is_not_put_over_the_tables_of_this_one(given, services, tmp_path):
-    """It would leave what it does not know."""
-    copy, step = tmp_path / "copy", text("UPDATE alembic_version SET version_num = :step")
+@pytest.mark.parametrize(
+    "change", ["UPDATE alembic_version SET version_num = '9.9'", "DELETE FROM alembic_version"]
+)
+def test_a_copy_is_not_put_over_tables_of_another_step_or_of_none(
+    change, given, services, tmp_path
+):
+    """It would leave what it does not know, and might replace what is not ours."""
+    copy = tmp_path / "copy"
     succeed(given, "db", "backup", str(copy))
     try:
         with services.engine.begin() as connection:
-            connection.execute(step, {"step": "9.9"})
+            connection.execute(text(change))
         assert "are of different versions" in refused(given, "db", "restore", str(copy))
     finally:
         with services.engine.begin() as connection:
-            connection.execute(step, {"step": NEWEST_REVISION})
+            connection.execute(text("DELETE FROM alembic_version"))
+            newest = text("INSERT INTO alembic_version VALUES (:step)")
+            connection.execute(newest, {"step": NEWEST_REVISION})
 
 
 def test_a_copy_made_while_mail_leaves_is_whole_and_put_back_on_hold(
