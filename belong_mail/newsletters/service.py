@@ -43,7 +43,7 @@ OFFICE_COPY = "newsletter-copy"
 # Why edits to drafts are not audited.
 UNRECORDED_DRAFT = "A draft goes to nobody."
 # Workers that send an issue at once each lock a chunk of it; a small issue has one.
-MOST_CHUNKS, CHUNK_MEMBERS = 8, 1000
+MOST_CHUNKS, CHUNK_MEMBERS = 8, 5000
 MAX_TEXT = 100_000
 MAX_SUBJECT = 200
 MAX_PREHEADER = 150
