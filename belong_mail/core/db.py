@@ -233,9 +233,9 @@ def _bounded_types() -> dict[Any, Any]:
                 def process(value: Any) -> Any:
                     try:
                         loaded = load(value)
+                        return None if loaded is None else min(max(loaded, least), most)
                     except (TypeError, ValueError):
                         return least
-                    return None if loaded is None else min(max(loaded, least), most)
 
                 return process
 
