@@ -43,13 +43,15 @@ def test_office_reads_who_did_what_when_and_from_which_session(office, services)
     page = write(office)
     office.send(f"{page}/release", when="10")
     newest, *_rest = listed(office)
-    account = str(trail_of(services)[0].actor)
+    account, there = str(trail_of(services)[0].actor), trail_of(services)[-1].browser_session
     assert "Newsletter sent or scheduled The Village" in newest
     assert f"Account {trail.reference(account)} (you)" in newest
-    assert f"session {trail.reference(trail_of(services)[-1].browser_session)}" in newest
+    assert f"session {trail.reference(there)}" in newest
     assert account not in newest
     add(services, role=Role.ACCOUNT, actor=account)
+    add(services, role=Role.ACCOUNT, actor=account, browser_session=there)
     assert office.open(PAGE).text.count('class="author"') == 1, "the worker in their name, too"
+    assert office.open(PAGE).text.count("session ") == 1
     assert f'href="/office/newsletters/{page.rpartition("/")[2]}"' in office.open(PAGE).text
     assert "Tea on Friday" not in " ".join(listed(office))
 
