@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy import and_, case, func, or_, select, union_all
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
@@ -21,6 +21,7 @@ from belong_mail.core.services import Settings
 from belong_mail.delivery import throttle
 from belong_mail.delivery.models import (
     HALTED_NEWSLETTERS,
+    Chunk,
     Delivery,
     IssueCount,
     SentPerMinute,
@@ -140,14 +141,36 @@ def backup_missing(site: Site, backup_at: datetime | None) -> float | None:
     return float(backup_at is None) if site.settings.backup_recipient else None
 
 
+_LAST_SENT = select(func.max(SentPerMinute.minute)).scalar_subquery()
 # Since when the oldest email waits, unless it is paused or stopped: `created_at` of queued email,
-# as its `due_at` moves on while the relay is down.
+# as its `due_at` moves on while the relay is down. An issue's members whose copies are not claimed
+# yet wait since anything was sent, or else since it was queued.
 OLDEST_DUE = select(
-    func.min(case((Delivery.state == State.QUEUED, Delivery.created_at), else_=Delivery.due_at))
-).where(
-    Delivery.state.in_((State.QUEUED, State.DEFERRED, State.UNCERTAIN)),
-    Delivery.due_at.is_not(None),
-    or_(Delivery.newsletter_id.is_(None), Delivery.newsletter_id.not_in(HALTED_NEWSLETTERS)),
+    func.min(
+        union_all(
+            select(
+                case(
+                    (Delivery.state == State.QUEUED, Delivery.created_at), else_=Delivery.due_at
+                ).label("since")
+            ).where(
+                Delivery.state.in_((State.QUEUED, State.DEFERRED, State.UNCERTAIN)),
+                Delivery.due_at.is_not(None),
+                or_(
+                    Delivery.newsletter_id.is_(None),
+                    Delivery.newsletter_id.not_in(HALTED_NEWSLETTERS),
+                ),
+            ),
+            select(
+                case((Newsletter.queued_at < _LAST_SENT, _LAST_SENT), else_=Newsletter.queued_at)
+            ).where(
+                Chunk.newsletter_id == Newsletter.id,
+                Chunk.inserted.is_(None),
+                Newsletter.id.not_in(HALTED_NEWSLETTERS),
+            ),
+        )
+        .subquery()
+        .c.since
+    )
 )
 # How many more messages were given back as stale than sent, lately.
 GIVEN_BACK = select(func.sum(SentPerMinute.stale - SentPerMinute.number)).where(
