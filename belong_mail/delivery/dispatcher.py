@@ -215,7 +215,7 @@ class Dispatcher:
         outcome = outcomes.ACCEPTED if reply is WELCOME else outcomes.outcome_of(reply)
         if outcome is outcomes.ACCEPTED:
             self._record(outgoing.id, outcome, journal.ACCEPTED)
-            if not outgoing.envelope.end:  # a single email
+            if not outgoing.envelope.is_verified:  # a single email
                 said = {"delivery": outgoing.id, "relay": reply.queue_id}
                 logs.event(log, logging.INFO, "delivery accepted", **said)
             self._limit.record_success()

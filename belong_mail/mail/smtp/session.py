@@ -195,8 +195,8 @@ def xtext(address: str) -> str:
 _PIPELINE_OK, _DATA_READY = rb"250 .{0,506}\r\n", rb"354 .{0,506}\r\n"
 _POSITIVE: Final = re.compile(_PIPELINE_OK)
 _CONTINUE: Final = re.compile(rb"(?:%b){2}%b" % (_PIPELINE_OK, _DATA_READY))
-# The usual replies to a dot, to an envelope, and to both, matched at once; others are parsed.
 _NOTHING: Final = re.compile(rb"(?!)")
+# The usual replies to a dot, to an envelope, and to both, matched at once; others are parsed.
 _ALL_POSITIVE: Final = re.compile(rb"(?:%b){3}%b" % (_PIPELINE_OK, _DATA_READY))
 
 
@@ -261,7 +261,7 @@ class SmtpPipeline:
         while True:
             following = yield from self._send_end(outgoing)
             usual = _ALL_POSITIVE if following else _POSITIVE
-            if not self._line.hears(usual if outgoing.envelope.end else _NOTHING):
+            if not self._line.hears(usual if outgoing.envelope.is_verified else _NOTHING):
                 return (yield from self._receive_end(outgoing, following))
             self._sent, self._is_proven, self._is_invited = None, True, following is not None
             if not self._source.record_reply(outgoing, WELCOME):
