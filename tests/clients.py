@@ -1,19 +1,17 @@
 """Leads and the office in their seats; `tests/accounts/test_sign_in.py` takes the mailed link."""
 
-from flask import Flask
 from flask import session as cookie
 
 from belong_mail.accounts import invitations
 from belong_mail.accounts import session as browsers
 from belong_mail.core.db import required
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.web.context import transaction
 from tests.browser_client import Visitor
 from tests.factories import group_named, let_work_for_office
 
 
-def sign_in(app: Flask, keyring: Keyring, slug: str, address: str = "") -> Visitor:
+def sign_in(app, keyring, slug: str, address: str = "") -> Visitor:
     """Return a browser in which somebody is signed in who leads a group."""
     address = address or f"lead-of-{slug}@dpsk12.org"
     services: Services = app.extensions["belong"]
@@ -23,7 +21,7 @@ def sign_in(app: Flask, keyring: Keyring, slug: str, address: str = "") -> Visit
     return signed_in(app, keyring, address)
 
 
-def sign_in_office(app: Flask, keyring: Keyring, address: str = "office@dpsk12.org") -> Visitor:
+def sign_in_office(app, keyring, address: str = "office@dpsk12.org") -> Visitor:
     """Return a browser in which somebody is signed in who works for the office and leads none."""
     services: Services = app.extensions["belong"]
     with services.writing.begin() as session:
@@ -31,9 +29,7 @@ def sign_in_office(app: Flask, keyring: Keyring, address: str = "office@dpsk12.o
     return signed_in(app, keyring, address)
 
 
-def signed_in(
-    app: Flask, keyring: Keyring, address: str, browser: Visitor | None = None
-) -> Visitor:
+def signed_in(app, keyring, address: str, browser: Visitor | None = None) -> Visitor:
     """Sign an account in, as the page of a mailed link does, without the email."""
     browser = browser or Visitor(app.test_client())
     with app.test_request_context(method="POST"), transaction() as session:

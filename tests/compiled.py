@@ -7,7 +7,6 @@ from typing import Any
 from flask import Flask
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
-from sqlalchemy import Engine
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
@@ -80,7 +79,7 @@ class Alike:
         return hash(type(self))
 
     @classmethod
-    def engine_created(cls, engine: Engine) -> None:
+    def engine_created(cls, engine) -> None:
         engine.update_execution_options(compiled_cache=STATEMENTS)
 
 

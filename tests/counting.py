@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import event
 
 from belong_mail.core.email_templates import Renderer
 from belong_mail.mail.smtp import connection
 
 
 @contextmanager
-def statements_of(engine: Engine) -> Iterator[list[str]]:
+def statements_of(engine) -> Iterator[list[str]]:
     """Keep each statement that an engine is given."""
     seen: list[str] = []
 

@@ -4,12 +4,11 @@ from collections import defaultdict
 from typing import Any
 
 from sqlalchemy import case, func, select, union_all
-from sqlalchemy.orm import Session
 
 from belong_mail.delivery.models import Delivery, IssueCount
 
 
-def count_faults(session: Session) -> list[str]:
+def count_faults(session) -> list[str]:
     """Say where the counts that are kept differ from counted rows; nothing when none does.
 
     One statement sees one moment. For an issue whose old rows are gone they do: the counts stay.

@@ -8,7 +8,6 @@ from datetime import timedelta
 import time_machine
 from flask import Flask, template_rendered
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from belong_mail.accounts import invitations
@@ -19,8 +18,6 @@ from belong_mail.contact import service as contact
 from belong_mail.contact import threads
 from belong_mail.contact.service import ContactData
 from belong_mail.core.db import new_public_id, now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.core.tokens import Purpose
 from belong_mail.delivery import suppressions
 from belong_mail.groups import service as groups
@@ -30,14 +27,12 @@ from belong_mail.mail.smtp.transport import FolderTransport
 from belong_mail.members import self_service, staff_codes
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters import service as newsletters
-from belong_mail.newsletters.models import Flyer, Image, Newsletter
+from belong_mail.newsletters.models import Flyer, Image
 from belong_mail.pages import dev_mailbox
 from belong_mail.web.access import Access
-from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, link_to, path_of
 from tests.clients import signed_in
 from tests.factories import group_named, let_work_for_office, make_member, plan_meeting, queue_issue
-from tests.servers.smtp import Server
 from tests.web.rights.table import rights_table
 
 GUEST = "guest@dpsk12.org"
@@ -70,9 +65,7 @@ class Stop:
     is_private: bool = False
 
 
-def mailed_links(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> dict[str, str]:
+def mailed_links(visitor, worker, relay, services, keyring) -> dict[str, str]:
     """Have every kind of mail sent and return its links that act, by page."""
     with services.writing.begin() as session:
         make_member(session, keyring, MEMBER)
@@ -109,7 +102,7 @@ def mailed_links(
     }
 
 
-def somebody_who_left(services: Services, keyring: Keyring) -> str:
+def somebody_who_left(services, keyring) -> str:
     """Let a member have left just now; return the membership's public id."""
     with services.writing.begin() as session:
         gone = make_member(session, keyring, "gone@dpsk12.org")
@@ -117,20 +110,20 @@ def somebody_who_left(services: Services, keyring: Keyring) -> str:
         return gone.public_id
 
 
-def page_of(services: Services, page: str, purpose: Purpose, public_id: str) -> str:
+def page_of(services, page: str, purpose: Purpose, public_id: str) -> str:
     """Return the link to a page that the pages alone lead to."""
     token = services.tokens.sign(purpose, public_id, now())
     return f"{services.settings.base_url}/{page}/{token}?lang=en"
 
 
-def code_page(services: Services) -> str:
+def code_page(services) -> str:
     """Return the page that takes a code and a personal address."""
     with services.reading.begin() as session:
         name = staff_codes.page_name(group_named(session, SLUG), NONCE)
     return page_of(services, "join-with-code", Purpose.STAFF_CODE, name)
 
 
-def calendar_link(services: Services) -> str:
+def calendar_link(services) -> str:
     """Return the link to the file for a member's own calendar."""
     with services.reading.begin() as session:
         active = select(Subscription).where(Subscription.is_active)
@@ -138,7 +131,7 @@ def calendar_link(services: Services) -> str:
     return page_of(services, "my-calendar", Purpose.MEMBER_CALENDAR, name)
 
 
-def mailbox_link(services: Services, worker: Worker, relay: Server) -> str:
+def mailbox_link(services, worker, relay) -> str:
     """Have a lead name a mailbox, and return the link that is mailed there."""
     with services.writing.begin() as session:
         group = group_named(session, SLUG)
@@ -148,7 +141,7 @@ def mailbox_link(services: Services, worker: Worker, relay: Server) -> str:
     return link_to(relay.to(SHARED)[-1], "confirm-mailbox")
 
 
-def invitation_link(services: Services, keyring: Keyring, worker: Worker, relay: Server) -> str:
+def invitation_link(services, keyring, worker, relay) -> str:
     """Invite somebody to lead a group, and return the link that is mailed to them."""
     with services.writing.begin() as session:
         group = group_named(session, SLUG)
@@ -157,9 +150,7 @@ def invitation_link(services: Services, keyring: Keyring, worker: Worker, relay:
     return link_to(relay.to(INVITED)[-1], "invitation")
 
 
-def again_link(
-    visitor: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> str:
+def again_link(visitor, services, keyring, worker, relay) -> str:
     """Have somebody who wants no email ask for some again, and return the link."""
     with services.writing.begin() as session:
         suppressions.suppress(session, keyring.index, ALONE, suppressions.BY_REQUEST)
@@ -173,7 +164,7 @@ def bare(url: str) -> str:
     return path_of(url).partition("?")[0]
 
 
-def calendar_stops(services: Services) -> Iterator[Stop]:
+def calendar_stops(services) -> Iterator[Stop]:
     """List the pages and feeds of one meeting."""
     with services.writing.begin() as session:
         meeting = plan_meeting(session, SLUG)
@@ -187,7 +178,7 @@ def calendar_stops(services: Services) -> Iterator[Stop]:
         yield Stop("feed of a group", path)
 
 
-def mailbox_stops(services: Services) -> Iterator[Stop]:
+def mailbox_stops(services) -> Iterator[Stop]:
     """List the pages of the development mailbox, with one mail in it."""
     folder = services.settings.state_folder / "mailbox"
     FolderTransport(folder).keep(Envelope("b@example.org", GUEST, MAIL), lambda: None)
@@ -197,7 +188,7 @@ def mailbox_stops(services: Services) -> Iterator[Stop]:
     yield Stop("html", f"/dev/mailbox/{kept.name}/html")
 
 
-def stops(services: Services, links: dict[str, str], reference: str) -> Iterator[Stop]:
+def stops(services, links: dict[str, str], reference: str) -> Iterator[Stop]:
     """List every page that can be opened."""
     for path in PLAIN:
         yield Stop(path, path)
@@ -230,14 +221,14 @@ def stops(services: Services, links: dict[str, str], reference: str) -> Iterator
         yield Stop(f"unknown {name}", f"/{name}/{unknown}", is_private=True)
 
 
-def reference_of(visitor: Visitor) -> str:
+def reference_of(visitor) -> str:
     """Write to the office and return the reference that it answers with."""
     typed = {"message": "Where is the library?", "topic": "need", "email": GUEST}
     answer = visitor.send("/contact", **typed)
     return answer.location.rpartition("/")[2].partition("?")[0]
 
 
-def pressed(visitor: Visitor, links: dict[str, str]) -> Iterator[tuple[str, TestResponse]]:
+def pressed(visitor, links: dict[str, str]) -> Iterator[tuple[str, TestResponse]]:
     """Press the button of every mailed link, and open what is private of where that leads."""
     for name, answer in presses(visitor, links):
         yield name, answer
@@ -245,7 +236,7 @@ def pressed(visitor: Visitor, links: dict[str, str]) -> Iterator[tuple[str, Test
             yield f"after {name}", visitor.open(answer.location)
 
 
-def presses(visitor: Visitor, links: dict[str, str]) -> Iterator[tuple[str, TestResponse]]:
+def presses(visitor, links: dict[str, str]) -> Iterator[tuple[str, TestResponse]]:
     """Press each button, in an order in which each does something."""
     yield "confirm", visitor.press(links["confirm"])
     yield "forget-note", visitor.press(links["forget-note"])
@@ -276,7 +267,7 @@ def presses(visitor: Visitor, links: dict[str, str]) -> Iterator[tuple[str, Test
     yield "confirm again", visitor.press(links["confirm"])
 
 
-def used(visitor: Visitor, worker: Worker, relay: Server) -> Iterator[TestResponse]:
+def used(visitor, worker, relay) -> Iterator[TestResponse]:
     """Open links that have been used: one that joined, and one whose request was canceled."""
     for address, page in (("joined@dpsk12.org", "confirm"), ("canceled@dpsk12.org", "not-me")):
         visitor.join("asian", address)
@@ -287,7 +278,7 @@ def used(visitor: Visitor, worker: Worker, relay: Server) -> Iterator[TestRespon
             yield visitor.open(link_to(asked, name))
 
 
-def invite(services: Services, keyring: Keyring) -> None:
+def invite(services, keyring) -> None:
     """Let somebody lead the group through which the walk goes."""
     with services.writing.begin() as session:
         group = group_named(session, SLUG)
@@ -295,13 +286,13 @@ def invite(services: Services, keyring: Keyring) -> None:
         let_work_for_office(session, keyring, LEAD)
 
 
-def sign_in(app: Flask, keyring: Keyring) -> Visitor:
+def sign_in(app, keyring) -> Visitor:
     """Return a browser in which somebody is signed in who leads a group and is of the office."""
     invite(app.extensions["belong"], keyring)
     return signed_in(app, keyring, LEAD)
 
 
-def lead_stops(app: Flask, services: Services) -> Iterator[str]:
+def lead_stops(app, services) -> Iterator[str]:
     """List every page that only leads and the office can open.
 
     It is for a group and a draft of the lead's own, and for an issue that is being sent.
@@ -332,7 +323,7 @@ def lead_stops(app: Flask, services: Services) -> Iterator[str]:
             yield route.path(gone if route.address.startswith("/office/") else own)
 
 
-def ended_group(services: Services) -> str:
+def ended_group(services) -> str:
     """Return the slug of a group that has ended."""
     slug = "ended"
     with services.writing.begin() as session:
@@ -343,7 +334,7 @@ def ended_group(services: Services) -> str:
     return slug
 
 
-def somebody_who_leads(session: Session) -> str:
+def somebody_who_leads(session) -> str:
     """Return the public id of who leads the group of this walk, or a made-up one."""
     found = (
         select(Account.public_id)
@@ -354,7 +345,7 @@ def somebody_who_leads(session: Session) -> str:
     return session.scalars(found).first() or "nobody"
 
 
-def enclose(session: Session, issue: Newsletter) -> tuple[Image, Flyer]:
+def enclose(session, issue) -> tuple[Image, Flyer]:
     """Put a picture and a flyer into an issue."""
     image = Image(
         newsletter_id=issue.id, description="Tea", media_type="image/png", content=b"PNG",
@@ -368,7 +359,7 @@ def enclose(session: Session, issue: Newsletter) -> tuple[Image, Flyer]:
     return image, flyer
 
 
-def open_thread(visitor: Visitor, services: Services) -> TestResponse:
+def open_thread(visitor, services) -> TestResponse:
     """Open the thread of somebody who wrote to the office without an address."""
     code = threads.new_code()
     with services.writing.begin() as session:
@@ -376,7 +367,7 @@ def open_thread(visitor: Visitor, services: Services) -> TestResponse:
     return visitor.send("/contact/answer", code=code)
 
 
-def begin_thread(session: Session, services: Services, code: str = "") -> str:
+def begin_thread(session, services, code: str = "") -> str:
     """Have somebody write to the office without an address; return the reference."""
     written = ContactData("need", "Where is the library?")
     reference = contact.new_reference()
@@ -385,7 +376,7 @@ def begin_thread(session: Session, services: Services, code: str = "") -> str:
     return reference
 
 
-def all_of_a_lead(lead: Visitor, services: Services) -> Iterator[TestResponse]:
+def all_of_a_lead(lead, services) -> Iterator[TestResponse]:
     """Open every page of a lead, with an issue that is a draft and one that is released."""
     places = list(lead_stops(lead.client.application, services))
     for place in (*places, f"/office/groups/{ended_group(services)}", "/office/groups?order=1"):
@@ -401,7 +392,7 @@ def all_of_a_lead(lead: Visitor, services: Services) -> Iterator[TestResponse]:
     yield lead.press(release.replace("/release", "/undo"), csrf_token=token)
 
 
-def prove_again(lead: Visitor, worker: Worker, relay: Server) -> Iterator[TestResponse]:
+def prove_again(lead, worker, relay) -> Iterator[TestResponse]:
     """Press what wants a fresh proof, a while after signing in, and prove who it is by a link."""
     with time_machine.travel(now() + FRESH_PROOF_AGE):
         token = Form(lead.open("/lead/").text).fields["csrf_token"]
@@ -414,7 +405,7 @@ def prove_again(lead: Visitor, worker: Worker, relay: Server) -> Iterator[TestRe
         yield lead.open("/account/proof")
 
 
-def record_templates(app: Flask, names: set[str]) -> None:
+def record_templates(app, names: set[str]) -> None:
     """Note the name of every template that a page is made of."""
 
     def note(_app: Flask, template: object, **_: object) -> None:

@@ -1,16 +1,15 @@
 """A database's logical content, to compare a before with an after."""
 
-from sqlalchemy import Engine, select
+from sqlalchemy import select
 
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import Base, make_engine
 from belong_mail.core.jobs import FLOOD
-from belong_mail.core.services import Services
 
 Dump = dict[str, list[tuple[object, ...]]]
 
 
-def dump(engine: Engine) -> Dump:
+def dump(engine) -> Dump:
     """Read every row of every table."""
     with engine.connect() as connection:
         return {
@@ -19,7 +18,7 @@ def dump(engine: Engine) -> Dump:
         }
 
 
-def dump_of(services: Services) -> Dump:
+def dump_of(services) -> Dump:
     """Read an app's database, through a connection of our own."""
     engine = make_engine(services.settings.database_url).execution_options(is_reading=True)
     try:
@@ -28,14 +27,14 @@ def dump_of(services: Services) -> Dump:
         engine.dispose()
 
 
-def trail(services: Services, *kinds: Kind) -> list[AuditEntry]:
+def trail(services, *kinds: Kind) -> list[AuditEntry]:
     """Return the entries of the audit trail of some kinds, or all, in order."""
     found = select(AuditEntry).order_by(AuditEntry.id)
     with services.reading.begin() as session:
         return list(session.scalars(found.where(AuditEntry.kind.in_(kinds)) if kinds else found))
 
 
-def kept_of(services: Services) -> Dump:
+def kept_of(services) -> Dump:
     """Read it without what a worker writes to show that it lives, and counts of all it reads."""
     dump = dump_of(services)
     counts = [row for row in dump.pop("worker_limits") if row[0] != FLOOD]

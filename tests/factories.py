@@ -4,11 +4,9 @@ from datetime import time, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
 
 from belong_mail.accounts import invitations
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
 from belong_mail.meetings import service as meetings
@@ -21,21 +19,20 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.release import release
 from belong_mail.newsletters.tasks import queue_due
-from belong_mail.worker.loop import Worker
 
 
-def group_named(session: Session, slug: str) -> Group:
+def group_named(session, slug: str) -> Group:
     found = groups.find(session, slug)
     assert found is not None
     return found
 
 
-def let_work_for_office(session: Session, keyring: Keyring, address: str) -> None:
+def let_work_for_office(session, keyring, address: str) -> None:
     """Let an address work for the office, as if it had accepted an invitation."""
     invitations.invite(session, keyring, None, address)
 
 
-def launch_an_hour_ago(session: Session, slug: str) -> None:
+def launch_an_hour_ago(session, slug: str) -> None:
     """Let a group start, too long ago for that to be undone."""
     group = group_named(session, slug)
     groups.launch(group)
@@ -43,11 +40,7 @@ def launch_an_hour_ago(session: Session, slug: str) -> None:
 
 
 def make_member(
-    session: Session,
-    keyring: Keyring,
-    address: str,
-    slug: str = "the-village",
-    language: str = "en",
+    session, keyring, address: str, slug: str = "the-village", language="en"
 ) -> Subscription:
     """Make a confirmed member, as if they had joined long ago."""
     group = group_named(session, slug)
@@ -57,9 +50,7 @@ def make_member(
     return member
 
 
-def make_members(
-    session: Session, keyring: Keyring, number: int, slug: str = "the-village"
-) -> None:
+def make_members(session, keyring, number: int, slug: str = "the-village") -> None:
     group = group_named(session, slug)
     for each in range(number):
         signup = Signup(address=f"member{each}@dpsk12.org", language="en")
@@ -68,7 +59,7 @@ def make_members(
 
 
 def queue_issue(
-    session: Session,
+    session,
     slug: str = "the-village",
     subject: str = "This month with us",
     text: str = "Hello, **everybody**.\n\nCome to the [library](https://library.example.org/x).",
@@ -80,14 +71,14 @@ def queue_issue(
     return issue
 
 
-def queue_at_once(worker: Worker, session: Session, *words: str, **more: str) -> Newsletter:
+def queue_at_once(worker, session, *words: str, **more: str) -> Newsletter:
     """Queue an issue as the worker does; nothing of it is sent yet."""
     issue = queue_issue(session, *words, **more)
     queue_due(worker.work_in(session))
     return issue
 
 
-def members_of(session: Session, slug: str) -> int:
+def members_of(session, slug: str) -> int:
     """Count a group's active members."""
     found = select(func.count(Subscription.id)).where(
         Subscription.group_id == group_named(session, slug).id, Subscription.is_active
@@ -95,7 +86,7 @@ def members_of(session: Session, slug: str) -> int:
     return session.scalar(found) or 0
 
 
-def plan_meeting(session: Session, slug: str = "the-village", **planned: Any) -> Meeting:
+def plan_meeting(session, slug: str = "the-village", **planned: Any) -> Meeting:
     """Plan a meeting of a week from now, in the afternoon; or as it is said."""
     usual = {
         "starts_on": now().date() + timedelta(days=7),

@@ -67,7 +67,7 @@ FINE = {
 }
 
 
-def faults(text: str, language: str) -> list[str]:
+def faults(text: str, language) -> list[str]:
     """List the terms in a text that the house does not say, each with what it says instead."""
     words = NOT_WORDS.sub(" ", text)
     for name in _group_names():
@@ -84,12 +84,12 @@ def _group_names() -> tuple[str, ...]:
     return tuple(sorted((each["name"] for each in seeds.GROUPS), key=len, reverse=True))
 
 
-def seeded(language: str) -> Iterator[str]:
+def seeded(language) -> Iterator[str]:
     """Find all words of a language that the groups of a new database begin with."""
     yield from _words_of([seeds.GROUPS], language)
 
 
-def _words_of(value: Any, language: str) -> Iterator[str]:
+def _words_of(value: Any, language) -> Iterator[str]:
     """Find the texts of a language in whatever holds texts by language."""
     if isinstance(value, Mapping) and "en" in value:
         said = value.get(language, ())

@@ -5,10 +5,8 @@ from collections.abc import Callable
 
 from sqlalchemy.orm import Session
 
-from belong_mail.core.services import Services
 
-
-def do_twice_at_once(services: Services, act: Callable[[Session], object]) -> None:
+def do_twice_at_once(services, act: Callable[[Session], object]) -> None:
     """Begin a second transaction before the first is done, and end both; raise what either met."""
     failures: list[BaseException] = []
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from warnings import catch_warnings, simplefilter
 
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import create_engine, make_url, text
 
 from belong_mail.core.db import Base
 from tests.web_role import role_of, web_role
@@ -51,7 +51,7 @@ def _stop_when_we_are_gone(folder: str) -> subprocess.Popen[bytes]:
     )
 
 
-def empty(engine: Engine) -> None:
+def empty(engine) -> None:
     """Remove every row and count from 1 again, all at once; TRUNCATE takes ten times as long."""
     deletes = (f"DELETE FROM {table.name}" for table in reversed(Base.metadata.sorted_tables))  # noqa: S608
     sequences = "SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'"
@@ -59,14 +59,14 @@ def empty(engine: Engine) -> None:
         connection.exec_driver_sql("; ".join([*deletes, sequences]))
 
 
-def drop_all(engine: Engine) -> None:
+def drop_all(engine) -> None:
     """Leave an empty database of PostgreSQL; a file of SQLite goes with its test."""
     if engine.dialect.name == "postgresql":
         with engine.begin() as connection:
             connection.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
 
 
-def is_analyzed(engine: Engine, table: str) -> bool:
+def is_analyzed(engine, table: str) -> bool:
     """Return whether PostgreSQL knows more of a table's rows than their number."""
     with engine.connect() as connection:
         found = text("SELECT 1 FROM pg_stats WHERE tablename = :table LIMIT 1")

@@ -37,7 +37,7 @@ SOON = "autoimmune"
 TELL_ME = f"/groups/{SOON}/tell-me"
 
 
-def drain_in(worker: Worker, **ahead: float) -> None:
+def drain_in(worker, **ahead: float) -> None:
     """Let some time pass, and the worker do all that is due then."""
     with time_machine.travel(now() + timedelta(**ahead)):
         worker.drain()
@@ -76,7 +76,7 @@ class Scenario:
         return self.mails(address)[-1]
 
     def issue_to(
-        self, address: str = ADA, slug: str = VILLAGE, language: str = "en", **words: str
+        self, address: str = ADA, slug: str = VILLAGE, language="en", **words: str
     ) -> EmailMessage:
         """Make an address a member, send the group an issue, and return what comes of it."""
         with self.services.writing.begin() as session:

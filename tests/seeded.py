@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Table, insert, select
-from sqlalchemy.orm import Session
 
 from belong_mail.core.db import Base, new_public_id, now
 from belong_mail.groups import service as groups
@@ -13,7 +12,7 @@ from belong_mail.groups import service as groups
 _ROWS: list[tuple[Table, list[dict[str, Any]]]] = []
 
 
-def seed_groups(session: Session) -> None:
+def seed_groups(session) -> None:
     """Write what `groups.seed` does, with times and public ids of this moment."""
     if not _ROWS:
         groups.seed(session)

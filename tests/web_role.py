@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import has_request_context
 from psycopg import OperationalError
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, create_engine, event, make_url, text
 
 from belong_mail.ops import grants
 from belong_mail.ops.grants import WEB
@@ -48,13 +48,13 @@ def web_role(server: str, name: str) -> Iterator[None]:
         engine.dispose()
 
 
-def give_rights(engine: Engine) -> None:
+def give_rights(engine) -> None:
     """Give the web's role of a test database its rights."""
     with engine.begin() as connection:
         grants.apply_grants(connection, role_of(engine.url.render_as_string()))
 
 
-def renew_rights(engine: Engine) -> None:
+def renew_rights(engine) -> None:
     """Give the web's role its rights again, if a test before put other tables in their place."""
     if engine.dialect.name != "postgresql":
         return
@@ -66,7 +66,7 @@ def renew_rights(engine: Engine) -> None:
 
 
 @contextmanager
-def pages_as_web(engine: Engine) -> Iterator[None]:
+def pages_as_web(engine) -> Iterator[None]:
     """Do what pages do with the rights of the web's role; fail if one needed more."""
     renew_rights(engine)
     refused = watch(engine)
@@ -76,7 +76,7 @@ def pages_as_web(engine: Engine) -> Iterator[None]:
     assert refused == []
 
 
-def step_down(engine: Engine) -> None:
+def step_down(engine) -> None:
     """Let each transaction of a page have the rights of the web's role."""
     role = role_of(engine.url.render_as_string())
 
@@ -88,7 +88,7 @@ def step_down(engine: Engine) -> None:
 
 
 @contextmanager
-def locked_by_web(engine: Engine, statement: str, *, is_brief: bool = True) -> Iterator[None]:
+def locked_by_web(engine, statement: str, *, is_brief: bool = True) -> Iterator[None]:
     """Hold locks as an intruder with the web’s role; others wait briefly for them, or as usual."""
 
     def hurry(connection: Connection) -> None:
@@ -107,7 +107,7 @@ def locked_by_web(engine: Engine, statement: str, *, is_brief: bool = True) -> I
                 event.remove(engine, "begin", hurry)
 
 
-def watch(engine: Engine) -> list[str]:
+def watch(engine) -> list[str]:
     """Note, on either database, each right that a page's statement needs and WEB does not list."""
     refused: list[str] = []
 

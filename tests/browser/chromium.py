@@ -4,7 +4,7 @@ import os
 import shutil
 from dataclasses import dataclass, field
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Request, ViewportSize, WebError
+from playwright.sync_api import ConsoleMessage, Request, ViewportSize, WebError
 
 FLAGS = [
     "--no-sandbox",
@@ -31,7 +31,7 @@ class Watch:
     complaints: list[str] = field(default_factory=list)
     expected: set[int | str] = field(default_factory=set)
 
-    def over(self, context: BrowserContext, url: str) -> None:
+    def over(self, context, url: str) -> None:
         def heard(message: ConsoleMessage) -> None:
             meant = [f"status of {e} " if isinstance(e, int) else e for e in self.expected]
             if not any(words in message.text for words in meant):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from belong_mail.core import i18n
 from tests.browser.chromium import FLAGS, IS_REQUIRED, MISSING, PATH, PHONE, Watch
@@ -22,14 +22,14 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory) -> Iterator[Site]:
     """Serve one site for all of a process's browser tests."""
     with Site(tmp_path_factory.mktemp("site")) as site:
         yield site
 
 
 @pytest.fixture(autouse=True)
-def unlimited(request: pytest.FixtureRequest) -> None:
+def unlimited(request) -> None:
     """Begin each test of the shared site as if no other had asked for links before it."""
     if "site" in request.fixturenames:
         shared: Site = request.getfixturevalue("site")
@@ -37,25 +37,25 @@ def unlimited(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture(params=["en", "es"])
-def language(request: pytest.FixtureRequest) -> str:
+def language(request) -> str:
     code: str = request.param
     return code
 
 
 @pytest.fixture(params=[True, False], ids=["script", "no-script"])
-def has_script(request: pytest.FixtureRequest) -> bool:
+def has_script(request) -> bool:
     has: bool = request.param
     return has
 
 
 @pytest.fixture
-def context_args(site: Site) -> dict[str, Any]:
+def context_args(site) -> dict[str, Any]:
     """Describe a phone; a test may change some before it asks for the page."""
     return {"base_url": site.url, "viewport": PHONE, "has_touch": True}
 
 
 @pytest.fixture
-def watch(request: pytest.FixtureRequest) -> Watch:
+def watch(request) -> Watch:
     """Watch; the statuses that a test is about (`@pytest.mark.expected(404)`) are no complaint."""
     marker = request.node.get_closest_marker("expected")
     return Watch(expected=set(marker.args) if marker else set())
@@ -67,9 +67,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def context(
-    browser: Browser, context_args: dict[str, Any], watch: Watch
-) -> Iterator[BrowserContext]:
+def context(browser, context_args: dict[str, Any], watch: Watch) -> Iterator[BrowserContext]:
     """Open a browser on a phone, and see that it behaves: no complaint, no other site."""
     context = browser.new_context(**context_args)
     watch.over(context, context_args["base_url"])
@@ -79,21 +77,21 @@ def context(
 
 
 @pytest.fixture
-def phone(context: BrowserContext) -> Iterator[Page]:
+def phone(context) -> Iterator[Page]:
     """Hold a member's phone: no page that they see leaves a cookie."""
     yield context.new_page()
     assert context.cookies() == []
 
 
 @pytest.fixture
-def seat(context: BrowserContext) -> Iterator[Page]:
+def seat(context) -> Iterator[Page]:
     """Sit in a lead's seat: after signing out a cookie is left that names nobody, and no other."""
     yield context.new_page()
     assert [cookie["name"] for cookie in context.cookies()] == ["belong-known"]
 
 
 @pytest.fixture
-def say(language: str) -> Say:
+def say(language) -> Say:
     """Say a sentence of the pages in the language of the journey."""
 
     def said(words: str, **places: object) -> str:

@@ -5,10 +5,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from belong_mail.core.db import now
-from tests.browser.site import SLUG, Served, link_in
+from tests.browser.site import SLUG, link_in
 from tests.browser.strangers import press
 
 OTHER = "asian"
@@ -30,7 +30,7 @@ Dear {{first_name}}, come to [tea](https://example.org/{"x" * 60}).
 """
 
 
-def leads(page: Page, site: Served, address: str) -> Iterator[str]:
+def leads(page, site, address: str) -> Iterator[str]:
     """Stop at each page of a lead's."""
     language = address.partition("@")[0].rpartition(".")[2]
     for slug in (SLUG, OTHER):
@@ -48,7 +48,7 @@ def leads(page: Page, site: Served, address: str) -> Iterator[str]:
     yield from _office_newsletters(page)
 
 
-def _join_the_office(page: Page, site: Served, address: str) -> None:
+def _join_the_office(page, site, address: str) -> None:
     """Be invited to work for the office and accept, unless that was done before."""
     before = len(site.mails_to(address))
     if "Invited" in site.flask("office", "invite", address):
@@ -56,7 +56,7 @@ def _join_the_office(page: Page, site: Served, address: str) -> None:
         press(page)
 
 
-def _accept(page: Page, site: Served, address: str, slug: str, language: str) -> Iterator[str]:
+def _accept(page, site, address: str, slug: str, language) -> Iterator[str]:
     """Be invited and accept; once for each group, whoever walks here again leads it already."""
     before = len(site.mails_to(address))
     said = site.flask("lead", "invite", address, "--group", slug, "--language", language)
@@ -72,7 +72,7 @@ def _accept(page: Page, site: Served, address: str, slug: str, language: str) ->
             yield "invitation-accepted"
 
 
-def _sign_in(page: Page, site: Served, address: str) -> Iterator[str]:
+def _sign_in(page, site, address: str) -> Iterator[str]:
     page.goto("/sign-in")
     yield "sign-in"
     press(page)
@@ -95,7 +95,7 @@ def _sign_in(page: Page, site: Served, address: str) -> Iterator[str]:
     yield "lead"
 
 
-def _write(page: Page) -> Iterator[str]:
+def _write(page) -> Iterator[str]:
     press(page, "main form[action*=newsletters] button")
     yield "write"
     page.fill("[name=subject]", "Tea {who} on Friday")
@@ -116,7 +116,7 @@ def _write(page: Page) -> Iterator[str]:
     yield "write-with-picture"
 
 
-def _release(page: Page, site: Served) -> Iterator[str]:
+def _release(page, site) -> Iterator[str]:
     press(page, "#main-form [name=release]")
     yield "release"
     press(page, "main form[action*=test] button")
@@ -138,13 +138,13 @@ def _release(page: Page, site: Served) -> Iterator[str]:
     yield "stop"
 
 
-def state(page: Page, word: str) -> None:
+def state(page, word: str) -> None:
     """Look again until an issue is so far."""
     buttons = {"held": "main a.button[href*=release]", "sent": "main h2"}
     page.locator(buttons[word]).wait_for()
 
 
-def _group(page: Page) -> Iterator[str]:
+def _group(page) -> Iterator[str]:
     page.goto("/lead/")
     press(page, "main form[action*=newsletters] button")
     page.locator("main > details summary").click()
@@ -162,7 +162,7 @@ def _group(page: Page) -> Iterator[str]:
     yield "group-edit-saved"
 
 
-def _mailbox(page: Page, site: Served, address: str) -> Iterator[str]:
+def _mailbox(page, site, address: str) -> Iterator[str]:
     """Name a mailbox for another group, and say yes behind both links."""
     form, shared = f"/lead/groups/{OTHER}/page", "shared." + address
     page.goto(form)
@@ -181,7 +181,7 @@ def _mailbox(page: Page, site: Served, address: str) -> Iterator[str]:
     yield "mailbox-set"
 
 
-def _meetings(page: Page) -> Iterator[str]:
+def _meetings(page) -> Iterator[str]:
     page.goto(MEETINGS)
     yield "meetings"
     type_a_meeting(page, "Room " + "x" * 60)
@@ -210,7 +210,7 @@ def _meetings(page: Page) -> Iterator[str]:
         yield name
 
 
-def type_a_meeting(page: Page, place: str) -> None:
+def type_a_meeting(page, place: str) -> None:
     """Fill the form in by keyboard alone: from field to field with Tab."""
     page.goto(f"{MEETINGS}/new")
     page.focus("[name=title_en]")
@@ -232,7 +232,7 @@ def type_a_meeting(page: Page, place: str) -> None:
     keys.press("Space")
 
 
-def _audience(page: Page) -> Iterator[str]:
+def _audience(page) -> Iterator[str]:
     """Say for the office whom a group welcomes."""
     page.goto("/office")
     yield "office-home"
@@ -249,7 +249,7 @@ def _audience(page: Page) -> Iterator[str]:
     yield "office-questions-with-errors"
 
 
-def _office(page: Page) -> Iterator[str]:
+def _office(page) -> Iterator[str]:
     """Write without an address, answer for the office, and read it with the code."""
     page.goto("/contact")
     page.select_option("[name=topic]", "need")
@@ -271,7 +271,7 @@ def _office(page: Page) -> Iterator[str]:
     yield "contact-answered"
 
 
-def _office_newsletters(page: Page) -> Iterator[str]:
+def _office_newsletters(page) -> Iterator[str]:
     """Look at what went out, and at the pages that ask before something is done."""
     page.goto("/office/newsletters")
     yield "office-newsletters"

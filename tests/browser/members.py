@@ -3,14 +3,12 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from playwright.sync_api import Page
-
 from belong_mail.core.db import now
-from tests.browser.site import SLUG, Served
+from tests.browser.site import SLUG
 from tests.browser.strangers import ask, press
 
 
-def members(page: Page, site: Served, address: str) -> Iterator[str]:
+def members(page, site, address: str) -> Iterator[str]:
     """Stop at each page of somebody who is a member of two groups."""
     for slug in (SLUG, "lgbtq"):
         page.goto(f"/groups/{slug}/join")
@@ -34,7 +32,7 @@ def members(page: Page, site: Served, address: str) -> Iterator[str]:
     yield "my-groups-over"
 
 
-def _sheet(page: Page, sheet: str) -> Iterator[str]:
+def _sheet(page, sheet: str) -> Iterator[str]:
     page.goto(sheet)
     yield "sheet"
     press(page, "main a[href*=leave-all]")
@@ -50,7 +48,7 @@ def _sheet(page: Page, sheet: str) -> Iterator[str]:
     press(page, "main form[action*=copy] button")
 
 
-def _move(page: Page, site: Served, sheet: str, new: str) -> Iterator[str]:
+def _move(page, site, sheet: str, new: str) -> Iterator[str]:
     """Take a new address along, then erase what is there; strangers ask too."""
     page.goto(sheet)
     press(page, "main a[href*=change-address]")

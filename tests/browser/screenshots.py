@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import sync_playwright
 
 from tests.browser.chromium import FLAGS, MISSING, PATH
 from tests.browser.site import Site
@@ -17,7 +17,7 @@ THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 HEIGHT = 740
 
 
-def take(browser: Browser, site: Site, language: str, folder: Path) -> None:
+def take(browser, site, language, folder: Path) -> None:
     """Take every picture in one language: both themes, each width."""
     for walk in WALKS:
         context = browser.new_context(base_url=site.url, locale=language)
@@ -31,7 +31,7 @@ def take(browser: Browser, site: Site, language: str, folder: Path) -> None:
         context.close()
 
 
-def _picture(page: Page, file: Path) -> None:
+def _picture(page, file: Path) -> None:
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": HEIGHT})
         for theme in THEMES:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 from sqlalchemy import Delete, Update, delete, update
 from sqlalchemy.orm import Session
 
@@ -207,7 +207,7 @@ def link_in(mail: StoredMail, page: str) -> str:
     return links_in(mail, page)[0]
 
 
-def sign_in(page: Page, site: Served, address: str = LEAD) -> None:
+def sign_in(page, site, address: str = LEAD) -> None:
     """Sign somebody in by an emailed link."""
     before = site.links_to(address, "sign-in")
     page.goto("/sign-in")
@@ -220,6 +220,6 @@ def sign_in(page: Page, site: Served, address: str = LEAD) -> None:
     expect(page).to_have_url(re.compile("/(lead|office)"))
 
 
-def sign_out(page: Page) -> None:
+def sign_out(page) -> None:
     page.goto("/account")
     page.get_by_role("button", name="Sign out", exact=True).last.click()

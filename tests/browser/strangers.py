@@ -3,14 +3,12 @@
 import re
 from collections.abc import Iterator
 
-from playwright.sync_api import Page
-
-from tests.browser.site import LEAD, SLUG, Site, link_in
+from tests.browser.site import LEAD, SLUG, link_in
 
 LONG_NAME = "Wolfeschlegelsteinhausenbergerdorff"
 
 
-def strangers(page: Page, site: Site, address: str) -> Iterator[str]:
+def strangers(page, site, address: str) -> Iterator[str]:
     """Stop at each page and name it; the browser's own language decides what is read."""
     yield from public(page)
     yield from _contact(page, address)
@@ -22,7 +20,7 @@ def strangers(page: Page, site: Site, address: str) -> Iterator[str]:
     yield from _strangers(page, site, address)
 
 
-def mails(site: Site, address: str) -> Iterator[tuple[str, str]]:
+def mails(site, address: str) -> Iterator[tuple[str, str]]:
     """Return name and HTML of every kind of mail to an address, or about it, and its like."""
     seen = set()
     for mail in site.mails():
@@ -33,7 +31,7 @@ def mails(site: Site, address: str) -> Iterator[tuple[str, str]]:
             yield name, mail.html
 
 
-def public(page: Page) -> Iterator[str]:
+def public(page) -> Iterator[str]:
     """Stop at each page that anyone may open."""
     for name, path in {
         "directory": "/",
@@ -58,7 +56,7 @@ def public(page: Page) -> Iterator[str]:
         yield name
 
 
-def _contact(page: Page, address: str) -> Iterator[str]:
+def _contact(page, address: str) -> Iterator[str]:
     page.goto("/contact")
     yield "contact"
     page.fill("[name=email]", "nobody")
@@ -77,7 +75,7 @@ def _contact(page: Page, address: str) -> Iterator[str]:
     yield "too-long"
 
 
-def _code(page: Page) -> Iterator[str]:
+def _code(page) -> Iterator[str]:
     """Write without an address, and come back with the code."""
     page.goto("/contact")
     page.select_option("[name=topic]", "need")
@@ -95,7 +93,7 @@ def _code(page: Page) -> Iterator[str]:
     yield "contact-thread"
 
 
-def _note(page: Page, site: Site, address: str) -> Iterator[str]:
+def _note(page, site, address: str) -> Iterator[str]:
     """Wait for a group to start, and change one's mind."""
     waiting = "waiting-" + address
     page.goto("/groups/autoimmune/tell-me")
@@ -111,7 +109,7 @@ def _note(page: Page, site: Site, address: str) -> Iterator[str]:
     yield "note-forgotten"
 
 
-def _start(page: Page, site: Site, address: str) -> None:
+def _start(page, site, address: str) -> None:
     """Let a group start that somebody waits for; then take it away, for whoever looks later."""
     slug, waiting = f"new-{len(site.mails())}", "start-" + address
     site.flask("group", "add", slug, "Newest", "--upcoming")
@@ -123,7 +121,7 @@ def _start(page: Page, site: Site, address: str) -> None:
     site.flask("group", "retire", slug)
 
 
-def _join(page: Page, site: Site, address: str) -> Iterator[str]:
+def _join(page, site, address: str) -> Iterator[str]:
     page.goto("/groups/women-of-color/join")
     yield "join-without-leads"
     page.goto(f"/groups/{SLUG}/join")
@@ -142,7 +140,7 @@ def _join(page: Page, site: Site, address: str) -> Iterator[str]:
     site.mail_to(LEAD)
 
 
-def _personal(page: Page, site: Site, address: str) -> Iterator[str]:
+def _personal(page, site, address: str) -> Iterator[str]:
     """Join with a personal address, which nothing but a code joins to the staff’s."""
     slug, own = "latinx-hispanic", "home." + address
     personal = own.replace("@dpsk12.org", "@home.example")
@@ -165,7 +163,7 @@ def _personal(page: Page, site: Site, address: str) -> Iterator[str]:
     site.mail_to(personal)
 
 
-def _leave(page: Page, site: Site, address: str) -> Iterator[str]:
+def _leave(page, site, address: str) -> Iterator[str]:
     site.send_newsletter()
     page.goto(link_in(site.mail_to(address, 3), "leave"))
     yield "leave"
@@ -178,7 +176,7 @@ def _leave(page: Page, site: Site, address: str) -> Iterator[str]:
     site.mail_to(address, 4)
 
 
-def _strangers(page: Page, site: Site, address: str) -> Iterator[str]:
+def _strangers(page, site, address: str) -> Iterator[str]:
     other = "other-" + address
     for choice in ("forget", "never"):
         page.goto("/groups/asian/join")
@@ -197,7 +195,7 @@ def _strangers(page: Page, site: Site, address: str) -> Iterator[str]:
     yield "mailbox-mail"
 
 
-def ask(page: Page, address: str, *, is_introduced: bool = False) -> None:
+def ask(page, address: str, *, is_introduced: bool = False) -> None:
     """Fill in a sign-up form as it stands there and send it."""
     page.fill("[name=email]", address)
     if page.locator("[name=first_name]").count():
@@ -208,7 +206,7 @@ def ask(page: Page, address: str, *, is_introduced: bool = False) -> None:
     press(page)
 
 
-def press(page: Page, button: str = "main form .button") -> None:
+def press(page, button: str = "main form .button") -> None:
     """Press the page's one button, or a link, and wait for the next page."""
     with page.expect_navigation():
         page.locator(button).first.click()

@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from playwright.sync_api import BrowserContext, Dialog, Page, Route, expect
+from playwright.sync_api import Dialog, Page, Route, expect
 
-from tests.browser.site import Site, sign_in, sign_out
+from tests.browser.site import sign_in, sign_out
 from tests.markers import night, one_by_day
 
 CUT = pytest.mark.expected("ERR_INTERNET_DISCONNECTED", 409)
@@ -17,7 +17,7 @@ NO_CONNECTION = re.compile("No connection")
 
 
 @pytest.fixture
-def page(context: BrowserContext, site: Site) -> Page:
+def page(context, site) -> Page:
     """Begin a newsletter."""
     page = context.new_page()
     sign_in(page, site)
@@ -27,12 +27,12 @@ def page(context: BrowserContext, site: Site) -> Page:
     return page
 
 
-def is_saved(page: Page) -> None:
+def is_saved(page) -> None:
     expect(page.locator("#saved")).to_have_text("Saved.")
     expect(page.locator("#not-saved")).to_be_empty()
 
 
-def hold_scripts(page: Page) -> list[Route]:
+def hold_scripts(page) -> list[Route]:
     """Let the next page wait for its scripts; the test lets them go on."""
     late: list[Route] = []
 

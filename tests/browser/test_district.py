@@ -20,7 +20,7 @@ def provider() -> Iterator[Provider]:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[Site]:
+def site(tmp_path_factory, provider) -> Iterator[Site]:
     """Serve a site of a district that has an identity provider."""
     with Site(tmp_path_factory.mktemp("district"), **provider.settings()) as site:
         provider.set(redirect_uri=f"{site.url}/sign-in/district/back")
@@ -65,7 +65,7 @@ def test_a_lead_switches_to_the_districts_sign_in(browser, site, provider, *, ha
     site.flask("lead", "unlink", LEAD)
 
 
-def told(site: Site) -> int:
+def told(site) -> int:
     """Count the emails that say that the lead now signs in otherwise."""
     subjects = [mail.subject for mail in site.mails_to(LEAD)]
     return subjects.count("You now sign in with your DPS account")

@@ -6,7 +6,6 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from belong_mail.core import i18n
-from tests.browser.conftest import Say
 from tests.browser.site import link_in
 from tests.markers import one_by_day
 
@@ -19,7 +18,7 @@ def context_args(context_args: dict[str, Any], *, has_script: bool) -> dict[str,
 
 
 @pytest.fixture
-def home(phone: Page, language: str) -> Page:
+def home(phone, language) -> Page:
     """Come to the directory with an English browser, and choose the language there."""
     phone.goto("/")
     if language != i18n.DEFAULT:
@@ -29,18 +28,18 @@ def home(phone: Page, language: str) -> Page:
 
 
 @pytest.fixture
-def address(language: str, request: pytest.FixtureRequest, *, has_script: bool) -> str:
+def address(language, request, *, has_script: bool) -> str:
     """Return an address that no other journey uses."""
     return f"{request.function.__name__[-20:]}.{language}.{has_script}@dpsk12.org"
 
 
 @pytest.fixture
-def called(language: str) -> str:
+def called(language) -> str:
     """Return how a sentence calls the group of these journeys."""
     return i18n.group_in_sentence("The Village", language)
 
 
-def ask_to_join(page: Page, say: Say, address: str) -> None:
+def ask_to_join(page, say, address: str) -> None:
     page.get_by_role("link", name="The Village").click()
     page.get_by_role("link", name=say("Join this group")).click()
     page.get_by_label(say("Your work email address")).fill(address)

@@ -1,6 +1,6 @@
 """Forms without a mouse: the order of Tab, and the way past what every page begins with."""
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.markers import night
 
@@ -18,7 +18,7 @@ WHERE = """() => {
 }"""
 
 
-def tab(page: Page) -> tuple[str, bool]:
+def tab(page) -> tuple[str, bool]:
     """Press Tab; return what has the focus, and whether the focus is to be seen."""
     page.keyboard.press("Tab")
     name, kind, is_seen = page.evaluate(WHERE)

@@ -13,7 +13,7 @@ HEARD = "() => document.body.innerText.split('\\n').map(it => it.trim()).filter(
 
 
 @pytest.fixture
-def bare(phone: Page) -> Page:
+def bare(phone) -> Page:
     """Hold a phone to which the style sheet never comes."""
     phone.route("**/*.css*", lambda route: route.fulfill(content_type="text/css", body=""))
     return phone

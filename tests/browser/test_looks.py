@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Page, ViewportSize
+from playwright.sync_api import ViewportSize
 
 from belong_mail.core import i18n
 from tests.browser.chromium import PHONE, Watch
@@ -65,7 +65,7 @@ class Findings:
     small: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
 
-    def look(self, page: Page, name: str) -> None:
+    def look(self, page, name: str) -> None:
         self.seen += 1
         page.emulate_media(color_scheme="light")
         if not page.evaluate(IS_THERE):

@@ -6,11 +6,10 @@ from datetime import date, timedelta
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from belong_mail.core.db import now
 from belong_mail.groups import seeds
-from tests.browser.site import Site
 from tests.markers import night
 from tests.pages.codes import read_png
 
@@ -34,7 +33,7 @@ THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
 @pytest.fixture
-def desk(browser: Browser, site: Site, language: str) -> Iterator[Page]:
+def desk(browser, site, language) -> Iterator[Page]:
     page = browser.new_page(
         base_url=site.url, locale=language, viewport={"width": 1280, "height": 900}
     )
@@ -43,7 +42,7 @@ def desk(browser: Browser, site: Site, language: str) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="module")
-def busy(site: Site) -> date:
+def busy(site) -> date:
     """Let ten groups meet every week of a month of six weeks, and return its first day.
 
     Some of them meet soon too, at places with long names, and have as many words as there may be.

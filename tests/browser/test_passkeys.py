@@ -5,21 +5,21 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 from sqlalchemy import update
 
 from belong_mail.accounts.models import BrowserSession
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
 from belong_mail.core.db import now
 from tests.browser.chromium import PHONE
-from tests.browser.site import LEAD, Site, sign_in, sign_out
+from tests.browser.site import LEAD, sign_in, sign_out
 from tests.markers import night
 
 NAME = "My phone"
 
 
 @pytest.fixture
-def context(browser: Browser, site: Site) -> Iterator[BrowserContext]:
+def context(browser, site) -> Iterator[BrowserContext]:
     site.flask("office", "invite", LEAD)
     site.forget_limits()  # other tests have asked for links, too
     context = browser.new_context(base_url=site.url, viewport=PHONE, has_touch=True)
@@ -28,7 +28,7 @@ def context(browser: Browser, site: Site) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def page(context: BrowserContext) -> Page:
+def page(context) -> Page:
     """A page of a browser on a device that has passkeys, and asks for a finger."""
     page = context.new_page()
     tools = context.new_cdp_session(page)
@@ -124,13 +124,13 @@ def test_a_newsletter_is_sent_in_three_presses_when_a_proof_is_due(context, site
     expect(first.locator("h1")).to_have_text("Now check your inbox")
 
 
-def create(page: Page) -> None:
+def create(page) -> None:
     page.goto("/account")
     page.get_by_label("What do you call this passkey?").fill(NAME)
     page.get_by_role("button", name="Create the passkey").press("Enter")
 
 
-def let_proofs_age(site: Site) -> None:
+def let_proofs_age(site) -> None:
     """Let a quarter of an hour pass since everybody last proved who they are."""
     long_ago = now() - FRESH_PROOF_AGE - timedelta(minutes=1)
     site.execute(update(BrowserSession).values(started_at=long_ago, proven_at=None))

@@ -6,9 +6,9 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, expect
 
-from tests.browser.site import SLUG, Site, sign_in
+from tests.browser.site import SLUG, sign_in
 from tests.markers import night
 
 # A lead of each test's own: one account is mailed only so many links an hour.
@@ -42,7 +42,7 @@ RUNS = """<img src="https://example.org/x.png" onerror="document.title = 1">
 
 
 @pytest.fixture
-def text(page: Page, site: Site) -> Locator:
+def text(page, site) -> Locator:
     """Return the text of a new draft, whose page is open."""
     lead = f"{next(NAMES)}@dpsk12.org"
     site.flask("lead", "invite", lead, "--group", SLUG, "--name", "Kim")
@@ -56,7 +56,7 @@ def text(page: Page, site: Site) -> Locator:
 
 
 @pytest.fixture
-def paste(text: Locator) -> Callable[[str], bool]:
+def paste(text) -> Callable[[str], bool]:
     """Paste HTML at the cursor; tell whether the browser is left to do it."""
 
     def put(html: str) -> bool:

@@ -10,7 +10,6 @@ from playwright.sync_api import FrameLocator, Locator, Page, expect
 
 from belong_mail.core import i18n
 from belong_mail.core.db import now
-from tests.browser.conftest import Say
 from tests.browser.site import LEAD, SLUG, Site, link_in
 from tests.markers import night, one_by_day
 
@@ -58,7 +57,7 @@ class Hands:
 
 
 @pytest.fixture
-def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def slow(tmp_path_factory) -> Iterator[Site]:
     """Serve a site whose relay takes little, with ten members in the group."""
     with Site(tmp_path_factory.mktemp("slow"), BELONG_SEND_RATE=SLOWLY) as site:
         site.add_members(10)
@@ -66,14 +65,14 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture
-def context_args(request: pytest.FixtureRequest, context_args: dict[str, Any]) -> dict[str, Any]:
+def context_args(request, context_args: dict[str, Any]) -> dict[str, Any]:
     """Visit the slow site, where the test is about it."""
     if "slow" in request.fixturenames:
         return {**context_args, "base_url": request.getfixturevalue("slow").url}
     return context_args
 
 
-def come_in(page: Page, language: str) -> Hands:
+def come_in(page, language) -> Hands:
     """Open the directory with an English browser and choose the language there."""
     hands = Hands(page)
     page.goto("/")
@@ -83,14 +82,14 @@ def come_in(page: Page, language: str) -> Hands:
     return hands
 
 
-def ask_by_mail(hands: Hands, say: Say, address: str) -> None:
+def ask_by_mail(hands, say, address: str) -> None:
     """Type an address on the page that asks for it, and open the mail that comes."""
     page = hands.page
     hands.type(page.get_by_role("textbox", name=say("Your email address")), address, "Enter")
     heading(page, say("Now check your inbox"))
 
 
-def open_mail(hands: Hands, say: Say, site: Site, address: str, number: int = 1) -> FrameLocator:
+def open_mail(hands, say, site, address: str, number: int = 1) -> FrameLocator:
     """Wait for a mail and open it in the test mailbox."""
     page, subject = hands.page, site.mail_to(address, number).subject
     hands.press(page.get_by_role("link", name=say("Test mailbox")))
@@ -99,11 +98,11 @@ def open_mail(hands: Hands, say: Say, site: Site, address: str, number: int = 1)
     return page.frame_locator("iframe")
 
 
-def heading(page: Page, words: str) -> None:
+def heading(page, words: str) -> None:
     expect(page.locator("h1")).to_have_text(words)
 
 
-def sign_in(hands: Hands, say: Say, site: Site) -> None:
+def sign_in(hands, say, site) -> None:
     page = hands.page
     hands.press(page.get_by_role("link", name=say("Group leader sign-in")))
     ask_by_mail(hands, say, LEAD)
@@ -117,7 +116,7 @@ def sign_in(hands: Hands, say: Say, site: Site) -> None:
     assert {(cookie["httpOnly"], cookie["sameSite"]) for cookie in cookies} == {(True, "Lax")}
 
 
-def write(hands: Hands, say: Say) -> None:
+def write(hands, say) -> None:
     """Write an issue and look at it as the readers will; saving adds no step to go back."""
     page = hands.page
     hands.press(page.get_by_role("button", name=say("Write a newsletter")))
@@ -132,7 +131,7 @@ def write(hands: Hands, say: Say) -> None:
     assert page.evaluate("history.length") == steps
 
 
-def release(hands: Hands, say: Say, *, is_later: bool) -> None:
+def release(hands, say, *, is_later: bool) -> None:
     """Release for tomorrow, or now with one minute to undo."""
     page = hands.page
     if is_later:
@@ -146,15 +145,15 @@ def release(hands: Hands, say: Say, *, is_later: bool) -> None:
     state(page, say("Scheduled. Nothing has been sent yet, so you can still undo it."))
 
 
-def state(page: Page, words: str) -> None:
+def state(page, words: str) -> None:
     expect(page.locator("#words")).to_contain_text(words)
 
 
-def sending(say: Say) -> str:
+def sending(say) -> str:
     return say("Sending. It’ll be done in about a minute.").partition(".")[0]
 
 
-def keep_the_place(hands: Hands, say: Say, site: Site) -> None:
+def keep_the_place(hands, say, site) -> None:
     """Stand on a button while the issue leaves: it goes away, and the words take the focus."""
     undo = hands.page.get_by_role("button", name=say("Undo: don’t send it"))
     hands.reach(undo)
@@ -225,7 +224,7 @@ def test_a_member_pauses_changes_the_language_leaves_and_comes_back(phone, say, 
     expect(phone.get_by_role("button", name=say("Resume newsletters"))).to_be_visible()
 
 
-def join(page: Page, site: Site, address: str, language: str) -> None:
+def join(page, site, address: str, language) -> None:
     page.goto(f"/groups/{SLUG}/join?lang={language}")
     page.fill("[name=email]", address)
     page.keyboard.press("Enter")
@@ -236,5 +235,5 @@ def join(page: Page, site: Site, address: str, language: str) -> None:
     site.mail_to(address, 2)
 
 
-def told(page: Page, words: str) -> None:
+def told(page, words: str) -> None:
     expect(page.get_by_role("status")).to_contain_text(words)

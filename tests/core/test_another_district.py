@@ -64,7 +64,7 @@ def ours_in(text: str) -> list[str]:
     return [said[max(0, each.start() - 40) : each.end() + 20] for each in OURS.finditer(said)]
 
 
-def in_each_language(visitor: Visitor, path: str) -> Iterator[tuple[str, TestResponse]]:
+def in_each_language(visitor, path: str) -> Iterator[tuple[str, TestResponse]]:
     bare = re.sub(r"[?&]lang=\w+", "", path)
     joined = "&" if "?" in bare else "?"
     for code in i18n.NAMES:
@@ -96,9 +96,7 @@ def app(environment):
     i18n.use_names(ours)
 
 
-def pages(
-    app, visitor: Visitor, worker, relay, services, keyring
-) -> Iterator[tuple[str, TestResponse]]:
+def pages(app, visitor, worker, relay, services, keyring) -> Iterator[tuple[str, TestResponse]]:
     """Open every page that there is, in each language, and press every mailed button."""
     links = crawl.mailed_links(visitor, worker, relay, services, keyring)
     for stop in crawl.stops(services, links, crawl.reference_of(visitor)):

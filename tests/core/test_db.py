@@ -12,7 +12,6 @@ from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError, State
 from belong_mail.contact.models import ContactMessage
 from belong_mail.core.database_errors import NO_DATABASE
 from belong_mail.core.db import make_engine
-from belong_mail.core.services import Services
 from belong_mail.core.statements import CompiledStatement
 from belong_mail.groups.models import Group
 from belong_mail.meetings.models import Meeting
@@ -47,7 +46,7 @@ def test_a_page_that_is_only_looked_at_cannot_write(app, services):
     assert kept_of(services) == before
 
 
-def hold(services: Services, seconds: float, is_held: threading.Event) -> None:
+def hold(services, seconds: float, is_held: threading.Event) -> None:
     with services.writing.begin() as session:
         session.connection()
         is_held.set()

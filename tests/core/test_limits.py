@@ -20,7 +20,7 @@ KEY = b"key"
 
 
 @pytest.fixture
-def sessions(database_url: str) -> Iterator[sessionmaker[Session]]:
+def sessions(database_url) -> Iterator[sessionmaker[Session]]:
     engine = make_engine(database_url)
     yield sessionmaker(engine)
     engine.dispose()

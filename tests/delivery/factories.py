@@ -1,11 +1,8 @@
 """Issues under way, as the tests of the engine need them."""
 
 from sqlalchemy import select, update
-from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.core.statements import run_together
 from belong_mail.delivery import throttle
 from belong_mail.delivery.dispatcher import Compose
@@ -17,7 +14,7 @@ from tests.counts import count_faults
 from tests.factories import make_members, queue_at_once
 
 
-def queue(services: Services, keyring: Keyring, members: int = 1) -> int:
+def queue(services, keyring, members: int = 1) -> int:
     """Queue an issue for so many members, member0@dpsk12.org and so on; return its row's id."""
     worker = make_worker(services, keyring)
     with services.writing.begin() as session:
@@ -27,20 +24,20 @@ def queue(services: Services, keyring: Keyring, members: int = 1) -> int:
     return issue
 
 
-def hold(session: Session, owner: str, claimed: list[tuple[int, Compose]]) -> None:
+def hold(session, owner: str, claimed: list[tuple[int, Compose]]) -> None:
     """Write on a worker's lease what it claimed."""
     lease = throttle.lease_of(owner, [number for number, _ in claimed])
     run_together(session.connection(), *throttle.holding(session, lease))
 
 
-def end_lease(services: Services, owner: str = "elsewhere") -> None:
+def end_lease(services, owner: str = "elsewhere") -> None:
     """Let the time of a worker's lease be over, by whatever clock."""
     with services.writing.begin() as session:
         long_ago = now().replace(year=2000)
         session.execute(update(Lease).where(Lease.owner == owner).values(until=long_ago))
 
 
-def books(services: Services, issue: int) -> dict[str, int]:
+def books(services, issue: int) -> dict[str, int]:
     """Return the states that are not empty, once they add up, and are what the rows say."""
     with services.reading.begin() as session:
         report = newsletters.report(session, session.get_one(Newsletter, issue))
@@ -49,6 +46,6 @@ def books(services: Services, issue: int) -> dict[str, int]:
     return {name: number for name, number in report.items() if number}
 
 
-def deliveries(services: Services) -> list[Delivery]:
+def deliveries(services) -> list[Delivery]:
     with services.reading.begin() as session:
         return list(session.scalars(select(Delivery).order_by(Delivery.id)))

@@ -1,7 +1,6 @@
 """How much is in hand and over how many connections, and when it is time for a transaction."""
 
 import time
-from pathlib import Path
 
 import pytest
 
@@ -24,11 +23,11 @@ LETTER = Envelope("", "", b"")
 
 
 @pytest.fixture
-def dispatcher(tmp_path: Path) -> Dispatcher:
+def dispatcher(tmp_path) -> Dispatcher:
     return Dispatcher(Journal(tmp_path / "worker.journal"), ConcurrencyLimit(5))
 
 
-def claim(dispatcher: Dispatcher, too_late: int = 0, first: int = 0) -> None:
+def claim(dispatcher, too_late: int = 0, first: int = 0) -> None:
     """Claim as many as may be in hand just now, but for the last ones, which grew stale."""
     ids, at = range(first, first + dispatcher.most), time.monotonic()
     dispatcher.hold(ids)
@@ -39,7 +38,7 @@ def claim(dispatcher: Dispatcher, too_late: int = 0, first: int = 0) -> None:
     )
 
 
-def send(dispatcher: Dispatcher, number: int) -> None:
+def send(dispatcher, number: int) -> None:
     """Let so many leave."""
     for _ in range(number):
         outgoing = dispatcher.next_message()
@@ -47,7 +46,7 @@ def send(dispatcher: Dispatcher, number: int) -> None:
         dispatcher.record_reply(outgoing, WELCOME)
 
 
-def settle(dispatcher: Dispatcher) -> None:
+def settle(dispatcher) -> None:
     dispatcher.results()
     dispatcher.written()
 

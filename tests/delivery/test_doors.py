@@ -25,7 +25,7 @@ MOST = 84 * MEGABYTE
 FLASK = "/opt/belong-mail/.venv/bin/flask"
 
 
-def loaded(environment: dict[str, str], door: str) -> set[str]:
+def loaded(environment, door: str) -> set[str]:
     """Return the modules that a process has once it has imported a door."""
     code = f"import json, sys, {door}; print(json.dumps(sorted(sys.modules)))"
     ended = subprocess.run(

@@ -7,8 +7,6 @@ import time_machine
 from sqlalchemy import delete, select
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.delivery import claims, outcomes, results, retry
 from belong_mail.delivery.journal import JournalEntry
 from belong_mail.delivery.models import State
@@ -17,10 +15,9 @@ from belong_mail.members import service as members
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.worker.loop import Worker
 from tests.delivery.factories import books, deliveries, queue
 from tests.markers import on_both, periodic_tasks
-from tests.servers.smtp import Server, drop
+from tests.servers.smtp import drop
 
 Clock = time_machine.Traveller
 # By then what is in doubt is sent once more.
@@ -28,9 +25,7 @@ LATER = timedelta(minutes=16)
 
 
 @pytest.fixture
-def doubtful(
-    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> int:
+def doubtful(clock, worker, relay, services, keyring) -> int:
     """Return an issue whose only copy was taken, though its answer never came."""
     issue = queue(services, keyring)
     relay.script("DOT", drop())

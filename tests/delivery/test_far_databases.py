@@ -14,7 +14,6 @@ from belong_mail.core.db import make_engine, now
 from belong_mail.delivery import claims, results, throttle
 from belong_mail.delivery.models import SentPerMinute
 from belong_mail.delivery.throttle import MAX_IN_HAND
-from belong_mail.worker.loop import Worker
 from tests.delivery.factories import books, queue
 from tests.markers import on_both, on_postgresql
 from tests.processes import run
@@ -64,12 +63,12 @@ def test_a_chunk_costs_one_round_trip_to_the_database(
     assert len(ids) == MAX_IN_HAND
 
 
-def look(worker: Worker) -> None:
+def look(worker) -> None:
     """Find nothing to do."""
     assert worker._look() == ([], {})
 
 
-def check(worker: Worker) -> None:
+def check(worker) -> None:
     """Check that this is the known database: leases, its row, a write and a commit."""
     worker._meet_at = 0.0
     assert worker._may_work_here()

@@ -2,15 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, select, update
-from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.delivery import claims, throttle
 from belong_mail.delivery import results as settling
 from belong_mail.delivery.models import Chunk, Delivery, IssueCount, Lease, SentPerMinute, State
@@ -21,7 +17,6 @@ from belong_mail.members.models import Subscription
 from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter, RenderedIssue
 from belong_mail.newsletters.tasks import queue_due
-from belong_mail.worker.loop import Worker
 from tests.delivery.factories import books
 from tests.delivery.interleaving import Actor, GatedDatabase, orders
 from tests.factories import make_members, queue_at_once
@@ -36,7 +31,7 @@ pytestmark = [
 
 
 @pytest.fixture
-def gated(database_url: str, request: pytest.FixtureRequest) -> Iterator[GatedDatabase]:
+def gated(database_url, request) -> Iterator[GatedDatabase]:
     most = ORDERS_AT_NIGHT if request.config.option.night else ORDERS
     gated = GatedDatabase(database_url, most)
     yield gated
@@ -46,9 +41,7 @@ def gated(database_url: str, request: pytest.FixtureRequest) -> Iterator[GatedDa
 class Issues:
     """One issue after the other for the same members, and what may happen to one of them."""
 
-    def __init__(
-        self, services: Services, keyring: Keyring, worker: Worker, lock: WorkerLock
-    ) -> None:
+    def __init__(self, services, keyring, worker, lock: WorkerLock) -> None:
         self._services, self._worker, self._lock = services, worker, lock
         self.id = 0
         with services.writing.begin() as session:
@@ -89,13 +82,13 @@ class Issues:
             session.get_one(Newsletter, self.id).queued_at = None
             session.get_one(Newsletter, self.id).due_at = now()
 
-    def work(self, session: Session) -> Work:
+    def work(self, session) -> Work:
         return self._worker.work_in(session)
 
     def claim(self, owner: str, limit: int = throttle.MAX_IN_HAND) -> Actor:
         """Claim in one statement, as when copies of the issue were claimed before."""
 
-        def claimed(session: Session) -> None:
+        def claimed(session) -> None:
             lease = throttle.lease_of(owner, ())
             calls = claims.at_once(self._worker._issue_mailer, limit, lease)
             settling.accept(session, owner, [], *calls)
@@ -103,18 +96,18 @@ class Issues:
         return claimed
 
     def accept(self, owner: str) -> Actor:
-        def accepted(session: Session) -> None:
+        def accepted(session) -> None:
             settling.accept(session, owner, self._ids(session))
 
         return accepted
 
-    def recover(self, session: Session) -> None:
+    def recover(self, session) -> None:
         settling.recover(session, self._lock, timedelta(minutes=15))
 
-    def stop(self, session: Session) -> None:
+    def stop(self, session) -> None:
         release.act(session, session.get_one(Newsletter, self.id), release.stop)
 
-    def leave(self, session: Session) -> None:
+    def leave(self, session) -> None:
         member = session.scalars(select(Subscription.public_id).limit(1)).one()
         members.leave(session, member)
 
@@ -129,22 +122,20 @@ class Issues:
     def books(self) -> dict[str, int]:
         return books(self._services, self.id)
 
-    def _ids(self, session: Session) -> list[int]:
+    def _ids(self, session) -> list[int]:
         found = select(Delivery.id).where(Delivery.newsletter_id == self.id)
         return list(session.scalars(found.order_by(Delivery.id)))
 
 
 @pytest.fixture
-def issues(
-    services: Services, keyring: Keyring, worker: Worker, tmp_path: Path
-) -> Iterator[Issues]:
+def issues(services, keyring, worker, tmp_path) -> Iterator[Issues]:
     lock = WorkerLock(tmp_path / "elsewhere")
     yield Issues(services, keyring, worker, lock)
     lock.end()
 
 
 def in_every_order(
-    gated: GatedDatabase, begin: Callable[[], None], first: Actor, second: Actor
+    gated, begin: Callable[[], None], first: Actor, second: Actor
 ) -> Iterator[tuple[int, ...]]:
     """Run two transactions in the orders of their statements; yield after each."""
     begin()
@@ -172,7 +163,7 @@ def test_of_two_that_claim_second_tries_one_has_each(gated, issues):
     claimed: dict[str, list[int]] = {}
 
     def claim(owner: str) -> Actor:
-        def claim_due(session: Session) -> None:
+        def claim_due(session) -> None:
             claimed[owner] = claims.claim_due(session, owner, MEMBERS)
 
         return claim_due
@@ -215,7 +206,7 @@ def test_two_that_take_over_from_one_dead_worker_count_its_dots_once(gated, issu
 def test_a_worker_that_renews_in_time_keeps_what_it_holds(gated, issues):
     renewed: list[bool] = []
 
-    def renew(session: Session) -> None:
+    def renew(session) -> None:
         renewed.append(settling.renew_lease(session, "one"))
 
     for order in in_every_order(gated, issues.begin_claimed, renew, issues.recover):
@@ -225,7 +216,7 @@ def test_a_worker_that_renews_in_time_keeps_what_it_holds(gated, issues):
 
 
 def test_two_that_queue_what_is_due_plan_it_once(gated, issues):
-    def queue(session: Session) -> None:
+    def queue(session) -> None:
         queue_due(issues.work(session))
 
     for order in in_every_order(gated, issues.begin_due, queue, queue):

@@ -11,7 +11,6 @@ from sqlalchemy.exc import OperationalError
 
 from belong_mail.core.db import Base, Language, now
 from belong_mail.core.jobs import Job
-from belong_mail.core.services import Services
 from belong_mail.delivery import claims, outbox, results
 from belong_mail.delivery.models import Delivery, Lease, State
 from belong_mail.delivery.work import JobWork
@@ -89,7 +88,7 @@ def test_an_issue_whose_words_are_of_another_shape_stops_no_other(
     assert [mail["Subject"] for mail in relay.to("ada@dpsk12.org")] == ["A good one"]
 
 
-def lose_newsletter(services: Services, number: int) -> None:
+def lose_newsletter(services, number: int) -> None:
     """Delete its row alone, as whoever has SQLite's file can."""
     with closing(sqlite3.connect(str(services.engine.url.database))) as file, file:
         file.execute("DELETE FROM newsletters WHERE id = ?", (number,))

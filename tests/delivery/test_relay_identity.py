@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import make_worker
 from config import Config, InvalidSettings
@@ -38,7 +37,7 @@ class Ours:
 
 
 @pytest.fixture(scope="module")
-def ours(tmp_path_factory: pytest.TempPathFactory) -> Ours:
+def ours(tmp_path_factory) -> Ours:
     authority = Authority.make(tmp_path_factory.mktemp("ours"))
     return Ours(authority, authority.leaf(("belong.example.org",)))
 
@@ -50,7 +49,7 @@ def endpoint() -> Iterator[TokenEndpoint]:
 
 
 @pytest.fixture
-def token_relay(authority: Authority, endpoint: TokenEndpoint) -> Iterator[Server]:
+def token_relay(authority, endpoint) -> Iterator[Server]:
     context = authority.server()
     with Server(tls="starttls", context=context, bearers=endpoint.tokens) as server:
         yield server
@@ -60,7 +59,7 @@ Send = Callable[[Settings], dict[str, int]]
 
 
 @pytest.fixture
-def send(services: Services, keyring: Keyring) -> Send:
+def send(services, keyring) -> Send:
     """Queue an issue, let a worker with these settings send it, and return its books."""
 
     def send(settings: Settings) -> dict[str, int]:
@@ -75,16 +74,14 @@ def send(services: Services, keyring: Keyring) -> Send:
     return send
 
 
-def named(environment: Settings, server: Server, ca: Path, options: str, **more: str) -> Settings:
+def named(environment, server, ca: Path, options: str, **more: str) -> Settings:
     user = "belong%40example.org@" if "xoauth2" in options else ""
     url = f"smtp://{user}localhost:{server.port}?timeout=20&dot_timeout=20&ca={ca}{options}"
     return {**environment, "BELONG_SMTP_URL": url, **more}
 
 
 @pytest.fixture
-def by_token(
-    environment: Settings, token_relay: Server, authority: Authority
-) -> Callable[[str], Settings]:
+def by_token(environment, token_relay: Server, authority) -> Callable[[str], Settings]:
     """Return the settings of a relay that a token of this key opens, by one connection."""
 
     def by_token(key: str) -> Settings:
@@ -155,9 +152,7 @@ def test_the_doctor_says_what_is_wrong_with_a_token_and_shows_no_secret(endpoint
 
 
 @pytest.fixture(params=[ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def certified_relay(
-    request: pytest.FixtureRequest, authority: Authority, ours: Ours
-) -> Iterator[Server]:
+def certified_relay(request, authority, ours: Ours) -> Iterator[Server]:
     """Take nobody whose certificate was not signed by our authority."""
     context = authority.server()
     context.verify_mode = ssl.CERT_REQUIRED

@@ -10,22 +10,21 @@ from belong_mail.core.db import now
 from belong_mail.delivery import outbox, outcomes, retry
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.mail.smtp.replies import Reply
-from belong_mail.worker.loop import Worker
 from tests.delivery.factories import books, deliveries, queue
 from tests.factories import make_member
 from tests.markers import on_sqlite, one_by_day
-from tests.servers.smtp import Server, drop
+from tests.servers.smtp import drop
 
 Clock = time_machine.Traveller
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
-def tries(relay: Server) -> list[str]:
+def tries(relay) -> list[str]:
     """List the messages that the relay was asked to take."""
     return [command for command in relay.commands if command.startswith("MAIL")]
 
 
-def times_of(worker: Worker, clock: Clock, count: Callable[[], int]) -> list[int]:
+def times_of(worker, clock, count: Callable[[], int]) -> list[int]:
     """Let a worker work until an issue is late; return the minutes at which the count rose."""
     times: list[int] = []
     for minute in range(80):

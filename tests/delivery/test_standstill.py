@@ -19,12 +19,11 @@ from belong_mail.delivery.journal import (
     read_journal,
 )
 from belong_mail.delivery.worker_lock import WorkerLock, _boot
-from belong_mail.worker.loop import Worker, make_worker
+from belong_mail.worker.loop import make_worker
 from tests.delivery.factories import books, queue
 from tests.markers import on_both, on_sqlite, one_connection
 from tests.processes import ROOT, SECONDS, complaints_in, flask, run, running, surroundings
 from tests.servers.network import IS_REQUIRED
-from tests.servers.smtp import Server
 
 pytestmark = on_both("locks and disks")
 
@@ -33,7 +32,7 @@ HOLD = pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
 
 
 @pytest.fixture
-def gate(relay: Server) -> Callable[[str], threading.Event]:
+def gate(relay) -> Callable[[str], threading.Event]:
     """Make the relay say nothing at a verb, the first time, until the event is set."""
 
     def close(verb: str) -> threading.Event:
@@ -49,7 +48,7 @@ def gate(relay: Server) -> Callable[[str], threading.Event]:
     return close
 
 
-def stand_still(worker: Worker) -> None:
+def stand_still(worker) -> None:
     """Let a minute pass for a worker of this process that does nothing meanwhile."""
     engine = worker.engine
     engine._renewed_at -= 61
@@ -203,7 +202,7 @@ def test_a_state_folder_that_is_read_only_stops_the_worker_until_it_is_not(
 
 
 @contextmanager
-def worker_with_mounts(environment: Settings, said: Path) -> Iterator[subprocess.Popen[bytes]]:
+def worker_with_mounts(environment, said: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run a worker that sees mounts of its own until the block is left."""
     with (
         said.open("ab") as log,
@@ -218,7 +217,7 @@ def worker_with_mounts(environment: Settings, said: Path) -> Iterator[subprocess
             process.kill()
 
 
-def first_complaint(said: Path, relay: Server, last: int) -> str:
+def first_complaint(said: Path, relay, last: int) -> str:
     """Wait for a line that is more than a report, at most until the last mail has left."""
     while True:
         has_all_left = len(relay.accepted) >= last

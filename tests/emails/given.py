@@ -195,7 +195,7 @@ def _of_leaders(say) -> Contexts:
     }  # fmt: skip
 
 
-def _newsletters(say, group: Group) -> list[dict[str, Any]]:
+def _newsletters(say, group) -> list[dict[str, Any]]:
     html, text = markdown.to_html_and_text("# Tea\n\nCome to **tea**.\n\n- Cake", {}, "Picture")
     issue = {
         "title": say("Tea"), "preview": say("And cake"), "html": Markup(html),  # noqa: S704 - cleaned

@@ -99,7 +99,7 @@ def test_words_of_a_person_are_those_words_in_every_email(language):
             check(kind, language, "\n".join(STRINGS[start : start + TOGETHER]), made)
 
 
-def check(kind: str, language: str, written: str, harmless) -> None:
+def check(kind: str, language, written: str, harmless) -> None:
     """Try that an email with these words differs from a harmless one in these words alone."""
     as_it_is = written.replace("\r\n", "\n")
     for case, before in zip(contexts(lambda _: written)[kind], harmless, strict=True):

@@ -5,8 +5,6 @@ from typing import Any
 
 import pytest
 
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from tests.faults.scene import Scene
 from tests.servers.manners import EXTENSIONS
 from tests.servers.smtp import Server
@@ -27,9 +25,7 @@ def is_secure() -> bool:
 
 
 @pytest.fixture
-def relay(
-    extensions: tuple[str, ...], request: pytest.FixtureRequest, *, is_secure: bool
-) -> Iterator[Server]:
+def relay(extensions: tuple[str, ...], request, *, is_secure: bool) -> Iterator[Server]:
     secure: dict[str, Any] = {}
     if is_secure:
         context = request.getfixturevalue("authority").server()
@@ -45,14 +41,7 @@ def patience() -> str:
 
 
 @pytest.fixture
-def environment(
-    environment: dict[str, str],
-    relay: Server,
-    patience: str,
-    request: pytest.FixtureRequest,
-    *,
-    is_secure: bool,
-) -> dict[str, str]:
+def environment(environment, relay, patience: str, request, *, is_secure: bool) -> dict[str, str]:
     """The settings, with the relay of these tests; what is uncertain is sent again at once."""
     where = f"127.0.0.1:{relay.port}"
     url = f"smtp://{where}?tls=none&{patience}"
@@ -67,7 +56,5 @@ def environment(
 
 
 @pytest.fixture
-def scene(
-    relay: Server, environment: dict[str, str], services: Services, keyring: Keyring
-) -> Scene:
+def scene(relay, environment, services, keyring) -> Scene:
     return Scene(relay, environment, services, keyring)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 
@@ -17,7 +17,7 @@ class Failed(OperationalError):
 
 
 @contextmanager
-def failing(engine: Engine, nth: int) -> Iterator[None]:
+def failing(engine, nth: int) -> Iterator[None]:
     """Let the n-th statement fail, before it has done anything."""
     left = nth
 
@@ -34,9 +34,7 @@ def failing(engine: Engine, nth: int) -> Iterator[None]:
         event.remove(engine, "before_cursor_execute", fail)
 
 
-def failures(
-    engine: Engine, act: Callable[[], None], check: Callable[[], None], step: int = 1
-) -> int:
+def failures(engine, act: Callable[[], None], check: Callable[[], None], step: int = 1) -> int:
     """Let an act fail at its first statement, its second and so on, until it succeeds.
 
     Checks after each failure, and returns how often it failed.

@@ -14,7 +14,6 @@ from belong_mail.worker.loop import make_worker
 from tests.db_dump import dump_of, kept_of
 from tests.factories import group_named
 from tests.faults.failing import failures
-from tests.faults.scene import Scene
 from tests.markers import on_both
 from tests.servers.manners import SLOW
 
@@ -22,7 +21,7 @@ PEOPLE = [f"person{each}@dpsk12.org" for each in range(38)]
 STAFF = Staff(("dpsk12.org",))
 
 
-def bring(scene: Scene) -> None:
+def bring(scene) -> None:
     with scene.services.writing.begin() as session:
         group = group_named(session, "the-village")
         found = read_addresses("\n".join(PEOPLE).encode(), STAFF)

@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.retry import MAX_DEATHS
-from tests.faults.scene import CONNECTIONS, Scene
+from tests.faults.scene import CONNECTIONS
 from tests.markers import in_turn, on_sqlite, one_by_day
 from tests.servers.manners import EXTENSIONS, SLOW
 
@@ -15,7 +15,7 @@ MOMENTS = ["MAIL", "after MAIL", "RCPT", "after RCPT", "DATA", "after DATA"]
 MEMBERS = 12
 
 
-def kill_once(scene: Scene, moment: str, nth: int = 1) -> str:
+def kill_once(scene, moment: str, nth: int = 1) -> str:
     """Let a worker die, and another do the rest; return the issue."""
     issue = scene.queue(MEMBERS)
     assert scene.kill_worker(moment, nth) == -9

@@ -7,12 +7,10 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import select
 
-from belong_mail.core.services import Services
 from belong_mail.members import service as members
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
-from tests.faults.scene import Scene
 from tests.markers import in_turn, one_by_day
 from tests.processes import SECONDS
 from tests.servers.actions import Conversation
@@ -36,7 +34,7 @@ class Late:
             moment.say("220 relay.example.org, late")
 
 
-def decide(services: Services, issue: str, what: str) -> None:
+def decide(services, issue: str, what: str) -> None:
     with services.writing.begin() as session:
         if what == "stay":
             return
@@ -49,7 +47,7 @@ def decide(services: Services, issue: str, what: str) -> None:
         release.act(session, found, getattr(release, what))
 
 
-def drain_while_late(scene: Scene, verb: str, meanwhile: Callable[[], None]) -> None:
+def drain_while_late(scene, verb: str, meanwhile: Callable[[], None]) -> None:
     """Let a worker wait for the relay's first answer to a verb for longer than things are true."""
     late = Late()
     if verb == "CONNECT":

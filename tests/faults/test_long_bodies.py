@@ -9,9 +9,8 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Image
 from belong_mail.newsletters.release import release
 from tests.factories import group_named, make_members
-from tests.faults.scene import Scene
 from tests.markers import in_turn, on_sqlite, one_by_day
-from tests.servers.actions import Action, Conversation, drop, hang, reset
+from tests.servers.actions import Action, drop, hang, reset
 from tests.servers.manners import EXTENSIONS, SLOW
 from tests.servers.smtp import Server
 
@@ -23,12 +22,12 @@ WAYS: dict[str, Action] = {"drop": drop(), "reset": reset, "hang": hang()}
 
 
 @pytest.fixture
-def relay(relay: Server) -> Server:
+def relay(relay) -> Server:
     relay.keep_little()
     return relay
 
 
-def queue(scene: Scene, members: int) -> str:
+def queue(scene, members: int) -> str:
     """Queue an issue with a picture that is much too large."""
     with scene.services.writing.begin() as session:
         make_members(session, scene.keyring, members)
@@ -90,7 +89,7 @@ def test_a_worker_killed_within_a_long_body_doubles_nothing(scene):
     assert scene.filled(issue) == {"recipients": 2, "accepted": 2}
 
 
-def nap(conversation: Conversation) -> None:
+def nap(conversation) -> None:
     """Read on a little later."""
     conversation.stopping.wait(1.5)
 

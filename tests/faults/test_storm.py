@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from belong_mail.delivery.models import UNFINISHED
-from tests.faults.scene import IN_HAND, Scene
+from tests.faults.scene import IN_HAND
 from tests.markers import night
 from tests.processes import SECONDS, Forked
 from tests.servers.actions import Action, drop, reset, write
@@ -41,7 +41,7 @@ class Storm:
     def __post_init__(self) -> None:
         self._chance = random.Random(self.seed)
 
-    def blow(self, scene: Scene) -> list[str]:
+    def blow(self, scene) -> list[str]:
         """Return what is wrong in the end; an empty list is what a test wants to see."""
         issue = scene.queue(self.recipients)
         self._script(scene)
@@ -57,7 +57,7 @@ class Storm:
         wrong += scene.complaints(issue, breaks=breaks)
         return wrong
 
-    def _send(self, scene: Scene) -> None:
+    def _send(self, scene) -> None:
         """Start a worker, and kill it after some messages, if it has not ended by then."""
         before = len(scene.relay.accepted)
         share = self._chance.randint(0, self.recipients // self.kills)
@@ -69,7 +69,7 @@ class Storm:
         self.killed += code != 0
         scene.pass_time()
 
-    def _end(self, scene: Scene, issue: str) -> None:
+    def _end(self, scene, issue: str) -> None:
         """Let workers work until all is at rest; each may be stopped by one of the faults left."""
         for _ in range(ROUNDS + int(2 * self.recipients * self.share_of_faults)):
             scene.pass_time()
@@ -78,7 +78,7 @@ class Storm:
             if not sum(books[state] for state in UNFINISHED):
                 return
 
-    def _script(self, scene: Scene) -> None:
+    def _script(self, scene) -> None:
         """Put faults among good answers."""
         if not self.share_of_faults:
             return
@@ -96,13 +96,13 @@ class Storm:
         return self._chance.choice(ways)
 
 
-def _wait_until(scene: Scene, number: int, worker: Forked) -> None:
+def _wait_until(scene, number: int, worker: Forked) -> None:
     until = time.monotonic() + SECONDS
     while len(scene.relay.accepted) < number and worker.poll() is None and time.monotonic() < until:
         time.sleep(0.002)
 
 
-def blow(storm: Storm, scene: Scene) -> None:
+def blow(storm, scene) -> None:
     wrong = storm.blow(scene)
     assert wrong == [], f"Repeat it: python -m tests.faults {KILLS} --seed {SEED}"
 

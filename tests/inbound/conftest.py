@@ -3,9 +3,8 @@
 import pytest
 
 from tests.inbound.scenario import BounceScenario
-from tests.scenario import Scenario
 
 
 @pytest.fixture
-def scenario(scenario: Scenario) -> BounceScenario:
+def scenario(scenario) -> BounceScenario:
     return BounceScenario(**vars(scenario))

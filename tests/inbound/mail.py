@@ -3,7 +3,6 @@
 from email.message import EmailMessage
 from email.policy import SMTP
 
-from belong_mail.core.services import Services
 from belong_mail.inbound import pipe
 
 UNKNOWN = ("5.1.1", "550 5.1.1 <{to}>: Recipient address rejected: User unknown")
@@ -115,7 +114,7 @@ def apple(return_path: str) -> bytes:
     return message.as_bytes()
 
 
-def hand_back(services: Services, return_path: str, message: bytes) -> None:
+def hand_back(services, return_path: str, message: bytes) -> None:
     """Keep a message that came back, as a mail server's pipe does."""
     sealed = pipe.seal_returned(services.sealer, return_path, message)
     pipe.store(services.settings.database_url, sealed)

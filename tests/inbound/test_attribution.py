@@ -23,7 +23,7 @@ from belong_mail.inbound.attribution import MAX_MESSAGES
 from belong_mail.members.models import Subscription
 from tests.db_dump import Dump, kept_of
 from tests.inbound.mail import UNKNOWN, report, several
-from tests.inbound.scenario import ADA, BounceScenario
+from tests.inbound.scenario import ADA
 from tests.markers import on_sqlite
 from tests.servers.smtp import Accepted, drop
 
@@ -31,13 +31,13 @@ BEN = "ben@dpsk12.org"
 REWRITTEN = "relay+bounce-4711@relay.example.net"
 
 
-def head_of(copy: Accepted) -> str:
+def head_of(copy) -> str:
     """Return the head of a message as a relay hands it back, its return path rewritten."""
     head = copy.data.decode().partition("\r\n\r\n")[0].replace("\r\n", "\n")
     return f"Return-Path: <{REWRITTEN}>\n{head}"
 
 
-def message_id(copy: Accepted) -> str:
+def message_id(copy) -> str:
     return str(copy.message["Message-ID"])
 
 
@@ -62,25 +62,25 @@ class Returned:
 
 
 @pytest.fixture
-def copy(scenario: BounceScenario) -> Accepted:
+def copy(scenario) -> Accepted:
     """Ada's copy of an issue that Ben got as well."""
     scenario.add(ADA, BEN)
     scenario.issue()
     return scenario.copies()[0]
 
 
-def kept(scenario: BounceScenario) -> Dump:
+def kept(scenario) -> Dump:
     """Read the database without what counts the reports that came."""
     dump = kept_of(scenario.services)
     return {table: rows for table, rows in dump.items() if table != "worker_limits"}
 
 
-def states(scenario: BounceScenario) -> list[str]:
+def states(scenario) -> list[str]:
     with scenario.services.reading.begin() as session:
         return list(session.scalars(select(Delivery.state).order_by(Delivery.id)))
 
 
-def bounces_of(scenario: BounceScenario, days: tuple[float, ...], **forged: object) -> None:
+def bounces_of(scenario, days: tuple[float, ...], **forged: object) -> None:
     for day in days:
         scenario.pass_days(day)
         scenario.issue()
@@ -195,7 +195,7 @@ def test_made_up_message_ids_use_up_no_ones_lookups(copy, scenario):
     assert before - lookups_left(scenario) == MAX_MESSAGES
 
 
-def lookups_left(scenario: BounceScenario) -> int:
+def lookups_left(scenario) -> int:
     """Return how many more addresses may be looked up today."""
     with scenario.services.reading.begin() as session:
         return remaining(session, jobs.DAY, LOOKUPS_PER_DAY, now(), WorkerLimit)

@@ -13,7 +13,7 @@ from belong_mail.worker.loop import make_worker
 from tests.browser_client import link_to
 from tests.factories import queue_at_once
 from tests.inbound.mail import NO_DOMAIN, SPAM, UNKNOWN, bounce
-from tests.inbound.scenario import ADA, VILLAGE, BounceScenario
+from tests.inbound.scenario import ADA, VILLAGE
 from tests.markers import on_both, on_sqlite, periodic_tasks
 from tests.servers.smtp import Accepted
 
@@ -24,7 +24,7 @@ OPERATOR = "operator@example.org"
 ALARM = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
 
 
-def refuse_all(scenario: BounceScenario, *days: float) -> None:
+def refuse_all(scenario, *days: float) -> None:
     """Send an issue on each day while the directory of the mail system is out of order."""
     for day in days or (0,):
         scenario.pass_days(day)
@@ -33,13 +33,13 @@ def refuse_all(scenario: BounceScenario, *days: float) -> None:
         scenario.relay.usual()
 
 
-def forge(scenario: BounceScenario, copies: list[Accepted]) -> None:
+def forge(scenario, copies: list[Accepted]) -> None:
     """Report each copy, as its reader can, and who signs return paths."""
     for each in copies:
         scenario.take(each.return_path, bounce(each.return_path, "nobody@dpsk12.org"))
 
 
-def told(scenario: BounceScenario) -> list[EmailMessage]:
+def told(scenario) -> list[EmailMessage]:
     """Let a new worker look, and return what the operator has heard."""
     worker = make_worker(scenario.services, scenario.keyring)
     worker.drain()
@@ -47,17 +47,17 @@ def told(scenario: BounceScenario) -> list[EmailMessage]:
     return scenario.relay.to(OPERATOR)
 
 
-def is_ignoring(scenario: BounceScenario) -> bool:
+def is_ignoring(scenario) -> bool:
     with scenario.services.reading.begin() as session:
         return bounces.breaker_until(session, now()) is not None
 
 
-def accept(scenario: BounceScenario) -> int:
+def accept(scenario) -> int:
     with scenario.services.writing.begin() as session:
         return bounces.override_breaker(session)
 
 
-def bring_back(scenario: BounceScenario, since: timedelta) -> None:
+def bring_back(scenario, since: timedelta) -> None:
     with scenario.services.writing.begin() as session:
         bounces.restore(bounces.bounced_members(session, now() - since))
 

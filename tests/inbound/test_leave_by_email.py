@@ -11,9 +11,8 @@ from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.inbound.pipe import is_forged
 from tests.db_dump import kept_of
 from tests.inbound.mail import apple, bounce, complaint
-from tests.inbound.scenario import ADA, BounceScenario
+from tests.inbound.scenario import ADA
 from tests.markers import on_sqlite
-from tests.servers.smtp import Accepted
 from tests.smtp_raw import check_form
 
 STRANGER = "eve@elsewhere.example.org"
@@ -34,11 +33,11 @@ def letter(to: str, text: str = "", **headers: str) -> bytes:
     return message.as_bytes()
 
 
-def ways_out(copy: Accepted) -> list[str]:
+def ways_out(copy) -> list[str]:
     return re.findall(r"<([^<>]+)>", copy.message["List-Unsubscribe"])
 
 
-def address_in(copy: Accepted) -> str:
+def address_in(copy) -> str:
     [_, mailto] = ways_out(copy)
     found = re.fullmatch(r"mailto:(b\+[0-9a-f]{52}@example\.org)\?subject=unsubscribe", mailto)
     assert found, mailto
@@ -46,7 +45,7 @@ def address_in(copy: Accepted) -> str:
 
 
 @pytest.fixture
-def address(scenario: BounceScenario) -> str:
+def address(scenario) -> str:
     """The address in Ada's copy of an issue, which Ben got as well; she is in two groups."""
     scenario.add(ADA, "ben@dpsk12.org")
     scenario.add(ADA, slug="asian")
@@ -54,7 +53,7 @@ def address(scenario: BounceScenario) -> str:
     return address_in(scenario.copies()[-1])
 
 
-def standing(scenario: BounceScenario) -> tuple[int, int]:
+def standing(scenario) -> tuple[int, int]:
     return scenario.members(), scenario.members("asian")
 
 

@@ -13,7 +13,6 @@ from sqlalchemy import make_url, select
 
 from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
-from belong_mail.core.services import Services
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.inbound import pipe
 from belong_mail.mail.bounces import MAX_OCTETS
@@ -30,7 +29,7 @@ FLASK = flask("inbound")
 PIPE = [sys.executable, "-m", "belong_mail.inbound.pipe"]
 
 
-def requests(services: Services) -> list[Job]:
+def requests(services) -> list[Job]:
     with services.reading.begin() as session:
         return list(session.scalars(select(Job)))
 

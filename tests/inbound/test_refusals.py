@@ -5,7 +5,6 @@ import pytest
 from belong_mail.inbound import bounces
 from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
-from tests.inbound.scenario import BounceScenario
 from tests.markers import on_sqlite
 
 MANY = 300
@@ -21,7 +20,7 @@ REFUSALS = pytest.mark.parametrize(
 )
 
 
-def go_on(scenario: BounceScenario, issue: int) -> None:
+def go_on(scenario, issue: int) -> None:
     with scenario.services.writing.begin() as session:
         found = session.get_one(Newsletter, issue)
         assert found.is_refused

@@ -19,7 +19,7 @@ def server() -> Iterator[Server]:
         yield server
 
 
-def relay_at(server: Server, patience: float) -> Relay:
+def relay_at(server, patience: float) -> Relay:
     return Relay(
         scheme="smtp",
         host="127.0.0.1",
@@ -32,12 +32,12 @@ def relay_at(server: Server, patience: float) -> Relay:
 
 
 @pytest.fixture
-def relay(server: Server) -> Relay:
+def relay(server) -> Relay:
     return relay_at(server, PATIENCE)
 
 
 @pytest.fixture(params=[True, False], ids=["pipelining", "step by step"])
-def transport(request: pytest.FixtureRequest, relay: Relay) -> Iterator[Hand]:
+def transport(request, relay: Relay) -> Iterator[Hand]:
     hand = Hand(replace(relay, pipelining=request.param))
     yield hand
     hand.close()

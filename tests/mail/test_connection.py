@@ -22,7 +22,7 @@ USERS = {"belong": PASSWORD}
 
 
 @pytest.fixture
-def relay(authority: Authority) -> Relay:
+def relay(authority) -> Relay:
     return Relay(
         scheme="smtp",
         host="127.0.0.1",
@@ -35,7 +35,7 @@ def relay(authority: Authority) -> Relay:
     )
 
 
-def greet(server: Server, relay: Relay) -> None:
+def greet(server, relay: Relay) -> None:
     line = connect(replace(relay, port=server.port))
     assert isinstance(line.sock, ssl.SSLSocket)
     assert line.sock.version() in ("TLSv1.2", "TLSv1.3")

@@ -18,7 +18,7 @@ from belong_mail.mail.smtp.session import MAX_TRANSACTIONS
 from tests.at_once import at_once
 from tests.mail.conftest import PATIENCE, relay_at
 from tests.mail.hand import AnswerLost, Hand
-from tests.servers.actions import Action, Conversation
+from tests.servers.actions import Action
 from tests.servers.smtp import Server, drip, drop, hang, reset, write
 
 MESSAGE = b"Subject: Spring\r\n\r\nHello Ada\r\n"
@@ -61,7 +61,7 @@ class Note:
 
 
 @pytest.fixture
-def note(server: Server) -> Note:
+def note(server) -> Note:
     return Note(server)
 
 
@@ -100,7 +100,7 @@ def test_a_message_is_handed_over(server, transport, note):
 
 
 def test_a_fault_before_the_dot_hands_nothing_over():
-    def check(server: Server, transport: Hand, note: Note, verb: str, fault: str) -> None:
+    def check(server, transport, note, verb: str, fault: str) -> None:
         began = time.monotonic()
         server.script(verb, FAULTS[fault])
         with pytest.raises(RelayUnavailable) as unreachable:
@@ -118,7 +118,7 @@ def test_a_fault_before_the_dot_hands_nothing_over():
 
 
 def test_a_fault_within_the_body_is_never_taken_for_success():
-    def check(server: Server, transport: Hand, note: Note, verb: str, fault: str) -> None:
+    def check(server, transport, note, verb: str, fault: str) -> None:
         server.script(verb, FAULTS[fault])
         with pytest.raises((RelayUnavailable, AnswerLost)) as lost:
             transport.send(ENVELOPE, note)
@@ -153,7 +153,7 @@ def test_a_line_that_is_longer_than_it_may_be_but_not_endless_is_taken(
 def test_after_the_dot_a_lost_answer_is_known_to_be_lost():
     another = "an answer to something else"
 
-    def check(server: Server, transport: Hand, note: Note, verb: str, fault: str) -> None:
+    def check(server, transport, note, verb: str, fault: str) -> None:
         server.script(verb, write(b"354 Go on\r\n") if fault == another else FAULTS[fault])
         with pytest.raises(AnswerLost):
             transport.send(ENVELOPE, note)
@@ -165,7 +165,7 @@ def test_after_the_dot_a_lost_answer_is_known_to_be_lost():
 
 
 def test_what_was_accepted_or_refused_stands_when_goodbye_or_the_reset_after_it_fails():
-    def check(server: Server, transport: Hand, note: Note, verb: str, fault: str) -> None:
+    def check(server, transport, note, verb: str, fault: str) -> None:
         server.script("RCPT", "550 5.1.1 No such user")
         server.script(verb, FAULTS[fault])
         assert transport.send(ENVELOPE, note).code == 550
@@ -205,14 +205,14 @@ def test_a_relay_that_does_not_want_us_is_unreachable(server, transport, note, v
 def late(text: str, seconds: float) -> Action:
     """Answer well, after some time."""
 
-    def act(conversation: Conversation) -> None:
+    def act(conversation) -> None:
         conversation.stopping.wait(seconds)
         conversation.say(text)
 
     return act
 
 
-def slow_answers_are_bounded_in_total(server: Server, relay: Relay, note: Note) -> None:
+def slow_answers_are_bounded_in_total(server, relay: Relay, note) -> None:
     """Each is in time by a sixth of it; all together they take more than twice the time-out."""
     for verb, text, seconds in (
         ("MAIL", "250 Ok", 2.5),
@@ -225,8 +225,8 @@ def slow_answers_are_bounded_in_total(server: Server, relay: Relay, note: Note) 
     assert unreachable.value.phase == "DATA"
 
 
-def the_first_bytes_of_an_answer_buy_no_time(server: Server, relay: Relay, note: Note) -> None:
-    def hesitate(conversation: Conversation) -> None:
+def the_first_bytes_of_an_answer_buy_no_time(server, relay: Relay, note) -> None:
+    def hesitate(conversation) -> None:
         conversation.stopping.wait(3.6)
         conversation.write(b"250 2")
         hang(20)(conversation)
@@ -239,7 +239,7 @@ def the_first_bytes_of_an_answer_buy_no_time(server: Server, relay: Relay, note:
 
 
 def an_answer_that_came_in_time_counts_however_late_it_is_read(
-    server: Server, relay: Relay, note: Note, *, pipelining: bool
+    server, relay: Relay, note, *, pipelining: bool
 ) -> None:
     """The driver is busy beyond the deadline, as with a slow transaction."""
     server.script("DOT", late("250 2.0.0 Ok", 0.3))
@@ -255,7 +255,7 @@ def an_answer_that_came_in_time_counts_however_late_it_is_read(
     hand.close()
 
 
-def the_dot_has_a_time_of_its_own(server: Server, relay: Relay, _note: Note) -> None:
+def the_dot_has_a_time_of_its_own(server, relay: Relay, _note: Note) -> None:
     """Also where the worker was told to stop, and has waited for as long as it does otherwise."""
     server.script("DOT", drip("250 2.0.0 Ok", every=0.2))
     transport = Hand(replace(relay, timeout=2.0, dot_timeout=20.0))

@@ -11,7 +11,6 @@ from belong_mail.mail.smtp.connection import Relay, RelayUnavailable
 from belong_mail.mail.smtp.replies import Reply
 from tests.counting import counted
 from tests.mail.hand import AnswerLost, Hand, Outcome
-from tests.servers.actions import Conversation
 from tests.servers.conversation import ANSWERS
 from tests.servers.smtp import Server, drop, reset, write
 
@@ -31,7 +30,7 @@ def quiet() -> None:
     """Nothing is to be noted before a dot."""
 
 
-def got(server: Server) -> list[str]:
+def got(server) -> list[str]:
     return [one.recipient.partition("@")[0] for one in server.accepted]
 
 
@@ -55,7 +54,7 @@ def test_a_message_costs_one_send_and_two_receives_at_most(lines, server, hand):
 def test_what_came_in_part_is_acknowledged_before_the_rest_is_waited_for(server, hand):
     """Else a relay that holds small answers back (RFC 896) waits 40 ms for each message."""
 
-    def hesitate(conversation: Conversation) -> None:
+    def hesitate(conversation) -> None:
         conversation.write(b"250 2.0.0 Ok\r\n")
         conversation.stopping.wait(0.05)
 

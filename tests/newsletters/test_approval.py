@@ -29,7 +29,7 @@ MEMBER = "member0@dpsk12.org"
 SUBJECT = "A newsletter is waiting for your OK"
 
 
-def seen_by(lead: Visitor, page: str) -> str:
+def seen_by(lead, page: str) -> str:
     """Return what names the words on the page on which they are approved."""
     return lead.open(f"{page}/approve").text.partition('name="seen" value="')[2].partition('"')[0]
 

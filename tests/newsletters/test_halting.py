@@ -37,7 +37,7 @@ def start_issue(worker, services, keyring, members: int = MEMBERS) -> Newsletter
         return queue_at_once(worker, session)
 
 
-def press(lead, issue: Newsletter, verb: str) -> int:
+def press(lead, issue, verb: str) -> int:
     page = f"/lead/newsletters/{issue.public_id}/{verb}"
     return lead.act(page).status_code
 

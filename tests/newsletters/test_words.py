@@ -46,7 +46,7 @@ Bring a friend.
 """
 
 
-def send(worker, services, keyring, language: str = "en", **words) -> None:
+def send(worker, services, keyring, language="en", **words) -> None:
     with services.writing.begin() as session:
         make_member(session, keyring, ADA, language=language)
         issue = newsletters.start_draft(session, group_named(session, "the-village"))

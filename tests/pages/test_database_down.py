@@ -12,13 +12,13 @@ BROKEN = (
 
 
 @pytest.fixture(params=BROKEN, ids=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest) -> str:
+def database_url(request) -> str:
     url: str = request.param
     return url
 
 
 @pytest.fixture
-def app(environment: dict[str, str]):
+def app(environment):
     app = create_app(Config.read(environment))
     yield app
     app.extensions["belong"].writing.kw["bind"].dispose()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from tests.browser.chromium import PHONE, Watch
 from tests.browser.conftest import browser_type_launch_args
@@ -19,7 +19,7 @@ __all__ = ["browser_type_launch_args"]
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+def stage(request) -> Iterator[Stage]:
     """Install and start it all; without nginx say so loudly, or fail where it is required."""
     if nginx.PATH is None:
         (pytest.fail if nginx.IS_REQUIRED else pytest.skip)(nginx.MISSING)
@@ -33,7 +33,7 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
 
 
 @pytest.fixture
-def seat(stage: Stage, browser: Browser) -> Iterator[Page]:
+def seat(stage, browser) -> Iterator[Page]:
     """Sit at a phone in Chromium, which complains of nothing but what we refuse on purpose."""
     context = browser.new_context(
         base_url=stage.url, viewport=PHONE, has_touch=True, ignore_https_errors=True

@@ -119,7 +119,7 @@ HAS_READ = ASK_DATABASE.format("SELECT count(sealed) = 0 FROM jobs")
 
 
 @pytest.fixture(scope="module")
-def live(machine: Path) -> Iterator[Booted]:
+def live(machine) -> Iterator[Booted]:
     """Boot it, and do step 2 again, as on a machine of its own."""
     with booted(machine) as there:
         assert "Everything is there already." in there.must(steps()[2])

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
-from pathlib import Path
 from select import select as wait_for
 
 import pytest
@@ -17,7 +16,7 @@ from belong_mail.contact.models import ContactMessage
 from tests.browser_client import Form, Visitor
 from tests.deploy import caddy
 from tests.markers import night, one_by_day
-from tests.production.stage import OUR_OWN_FORM, Stage
+from tests.production.stage import OUR_OWN_FORM
 
 pytestmark = pytest.mark.parametrize("stage", ["sqlite"], indirect=True)
 UNFINISHED = 400
@@ -40,7 +39,7 @@ HALF_A_FORM = (
 class Proxied:
     """A proxy before the stage's web, and what visits it."""
 
-    def __init__(self, stage: Stage, port: int) -> None:
+    def __init__(self, stage, port: int) -> None:
         self.stage, self.port = stage, port
         self.context = ssl.create_default_context(cafile=stage.authority.file)
 
@@ -55,7 +54,7 @@ class Proxied:
 
 
 @pytest.fixture(params=["nginx", "caddy"])
-def proxied(request: pytest.FixtureRequest, stage: Stage, tmp_path: Path) -> Iterator[Proxied]:
+def proxied(request, stage, tmp_path) -> Iterator[Proxied]:
     if request.param == "nginx":
         yield Proxied(stage, stage.port)
         return
@@ -63,13 +62,13 @@ def proxied(request: pytest.FixtureRequest, stage: Stage, tmp_path: Path) -> Ite
         yield Proxied(stage, running.port)
 
 
-def messages(stage: Stage) -> int:
+def messages(stage) -> int:
     """Count the messages of the contact form that are kept."""
     with stage.session() as session:
         return session.scalar(select(func.count(ContactMessage.id))) or 0
 
 
-def write(visitor: Visitor) -> int:
+def write(visitor) -> int:
     """Send the contact form; tell how it was answered."""
     form = {"topic": "need", "message": "Where? ¿Dónde?"}
     return int(visitor.send("/contact", **form).status_code)
@@ -103,7 +102,7 @@ def test_what_is_too_long_gets_the_sites_own_page(proxied, language, size):
         assert words in page
 
 
-def answer_to_a_long_form(proxied: Proxied, url: str, size: int) -> tuple[str, str]:
+def answer_to_a_long_form(proxied, url: str, size: int) -> tuple[str, str]:
     """Send on while the answer is read, as browsers do; a proxy may end a body that it refuses."""
     head = f"POST {url} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
     head += "".join(f"{name}: {value}\r\n" for name, value in OUR_OWN_FORM.items())

@@ -13,7 +13,6 @@ from belong_mail.delivery.models import Delivery, State
 from tests.browser.site import SLUG
 from tests.inbound.mail import bounce
 from tests.processes import ROOT
-from tests.production.stage import Stage
 from tests.production.units import settings
 from tests.production.users import IS_ROOT, User
 
@@ -97,7 +96,7 @@ def test_what_comes_back_passes_the_pipe_line(stage, server):
     assert user.run(command, env, input="Subject: Spam\n\nBuy!").returncode == 67
 
 
-def pipe(stage: Stage, server: str, recipient: str) -> tuple[User, list[str], dict[str, str]]:
+def pipe(stage, server: str, recipient: str) -> tuple[User, list[str], dict[str, str]]:
     """Read who runs what from the file that we ship for a mail server."""
     line = (stage.installation.deploy / SERVERS[server]).read_text()
     path = stage.surroundings | {"PATH": "/usr/bin:/bin"}
@@ -112,7 +111,7 @@ def pipe(stage: Stage, server: str, recipient: str) -> tuple[User, list[str], di
     )
 
 
-def bounced(stage: Stage) -> int:
+def bounced(stage) -> int:
     bounced = select(func.count(Delivery.id)).where(Delivery.state == State.BOUNCED)
     with stage.session() as session:
         return session.scalar(bounced) or 0
@@ -127,11 +126,11 @@ def test_plain_http_leads_to_https_and_is_not_logged(stage):
     assert "ssl_protocols TLSv1.2 TLSv1.3;" in (DEPLOY / "nginx.conf").read_text()
 
 
-def environment(stage: Stage, name: str) -> str:
+def environment(stage, name: str) -> str:
     return Path(f"/proc/{stage.processes[name].pid}/environ").read_text()
 
 
-def owner(stage: Stage, name: str) -> int:
+def owner(stage, name: str) -> int:
     said = Path(f"/proc/{stage.processes[name].pid}/status").read_text()
     [user] = re.findall(r"^Uid:\t\d+\t(\d+)", said, re.MULTILINE)
     return int(user)

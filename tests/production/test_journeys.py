@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.browser.leads import leads, state
 from tests.browser.members import members
 from tests.browser.site import SLUG, sign_out
 from tests.browser.strangers import ask, press
 from tests.markers import night
-from tests.production.stage import SECONDS_TO_END, Stage
+from tests.production.stage import SECONDS_TO_END
 
 TEACHER, LEAD = "teacher.en@dpsk12.org", "lead.en@dpsk12.org"
 OFFICE = "eps-belong@example.org"
@@ -62,7 +62,7 @@ def test_a_lead_and_the_office_press_every_button(stage, seat):
 
 
 @contextmanager
-def in_the_middle_of_an_issue(stage: Stage, page: Page) -> Iterator[None]:
+def in_the_middle_of_an_issue(stage, page) -> Iterator[None]:
     """Release an issue, and let the relay answer to no copy before the block ends."""
     page.goto("/lead/")
     press(page, f"main form[action*='{SLUG}/newsletters'] button")

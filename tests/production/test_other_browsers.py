@@ -12,7 +12,6 @@ from tests.browser.chromium import IS_REQUIRED
 from tests.browser.site import SLUG
 from tests.browser.webdriver import Driven, Firefox, WebKit
 from tests.markers import night
-from tests.production.stage import Stage
 
 pytestmark = [
     night("installations"),
@@ -22,7 +21,7 @@ pytestmark = [
 
 
 @pytest.fixture(params=[Firefox, WebKit])
-def driven(request: pytest.FixtureRequest) -> Iterator[Driven]:
+def driven(request) -> Iterator[Driven]:
     kind: type[Driven] = request.param
     if kind.missing():
         (pytest.fail if IS_REQUIRED else pytest.skip)(kind.missing())
@@ -31,11 +30,11 @@ def driven(request: pytest.FixtureRequest) -> Iterator[Driven]:
 
 
 @pytest.fixture
-def address(driven: Driven) -> str:
+def address(driven) -> str:
     return f"{type(driven).__name__}@dpsk12.org".lower()
 
 
-def join(driven: Driven, stage: Stage, address: str) -> None:
+def join(driven, stage, address: str) -> None:
     driven.go(f"{stage.url}/groups/the-village")
     driven.press("Join this group")
     driven.type("email", address)
@@ -46,7 +45,7 @@ def join(driven: Driven, stage: Stage, address: str) -> None:
     driven.heading("Welcome! You’re in.")
 
 
-def sign_in(driven: Driven, stage: Stage, address: str) -> None:
+def sign_in(driven, stage, address: str) -> None:
     """Be invited to lead the group and accept; then sign in, which proves who it is."""
     stage.flask("lead", "invite", address, "--group", SLUG, "--name", "Kim, East")
     driven.go(stage.link_to(address, "invitation"))
@@ -60,15 +59,15 @@ def sign_in(driven: Driven, stage: Stage, address: str) -> None:
     driven.heading("Groups I lead")
 
 
-def editor_has_loaded(driven: Driven) -> None:
+def editor_has_loaded(driven) -> None:
     driven.find("//button[normalize-space()='Bold']")
 
 
-def is_saved(driven: Driven) -> None:
+def is_saved(driven) -> None:
     driven.find("//*[@id='saved'][normalize-space()='Saved.']")
 
 
-def press_while_the_preview_loads(driven: Driven, name: str) -> None:
+def press_while_the_preview_loads(driven, name: str) -> None:
     """Press a button of the text; Firefox drops what a form sends while its last answer loads."""
     editor_has_loaded(driven)
     script = "document.querySelector('main [formtarget]').click();"
@@ -76,7 +75,7 @@ def press_while_the_preview_loads(driven: Driven, name: str) -> None:
     driven.command("ExecuteScript", script=script, args=[])
 
 
-def write(driven: Driven, stage: Stage, subject: str) -> None:
+def write(driven, stage, subject: str) -> None:
     """Write a newsletter, leave it, come back and reload it: its words stay. Then send it."""
     driven.press("Write a newsletter")
     editor_has_loaded(driven)

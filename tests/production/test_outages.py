@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from tests.browser.site import SLUG
-from tests.browser_client import Visitor
 from tests.markers import night
 from tests.production.stage import Stage
 
@@ -23,7 +22,7 @@ SECRET = "geheim-und-lang-genug"
 READERS = 3
 
 
-def answering(stage: Stage) -> set[int]:
+def answering(stage) -> set[int]:
     """List the processes that answer; the first only watches them."""
     first = stage.processes["web"].pid
     commands = {pid: Path(f"/proc/{pid}/cmdline").read_text() for pid in stage.pids("web")}
@@ -31,12 +30,12 @@ def answering(stage: Stage) -> set[int]:
 
 
 @contextmanager
-def reading(stage: Stage) -> Iterator[Counter[int]]:
+def reading(stage) -> Iterator[Counter[int]]:
     """Read a page again and again, several at a time; count the answers by status."""
     answers: Counter[int] = Counter()
     is_over = threading.Event()
 
-    def read(visitor: Visitor) -> None:
+    def read(visitor) -> None:
         while not is_over.is_set():
             answers[visitor.open(f"/groups/{SLUG}").status_code] += 1
 
@@ -51,12 +50,12 @@ def reading(stage: Stage) -> Iterator[Counter[int]]:
             reader.join()
 
 
-def listening(stage: Stage) -> int:
+def listening(stage) -> int:
     """Count who takes connections for the web: each process has a socket of its own."""
     return Path("/proc/net/tcp").read_text().count(f":{stage.web_port:04X} 00000000:0000 0A")
 
 
-def is_replaced(stage: Stage, victim: int) -> bool:
+def is_replaced(stage, victim: int) -> bool:
     return len(answering(stage) - {victim}) == listening(stage) == 2
 
 
@@ -97,7 +96,7 @@ def test_a_reload_replaces_both_web_processes_and_the_site_stays_up(stage):
 
 
 @pytest.fixture
-def outage(stage: Stage) -> Iterator[Stage]:
+def outage(stage) -> Iterator[Stage]:
     """Take the web away, and bring it back."""
     stage.kill("web")
     yield stage

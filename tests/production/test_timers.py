@@ -12,13 +12,12 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from belong_mail.ops import backup_retention
-from tests.production.stage import Stage
 from tests.production.units import settings
 from tests.production.users import WORKER
 from tests.servers.pages import serving
 
 
-def run_unit(stage: Stage, name: str) -> subprocess.CompletedProcess[str]:
+def run_unit(stage, name: str) -> subprocess.CompletedProcess[str]:
     """Run a unit of type oneshot: what is to run before, then its command."""
     unit = stage.unit(name)
     assert unit.one("User") == WORKER.name
@@ -85,7 +84,7 @@ def test_an_alert_reaches_the_operators_own_service_and_names_no_person(stage):
         assert "secret" not in done.stderr
 
 
-def alert(stage: Stage, **environment: str) -> subprocess.CompletedProcess[str]:
+def alert(stage, **environment: str) -> subprocess.CompletedProcess[str]:
     command = stage.unit("alert@").one("ExecStart").replace("%i", "belong-doctor")
     return WORKER.run(shlex.split(command), {**stage.surroundings, **environment})
 

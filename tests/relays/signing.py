@@ -19,7 +19,6 @@ from cryptography.hazmat.primitives.serialization import (
 from tests.relays.debian import ROOT, running
 from tests.relays.servers import postfix
 from tests.servers.dns import Records
-from tests.servers.dovecot import Inbox
 from tests.servers.ports import free_port
 
 DOMAIN, SELECTOR = "example.org", "belong"
@@ -70,7 +69,7 @@ VIRTUAL = "virtual unix - n n - - virtual\n"
 
 
 @contextmanager
-def signing_relay(inbox: Inbox, *, is_delivering: bool = True) -> Iterator[int]:
+def signing_relay(inbox, *, is_delivering: bool = True) -> Iterator[int]:
     """Run the relay, which delivers all of the domain to one mailbox; yield its port."""
     with TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,7 +1,6 @@
 """`doctor --probe` from end to end: through a Postfix that signs, into a Dovecot."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -32,11 +31,11 @@ def imap() -> Iterator[Dovecot]:
 
 
 @pytest.fixture
-def inbox(imap: Dovecot, tmp_path: Path) -> Inbox:
+def inbox(imap, tmp_path) -> Inbox:
     return Inbox(imap, f"{tmp_path.name}@{DOMAIN}")
 
 
-def probe(environment: Settings, inbox: Inbox, wait: str = "60", **habits: bool) -> Told:
+def probe(environment, inbox, wait: str = "60", **habits: bool) -> Told:
     """Ask the doctor; return the exit status, what is well, and what is wrong."""
     with (
         signing_relay(inbox, **habits) as port,

@@ -34,7 +34,7 @@ class Say:
 
     text: str
 
-    def __call__(self, conversation: Conversation) -> None:
+    def __call__(self, conversation) -> None:
         conversation.say(self.text)
 
     @property
@@ -45,7 +45,7 @@ class Say:
 def write(data: bytes, *, as_if: str = "") -> Action:
     """Write these very bytes, then go on as if the usual (or that) answer had been given."""
 
-    def act(conversation: Conversation) -> None:
+    def act(conversation) -> None:
         conversation.write(data)
         conversation.code = as_if or conversation.code
 
@@ -55,14 +55,14 @@ def write(data: bytes, *, as_if: str = "") -> Action:
 def drop(data: bytes = b"") -> Action:
     """Hang up, perhaps after half a reply."""
 
-    def act(conversation: Conversation) -> None:
+    def act(conversation) -> None:
         conversation.write(data)
         raise Over
 
     return act
 
 
-def reset(conversation: Conversation) -> None:
+def reset(conversation) -> None:
     """Break the connection with RST."""
     linger = struct.pack("ii", 1, 0)
     conversation.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -72,7 +72,7 @@ def reset(conversation: Conversation) -> None:
 def hang(seconds: float = 3600.0) -> Action:
     """Say nothing for that long, then hang up."""
 
-    def act(conversation: Conversation) -> None:
+    def act(conversation) -> None:
         conversation.stopping.wait(seconds)
         raise Over
 
@@ -82,7 +82,7 @@ def hang(seconds: float = 3600.0) -> Action:
 def drip(text: str, every: float) -> Action:
     """Answer a byte at a time."""
 
-    def act(conversation: Conversation) -> None:
+    def act(conversation) -> None:
         for octet in f"{text}\r\n".encode():
             conversation.write(bytes([octet]))
             if conversation.stopping.wait(every):

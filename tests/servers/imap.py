@@ -28,7 +28,7 @@ def drop(_: "Conversation", _tag: str) -> bool:
     raise HungUp
 
 
-def hang(conversation: "Conversation", _tag: str) -> bool:
+def hang(conversation, _tag: str) -> bool:
     """Say nothing until the test is over, or the client has gone."""
     conversation.server.stopping.wait(60)
     raise HungUp
@@ -37,7 +37,7 @@ def hang(conversation: "Conversation", _tag: str) -> bool:
 def say(*lines: str | bytes) -> Action:
     """Answer with these lines, in which %s is the tag, and do nothing."""
 
-    def act(conversation: "Conversation", tag: str) -> bool:
+    def act(conversation, tag: str) -> bool:
         for line in lines:
             raw = line if isinstance(line, bytes) else line.replace("%s", tag).encode() + b"\r\n"
             conversation.write(raw)

@@ -94,9 +94,7 @@ class Browser:
 class Site:
     """Both processes, and what they said."""
 
-    def __init__(
-        self, environment: Mapping[str, str], folder: Path, port: int, for_web: Mapping[str, str]
-    ) -> None:
+    def __init__(self, environment, folder: Path, port: int, for_web: Mapping[str, str]) -> None:
         self.browser = Browser(port)
         self._environment, self._logs = environment, folder
         self.web = self._start("web", "--port", str(port), **for_web)
@@ -160,10 +158,7 @@ class Site:
 
 @contextmanager
 def running(
-    environment: Mapping[str, str],
-    folder: Path,
-    port: int,
-    for_web: Mapping[str, str] | None = None,
+    environment, folder: Path, port: int, for_web: Mapping[str, str] | None = None
 ) -> Iterator[Site]:
     """Run web and worker with these settings until the block ends; some may be the web's own."""
     site = Site(environment, folder, port, for_web or {})

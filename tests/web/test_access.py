@@ -1,7 +1,6 @@
 """A page's view says who may open it: nothing said, nobody."""
 
 import pytest
-from flask import Flask
 from flask_wtf import CSRFProtect
 from sqlalchemy import update
 
@@ -27,8 +26,8 @@ from tests.web.rights.table import PART, rights_table
 PAGE = "a page that may be secret"
 
 
-def add_page(app: Flask, view: object) -> None:
-    app.add_url_rule("/new", "new", view, methods=["GET", "POST"])  # type: ignore[arg-type]
+def add_page(app, view: object) -> None:
+    app.add_url_rule("/new", "new", view, methods=["GET", "POST"])
 
 
 @on_sqlite

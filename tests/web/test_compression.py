@@ -19,7 +19,7 @@ FIRST_VISIT, LATER = 15 * 1024, 6 * 1024
 
 
 @pytest.fixture
-def visitor(visitor: Visitor) -> Visitor:
+def visitor(visitor) -> Visitor:
     """Somebody whose browser takes each answer whole, a file's too."""
     return Buffered(visitor.client, visitor.headers)
 

@@ -48,12 +48,12 @@ def asked(port: int, words: str) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def logs(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("served")
 
 
 @pytest.fixture(scope="module")
-def site(logs: Path, blank_sqlite: Path) -> Iterator[Site]:
+def site(logs: Path, blank_sqlite) -> Iterator[Site]:
     """Serve one site for all that ask the product itself."""
     shutil.copy(blank_sqlite, logs / "belong.db")
     environment = settings_for(f"sqlite:///{logs / 'belong.db'}", logs / "state") | {

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from flask import Flask
 from werkzeug.test import create_environ, run_wsgi_app
 
 from belong_mail.app import create_app
@@ -61,7 +60,7 @@ def _open_all(library: ctypes.CDLL, pages: dict[str, tuple[str, str]]) -> None:
         assert statuses == {"200 OK"}, (name, statuses)
 
 
-def _open(app: Flask, environ: dict[str, Any], times: int) -> set[str]:
+def _open(app, environ: dict[str, Any], times: int) -> set[str]:
     """Open a page as a server does; return the statuses of its answers."""
     return {run_wsgi_app(app, dict(environ), buffered=True)[1] for _ in range(times)}
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.rig import child, tools
-from tests.bench.rig.letter import Letter
 from tests.bench.rig.product import Sent
 from tests.servers.ports import free_port
 from tests.waiting import listens, wait_until
@@ -65,7 +64,7 @@ class Mailman:
         with sqlite3.connect(self.folder / "data" / "mailman.db") as connection:
             connection.execute("UPDATE mailinglist SET personalize = ?", (PERSONAL,))
 
-    def post(self, smtp_port: int, letter: Letter) -> Sent:
+    def post(self, smtp_port: int, letter) -> Sent:
         """Post once; count the CPU of the one process of Mailman that sends (it has a dozen)."""
         with self._running(smtp_port) as lmtp:
             sender = self._runner("out")
@@ -120,7 +119,7 @@ class Mailman:
                     yield int(place.parent.name), words
 
 
-def _post(letter: Letter) -> bytes:
+def _post(letter) -> bytes:
     """Write the message as a member posts it: what a list adds by itself is left out."""
     head, _, body = letter.eml.read_text().partition("\n\n")
     lines = re.sub(r"\n[ \t]+", " ", head).split("\n")

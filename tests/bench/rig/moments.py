@@ -5,8 +5,6 @@ import time
 from pathlib import Path
 
 from tests.bench.rig import child, tools
-from tests.bench.rig.product import House
-from tests.bench.rig.sinks import Sink
 from tests.processes import flask
 from tests.waiting import wait_until
 
@@ -18,7 +16,7 @@ CALL = re.compile(r"^ *[\d.]+ +[\d.]+ +\d+ +(\d+) +(?:\d+ +)?(\w+)$", re.MULTILI
 SENDING, RECEIVING = ("sendto", "sendmsg", "sendmmsg"), ("recvfrom", "recvmsg")
 
 
-def first_message(house: House, sink: Sink, issue: Path) -> float:
+def first_message(house, sink, issue: Path) -> float:
     """Return the seconds from when the command schedules an issue to the first message.
 
     The worker waits; it finds the issue, queues it and sends. The command’s start-up is left out.
@@ -39,7 +37,7 @@ def first_message(house: House, sink: Sink, issue: Path) -> float:
         return max(0.0, time.perf_counter() - began - starting)
 
 
-def calls(house: House, issue: Path, times: int) -> tuple[int, int]:
+def calls(house, issue: Path, times: int) -> tuple[int, int]:
     """Return how often a worker sends and receives while it sends an issue so often, by strace."""
     strace = tools.program("usr/bin/strace")
     for _ in range(times):

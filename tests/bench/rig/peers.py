@@ -4,16 +4,14 @@ import shutil
 from pathlib import Path
 
 from tests.bench.rig import child, tools
-from tests.bench.rig.letter import Letter
 from tests.bench.rig.product import Sent
-from tests.bench.rig.sinks import Sink
 
 FROM, TO = "news@lists.example.org", "member@example.org"
 POOL = Path(__file__).with_name("pool.js")
 MLMMJ_FOLDERS = ("bounce", "queue/discarded", "requeue", "incoming", "moderation", "text")
 
 
-def smtp_source(sink: Sink, letter: Letter, messages: int) -> Sent:
+def smtp_source(sink, letter, messages: int) -> Sent:
     """Send a finished message so often by the C program; connections are kept (-d)."""
     program = tools.program("usr/sbin/smtp-source")
     command = [program.path, "-d", "-s", str(sink.connections), "-F", str(letter.eml)]
@@ -24,7 +22,7 @@ def smtp_source(sink: Sink, letter: Letter, messages: int) -> Sent:
     return Sent.of(messages - sink.connections, busy, idle)
 
 
-def nodemailer(sink: Sink, letter: Letter, messages: int) -> Sent:
+def nodemailer(sink, letter, messages: int) -> Sent:
     """Send by a pool of as many connections, each message built for its recipient."""
     folder, node = tools.nodemailer(), shutil.which("node")
     if folder is None or node is None:
@@ -40,7 +38,7 @@ def nodemailer(sink: Sink, letter: Letter, messages: int) -> Sent:
     return Sent.of(messages - sink.connections, busy, idle)
 
 
-def mlmmj(sink: Sink, letter: Letter, messages: int, folder: Path) -> Sent:
+def mlmmj(sink, letter, messages: int, folder: Path) -> Sent:
     """Send one post to all members of a list by mlmmj-send, with a return path for each."""
     program = tools.program("usr/bin/mlmmj-send")
     costs = []

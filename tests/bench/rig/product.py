@@ -158,7 +158,7 @@ class House:
             self.files.add(str(file.relative_to(self.state)))
 
 
-def build(members: int, folder: Path, database_url: str) -> House:
+def build(members: int, folder: Path, database_url) -> House:
     """Make an instance with so many members."""
     made = encryption.new_keys()
     given = {f"BELONG_{kind.upper()}_KEYS": made[kind] for kind in encryption.KINDS}
@@ -173,7 +173,7 @@ def build(members: int, folder: Path, database_url: str) -> House:
 
 
 @contextmanager
-def copy(house: House, folder: Path, smtp_url: str) -> Iterator[House]:
+def copy(house, folder: Path, smtp_url: str) -> Iterator[House]:
     """Yield a house with the same members and nothing sent yet; it is removed in the end."""
     place = folder / f"house-{secrets.token_hex(4)}"
     place.mkdir(parents=True)
@@ -186,7 +186,7 @@ def copy(house: House, folder: Path, smtp_url: str) -> Iterator[House]:
 
 
 @contextmanager
-def engine_of(database_url: str) -> Iterator[Engine]:
+def engine_of(database_url) -> Iterator[Engine]:
     engine = create_engine(database_url)
     try:
         yield engine
@@ -195,14 +195,14 @@ def engine_of(database_url: str) -> Iterator[Engine]:
 
 
 @contextmanager
-def _copy_sqlite(house: House, place: Path) -> Iterator[str]:
+def _copy_sqlite(house, place: Path) -> Iterator[str]:
     file = place / "belong.db"
     shutil.copyfile(str(make_url(house.database_url).database), file)
     yield f"sqlite:///{file}"
 
 
 @contextmanager
-def _copy_postgresql(house: House, place: Path) -> Iterator[str]:
+def _copy_postgresql(house, place: Path) -> Iterator[str]:
     url = make_url(house.database_url)
     name = place.name.replace("-", "_")
     server = create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")

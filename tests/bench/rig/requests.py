@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from belong_mail.ops.launcher import WORKER_ALONE
 from tests.bench.rig import child
-from tests.bench.rig.product import GROUP, House
+from tests.bench.rig.product import GROUP
 from tests.browser_client import Form
 from tests.processes import flask, wait_until_served
 from tests.servers.ports import free_port
@@ -19,7 +19,7 @@ JOIN = f"/groups/{GROUP}/join"
 HEADERS = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
-def waits_while_sending(house: House, posts: int) -> list[float]:
+def waits_while_sending(house, posts: int) -> list[float]:
     """Return how many seconds each form took while a worker of this house was sending."""
     port = free_port()
     blind = house.env() | dict.fromkeys(WORKER_ALONE, "")

@@ -107,7 +107,7 @@ def named(name: str, sent: Sent) -> Measures:
     }
 
 
-def core(bench: Bench) -> Measures:
+def core(bench) -> Measures:
     """Ours on both databases and over TLS, between two runs of smtp-source."""
     plan = bench.plan
     with sinks.plain(bench.folder) as sink:
@@ -122,7 +122,7 @@ def core(bench: Bench) -> Measures:
     return measured
 
 
-def _over_tls(bench: Bench) -> Measures:
+def _over_tls(bench) -> Measures:
     certificates = bench.folder / "certificates"
     certificates.mkdir(exist_ok=True)
     for file in certificates.iterdir():
@@ -135,13 +135,13 @@ def _over_tls(bench: Bench) -> Measures:
         return named("tls", here.send(bench.letter.issue))
 
 
-def pool(bench: Bench) -> Measures:
+def pool(bench) -> Measures:
     """nodemailer’s pool."""
     with sinks.plain(bench.folder) as sink:
         return named("nodemailer", peers.nodemailer(sink, bench.letter, bench.plan.pool))
 
 
-def post(bench: Bench) -> Measures:
+def post(bench) -> Measures:
     """GNU Mailman 3."""
     if bench.site is None:
         bench.site = mailman.Mailman(bench.folder / "mailman", bench.plan.list)
@@ -150,7 +150,7 @@ def post(bench: Bench) -> Measures:
         return named("mailman", bench.site.post(sink.port, bench.letter))
 
 
-def mlmmj(bench: Bench) -> Measures:
+def mlmmj(bench) -> Measures:
     """Debian’s mlmmj."""
     with sinks.plain(bench.folder, is_counting=True) as sink:
         sent = peers.mlmmj(sink, bench.letter, bench.plan.list, bench.folder / "mlmmj")
@@ -159,7 +159,7 @@ def mlmmj(bench: Bench) -> Measures:
     return named("mlmmj", sent)
 
 
-def far(bench: Bench) -> Measures:
+def far(bench) -> Measures:
     """A relay that is 20 ms away."""
     plan = bench.plan
     with ExitStack() as stack:
@@ -171,7 +171,7 @@ def far(bench: Bench) -> Measures:
     return named("far source", source) | named("far", ours)
 
 
-def away(bench: Bench) -> Measures:
+def away(bench) -> Measures:
     """A database that is far away."""
     measured = {}
     for milliseconds in AWAY:
@@ -185,20 +185,20 @@ def away(bench: Bench) -> Measures:
     return measured
 
 
-def scale(bench: Bench) -> Measures:
+def scale(bench) -> Measures:
     """Many recipients, and few."""
     plan = bench.plan
     few = bench.sent("few", plan.few, times=plan.times_few)
     return few | bench.sent("many", plan.many)
 
 
-def first(bench: Bench) -> Measures:
+def first(bench) -> Measures:
     """The first message of an issue to many."""
     with bench.opened(bench.plan.many, is_counting=True) as (here, sink):
         return {"first.seconds": moments.first_message(here, sink, bench.letter.issue)}
 
 
-def pages(bench: Bench) -> Measures:
+def pages(bench) -> Measures:
     """The form, while issues go out."""
     measured = {}
     for database in ("sqlite", "postgresql"):
@@ -211,7 +211,7 @@ def pages(bench: Bench) -> Measures:
     return measured
 
 
-def calls(bench: Bench) -> Measures:
+def calls(bench) -> Measures:
     """System calls of each message: what three issues need beyond one; hellos cancel out."""
     counted = []
     for times in (1, 3):

@@ -61,7 +61,7 @@ def plain(folder: Path, *, is_counting: bool = False) -> Iterator[Sink]:
 
 
 @contextmanager
-def behind_tls(sink: Sink, folder: Path) -> Iterator[Sink]:
+def behind_tls(sink, folder: Path) -> Iterator[Sink]:
     """Put TLS in front of a sink, with a certificate of a new authority."""
     program = tools.program("usr/bin/stunnel4")
     authority, port = Authority.make(folder), free_port()
@@ -76,7 +76,7 @@ def behind_tls(sink: Sink, folder: Path) -> Iterator[Sink]:
 
 
 @contextmanager
-def far_away(sink: Sink, round_trip: float) -> Iterator[Sink]:
+def far_away(sink, round_trip: float) -> Iterator[Sink]:
     """Put a link in front of a sink that takes so many seconds there and back."""
     port = free_port()
     command = link.command(port, str(sink.port), round_trip)

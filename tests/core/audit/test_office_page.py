@@ -9,12 +9,10 @@ from belong_mail.accounts.models import Account
 from belong_mail.core import site_settings
 from belong_mail.core.audit import AuditEntry, Kind, Role
 from belong_mail.core.db import now
-from belong_mail.core.services import Services
 from belong_mail.groups.header_words import SITE_WORDS
 from belong_mail.newsletters import approval
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.office import trail
-from tests.browser_client import Visitor
 from tests.db_dump import trail as trail_of
 from tests.markers import on_both
 from tests.newsletters.writing import write
@@ -22,14 +20,14 @@ from tests.newsletters.writing import write
 PAGE = "/office/audit"
 
 
-def add(services: Services, number: int = 1, **values: object) -> None:
+def add(services, number: int = 1, **values: object) -> None:
     """Write entries as of a command."""
     row = {"kind": Kind.STOPPED, "role": Role.OPERATOR, **values}
     with services.writing.begin() as session:
         session.execute(insert(AuditEntry), [row] * number)
 
 
-def listed(office: Visitor, query: str = "") -> list[str]:
+def listed(office, query: str = "") -> list[str]:
     """List the lines of the page in words, each with its author before it."""
     page = office.open(f"{PAGE}?{query}")
     assert page.status_code == 200

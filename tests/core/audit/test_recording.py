@@ -18,7 +18,6 @@ from belong_mail.accounts.models import Account, BrowserSession
 from belong_mail.core import audit
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
-from belong_mail.core.services import Services
 from belong_mail.groups.models import Group, Question
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.web.access import for_accounts
@@ -44,21 +43,21 @@ UNRECORDED = {
 REASON = re.compile(r"^@unrecorded\(|transaction\(unrecorded=", re.MULTILINE)
 
 
-def kinds(services: Services) -> list[str]:
+def kinds(services) -> list[str]:
     """List what the trail says was done, in order, and who signed in left out."""
     return [each.kind for each in trail(services) if each.kind != Kind.SIGNED_IN]
 
 
-def newest(services: Services) -> AuditEntry:
+def newest(services) -> AuditEntry:
     return trail(services)[-1]
 
 
-def the(services: Services, model: Any) -> Any:
+def the(services, model: Any) -> Any:
     with services.reading.begin() as session:
         return session.scalars(select(model).order_by(model.id.desc()).limit(1)).one()
 
 
-def pressed(lead: Visitor, url: str, **fields: str) -> int:
+def pressed(lead, url: str, **fields: str) -> int:
     return lead.act(url, **fields).status_code
 
 
@@ -286,7 +285,7 @@ def test_page_that_records_nothing_changes_nothing(app, services, request, chang
     assert standing(services) != before
 
 
-def standing(services: Services) -> list[object]:
+def standing(services) -> list[object]:
     return [dump_of(services)[table] for table in ("groups", "questions")]
 
 

@@ -14,7 +14,6 @@ from belong_mail.core import audit
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import make_engine, now
 from belong_mail.core.retention import AUDIT_AGE
-from belong_mail.core.services import Services
 from belong_mail.groups import service as groups
 from belong_mail.ops import rooms
 from tests.db_dump import trail
@@ -24,7 +23,7 @@ from tests.web_role import url_of_web
 pytestmark = [periodic_tasks, on_both("triggers and policies keep the trail")]
 
 
-def written(services: Services, age: timedelta = timedelta(0)) -> int:
+def written(services, age: timedelta = timedelta(0)) -> int:
     """Write an entry of some age and return its id."""
     values = {"kind": Kind.STOPPED, "role": audit.Role.OPERATOR, "at": now() - age}
     with services.writing.begin() as session:
@@ -34,7 +33,7 @@ def written(services: Services, age: timedelta = timedelta(0)) -> int:
 
 
 @pytest.fixture
-def web(services: Services) -> Iterator[Engine]:
+def web(services) -> Iterator[Engine]:
     """The database as the web reaches it: on PostgreSQL by its role."""
     url = services.engine.url.render_as_string(hide_password=False)
     is_sqlite = services.engine.dialect.name == "sqlite"

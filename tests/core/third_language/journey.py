@@ -14,12 +14,10 @@ from sqlalchemy import select
 from belong_mail.core import i18n
 from belong_mail.core.db import now
 from belong_mail.meetings.models import Meeting
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Form, Visitor, html_of, link_to, text_of
+from tests.browser_client import Form, html_of, link_to, text_of
 from tests.clients import sign_in
 from tests.core.third_language.test_third_language import CODE, MARK, NAME
 from tests.factories import group_named
-from tests.servers.smtp import Server
 from tests.words import Reader
 
 ADA, BEN, CARMEN = "ada@dpsk12.org", "ben@dpsk12.org", "carmen@dpsk12.org"
@@ -28,11 +26,11 @@ QUESTIONS = "/office/groups/the-village/questions"
 MEETING = {"starts_on": "2027-01-05", "starts_at": "16:00", "ends_at": "17:00", "spoken": CODE}
 
 
-def begin(lead: Visitor, slug: str = "the-village") -> str:
+def begin(lead, slug: str = "the-village") -> str:
     return str(lead.act(f"/lead/groups/{slug}/newsletters").location)
 
 
-def join(visitor: Visitor, worker: Worker, relay: Server, address: str, code: str) -> EmailMessage:
+def join(visitor, worker, relay, address: str, code: str) -> EmailMessage:
     """Join The Village in a language, and return the welcome."""
     visitor.join("the-village", address, language=code)
     worker.drain()

@@ -33,7 +33,7 @@ def main(folder: Path, step: int) -> None:
             sys.stdout.write(f"{errno.errorcode[error]}: {number - step} calls\n")
 
 
-def act(site: Site) -> Counter[str]:
+def act(site) -> Counter[str]:
     """Let two people ask to join, and workers do what is due; count what was said to be taken."""
     taken: Counter[str] = Counter()
     for visitor in VISITORS:
@@ -42,7 +42,7 @@ def act(site: Site) -> Counter[str]:
     return taken
 
 
-def wrong(site: Site, taken: Counter[str]) -> list[str]:
+def wrong(site, taken: Counter[str]) -> list[str]:
     """Audit what became of it, once the disk is well and all that waited has had its time."""
     for _ in range(3):
         site.scene.pass_time()

@@ -21,7 +21,7 @@ def build(folder: Path) -> Path:
     return library
 
 
-def run(library: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(library, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run `errors` as a process whose disk is the library's."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BELONG_")}
     environment = {**kept, "LD_PRELOAD": str(library), "PYTHONDONTWRITEBYTECODE": "1"}

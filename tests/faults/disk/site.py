@@ -23,7 +23,6 @@ from belong_mail.worker.loop import make_worker
 from config import Config
 from tests.browser_client import Visitor
 from tests.faults.scene import Scene
-from tests.servers.smtp import Server
 
 MEMBERS = 4
 ENVIRONMENT = {
@@ -37,7 +36,7 @@ ENVIRONMENT = {
 class Site:
     """An issue that waits for members, visitors who want to join, a worker, and a mail server."""
 
-    def __init__(self, folder: Path, relay: Server) -> None:
+    def __init__(self, folder: Path, relay) -> None:
         self.file, self._blank = folder / "belong.db", folder / "blank"
         self._state = folder / "state"
         made = encryption.new_keys()

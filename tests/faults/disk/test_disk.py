@@ -18,7 +18,7 @@ EACH_SO_MANY = 11
 
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def library(tmp_path_factory) -> Path:
     return build(tmp_path_factory.mktemp("library"))
 
 

@@ -1,7 +1,6 @@
 """Shared by tests of the intake: a Dovecot, a mailbox of one's own, members of a group."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +15,7 @@ def imap() -> Iterator[Dovecot]:
 
 
 @pytest.fixture
-def inbox(imap: Dovecot, tmp_path: Path) -> Inbox:
+def inbox(imap, tmp_path) -> Inbox:
     """A mailbox that is nobody else's."""
     return Inbox(imap, f"{tmp_path.name}@example.org")
 
@@ -28,7 +27,7 @@ def scripted() -> Iterator[ImapServer]:
 
 
 @pytest.fixture
-def environment(environment: dict[str, str], request: pytest.FixtureRequest) -> dict[str, str]:
+def environment(environment, request) -> dict[str, str]:
     """Read the mailbox, or the scripted server, that a test asks for."""
     if "inbox" in request.fixturenames:
         inbox: Inbox = request.getfixturevalue("inbox")

@@ -11,7 +11,6 @@ from belong_mail.core.db import now
 from belong_mail.core.retention import READ_MAIL_AGE
 from belong_mail.inbound.models import InboundDigest, InboundMailbox, last_polled
 from belong_mail.members.models import Subscription
-from belong_mail.worker.loop import Worker
 from tests.inbound.imap.inbox import jobs_of, poll
 from tests.inbound.mail import UNKNOWN, bounce, complaint
 from tests.inbound.scenario import ADA
@@ -88,7 +87,7 @@ def test_what_was_read_is_deleted_after_a_week(scenario, inbox):
         assert inbox.counts() == (0, 0)
 
 
-def forget_deletion(worker: Worker) -> None:
+def forget_deletion(worker) -> None:
     """Let the next poll delete what is old, as one does each hour."""
     assert worker._intake is not None
     worker._intake._delete_at = 0.0

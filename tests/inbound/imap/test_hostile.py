@@ -9,17 +9,15 @@ from sqlalchemy import func, insert, select, update
 
 from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
-from belong_mail.core.services import Services
 from belong_mail.inbound import pipe
 from belong_mail.inbound.models import InboundDigest, InboundMailbox, last_polled
 from belong_mail.monitoring.checks import CHECKS
-from belong_mail.worker.loop import Worker
 from tests.inbound.imap.inbox import jobs_of
 from tests.inbound.scenario import ADA
 from tests.markers import on_sqlite, periodic_tasks
 from tests.monitoring.looking import wrong_names
 from tests.processes import Forked, drain, running
-from tests.servers.imap import Conversation, ImapServer, drop, hang, say
+from tests.servers.imap import drop, hang, say
 from tests.waiting import wait_until
 
 COMMANDS = ("CONNECT", "CAPABILITY", "LOGIN", "SELECT", "SEARCH", "FETCH", "MOVE", "LOGOUT")
@@ -34,30 +32,30 @@ def messages(first: int, number: int) -> list[bytes]:
     return [message(first + each) for each in range(number)]
 
 
-def last(services: Services) -> InboundMailbox:
+def last(services) -> InboundMailbox:
     with services.reading.begin() as session:
         found = last_polled(session)
     assert found is not None
     return found
 
 
-def poll(worker: Worker) -> None:
+def poll(worker) -> None:
     """Poll the mailbox now, and leave what it had unread."""
     assert worker._intake is not None
     worker._intake._poll()
 
 
-def wait_for_command(scripted: ImapServer, verb: str, number: int, worker: Forked) -> None:
+def wait_for_command(scripted, verb: str, number: int, worker: Forked) -> None:
     """Wait until a command is asked for the n-th time."""
     wait_until(lambda: scripted.times[verb] >= number, worker.said)
 
 
-def digests(services: Services) -> int:
+def digests(services) -> int:
     with services.reading.begin() as session:
         return session.scalar(select(func.count(InboundDigest.id))) or 0
 
 
-def taken(services: Services) -> int:
+def taken(services) -> int:
     """Count the messages that were taken in: each was stored once."""
     with services.reading.begin() as session:
         assert jobs_of(session) == digests(services)
@@ -122,7 +120,7 @@ def test_an_answer_that_is_none_ends_the_poll_and_the_next_one_goes_on(
     assert last(services).failures == 0
 
 
-def drip(conversation: Conversation, _tag: str) -> bool:
+def drip(conversation, _tag: str) -> bool:
     """Say one octet at a time, for ever."""
     while not conversation.server.stopping.wait(0.05):
         conversation.write(b"*")
@@ -199,7 +197,7 @@ def test_a_server_that_cannot_take_out_what_was_read_is_not_used(
 
 
 def test_what_was_not_asked_for_between_the_answers_does_not_matter(worker, scripted, services):
-    def chatter(conversation: Conversation, _tag: str) -> bool:
+    def chatter(conversation, _tag: str) -> bool:
         conversation.write(
             b"* 5 EXISTS\r\n* 1 FETCH (UID 2 FLAGS (\\Seen))\r\n* OK [ALERT] Hello\r\n"
             b"* 3 FETCH (UID 77 BODY[]<0> {5}\r\nother)\r\n* SEARCH 99\r\n"
@@ -214,7 +212,7 @@ def test_what_was_not_asked_for_between_the_answers_does_not_matter(worker, scri
 
 
 def test_a_message_at_which_the_server_always_breaks_is_put_away_unread(worker, scripted, services):
-    def break_at_two(conversation: Conversation, _tag: str) -> bool:
+    def break_at_two(conversation, _tag: str) -> bool:
         return drop(conversation, "") if conversation.server.commands[-1][6] == "2" else True
 
     scripted.put(*messages(0, 3))

@@ -1,15 +1,13 @@
 """A mailbox that a token opens (XOAUTH2): Dovecot asks the endpoint whose each token is."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from belong_mail.core.services import Services
 from belong_mail.inbound.models import last_polled
 from tests.inbound.imap.inbox import poll
 from tests.markers import on_sqlite
-from tests.servers.dovecot import BY_PASSWORD, Dovecot, Inbox, dovecot, needs_dovecot
+from tests.servers.dovecot import BY_PASSWORD, Dovecot, dovecot, needs_dovecot
 from tests.servers.tokens import TokenEndpoint
 
 BY_TOKEN = """\
@@ -34,7 +32,7 @@ def endpoint() -> Iterator[TokenEndpoint]:
 
 
 @pytest.fixture(scope="module")
-def imap(endpoint: TokenEndpoint) -> Iterator[Dovecot]:
+def imap(endpoint) -> Iterator[Dovecot]:
     with dovecot(BY_TOKEN.replace("ENDPOINT", endpoint.url) + BY_PASSWORD) as server:
         yield server
 
@@ -46,9 +44,7 @@ def key() -> str:
 
 
 @pytest.fixture
-def environment(
-    environment: dict[str, str], endpoint: TokenEndpoint, inbox: Inbox, tmp_path: Path, key: str
-) -> dict[str, str]:
+def environment(environment, endpoint, inbox, tmp_path, key: str) -> dict[str, str]:
     endpoint.user, endpoint.trouble, endpoint.life = inbox.user, None, 3600
     endpoint.is_revoked = False
     endpoint.asked.clear()
@@ -61,7 +57,7 @@ def environment(
     }
 
 
-def failed_step(services: Services) -> str:
+def failed_step(services) -> str:
     with services.reading.begin() as session:
         last = last_polled(session)
     assert last is not None

@@ -8,22 +8,18 @@ from typing import Any
 
 from flask import Flask
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from belong_mail.accounts import invitations
 from belong_mail.accounts.models import Account
 from belong_mail.contact import threads
 from belong_mail.core.db import new_public_id, now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.core.tokens import Purpose
 from belong_mail.newsletters import approval
 from belong_mail.newsletters import service as newsletters
-from belong_mail.newsletters.models import Approval, Newsletter
+from belong_mail.newsletters.models import Approval
 from belong_mail.office.groups import add_question
 from belong_mail.web.access import Access
-from belong_mail.worker.loop import Worker
 from tests import crawl
 from tests.browser_client import Form, Visitor
 from tests.clients import sign_in, sign_in_office
@@ -32,7 +28,6 @@ from tests.factories import group_named, plan_meeting, queue_issue
 from tests.leads.forms import FORMS
 from tests.newsletters.flyers.samples import flyer
 from tests.newsletters.pictures.samples import picture
-from tests.servers.smtp import Server
 from tests.web.rights.table import KEYS, Answer, Role, Route
 
 PICTURE, FLYER = picture(), flyer()
@@ -223,9 +218,7 @@ class Site:
         return self.bodies.get(route.endpoint, {}) if route.method == "POST" else {}
 
 
-def make_site(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> Site:
+def make_site(app, services, keyring, worker, relay) -> Site:
     """Build it: two groups with one of everything, everybody signed in, every link emailed."""
     stranger = Visitor(app.test_client(use_cookies=False))
     links = crawl.mailed_links(stranger, worker, relay, services, keyring)
@@ -260,16 +253,16 @@ def make_site(
     return Site(app, actors, own, other, links, typed)
 
 
-def content(services: Services) -> Dump:
+def content(services) -> Dump:
     return {table: rows for table, rows in kept_of(services).items() if table not in TECHNICAL}
 
 
-def account_of(session: Session, keyring: Keyring, address: str) -> Account:
+def account_of(session, keyring, address: str) -> Account:
     found = select(Account).where(Account.address_index == keyring.index.account(address))
     return session.scalars(found).one()
 
 
-def make_objects(session: Session, services: Services, slug: str, lead: Account) -> Objects:
+def make_objects(session, services, slug: str, lead: Account) -> Objects:
     """Make one of everything that a group has."""
     group = group_named(session, slug)
     draft, sent = newsletters.draft(session, group, "Tea", "Come."), queue_issue(session, slug)
@@ -300,7 +293,7 @@ def make_objects(session: Session, services: Services, slug: str, lead: Account)
     )
 
 
-def _with_files(session: Session, issue: Newsletter) -> dict[str, object]:
+def _with_files(session, issue) -> dict[str, object]:
     if approval.is_open(issue):
         return {"public_id": issue.public_id}
     image, attached = crawl.enclose(session, issue)

@@ -12,7 +12,6 @@ from enum import StrEnum
 from textwrap import fill
 from urllib.parse import quote
 
-from flask import Flask
 from werkzeug.routing import Rule
 
 from belong_mail.web.access import Access, access_of
@@ -143,14 +142,14 @@ class Route:
         return Answer.LOOKS if is_for_second and role is Role.LEAD else Answer.YES
 
 
-def rights_table(app: Flask) -> list[Route]:
+def rights_table(app) -> list[Route]:
     """List every page and button but those of development, by address."""
     found = (route for rule in app.url_map.iter_rules() for route in _routes(app, rule))
     in_order = sorted(found, key=lambda each: (each.address, each.endpoint, each.method))
     return [route for route in in_order if Access.DEVELOPMENT not in route.marks]
 
 
-def _routes(app: Flask, rule: Rule) -> Iterator[Route]:
+def _routes(app, rule: Rule) -> Iterator[Route]:
     marks = access_of(app.view_functions[rule.endpoint])
     found = VERBS.search(rule.rule)
     for verb in found[1].split(", ") if found else [""]:

@@ -7,12 +7,9 @@ from html import unescape
 import pytest
 import time_machine
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import BrowserSession
 from belong_mail.core.db import Base, new_public_id, now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
 from belong_mail.members.models import Subscription
@@ -42,7 +39,7 @@ ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
 
 
 @pytest.fixture
-def site(site: Site, services: Services, keyring: Keyring) -> Site:
+def site(site, services, keyring) -> Site:
     """The site, where a lead is signed in twice, and a group has ended."""
     crawl.ended_group(services)
     with services.writing.begin() as session:
@@ -52,7 +49,7 @@ def site(site: Site, services: Services, keyring: Keyring) -> Site:
     return site
 
 
-def ids_of(session: Session) -> set[str]:
+def ids_of(session) -> set[str]:
     """List every id that stands in the database and could stand in a form."""
     found = set(session.scalars(select(Group.slug)))
     for mapper in Base.registry.mappers:
@@ -97,7 +94,7 @@ def test_every_field_that_carries_an_id_is_tried_here(site, services):
     assert found == set(FIELDS)
 
 
-def foreign(session: Session, keyring: Keyring) -> dict[str, list[str]]:
+def foreign(session, keyring) -> dict[str, list[str]]:
     """Return by field what is another's, or has ended, or is there already."""
     other, ended = group_named(session, OTHER), groups.find_of_any_age(session, "ended")
     assert ended is not None

@@ -114,13 +114,13 @@ def world(app, scenario, environment) -> World:
     return World(scenario, environment, browser, phone, office, copied(app, browser, PAGE, BEGIN))
 
 
-def end_it_on_another_device(world: World) -> None:
+def end_it_on_another_device(world) -> None:
     page = world.phone.open("/account").text
     [first] = set(re.findall(r'name="session" value="([^"]+)"', page))
     world.press(world.phone, "/account/sessions/end", session=first)
 
 
-def let_the_right_end(world: World) -> AbstractContextManager[Any]:
+def let_the_right_end(world) -> AbstractContextManager[Any]:
     """Come to the end of its year, a few minutes from now."""
     of_lead = Right.account_id == world.account(LEAD).id
     soon = now() + timedelta(minutes=5)
@@ -129,7 +129,7 @@ def let_the_right_end(world: World) -> AbstractContextManager[Any]:
 
 
 @contextmanager
-def come_back_for_half_a_day(world: World) -> Iterator[None]:
+def come_back_for_half_a_day(world) -> Iterator[None]:
     """Come back every 25 minutes, so that the cookie is never idle, and copy the last one."""
     begun = now()
     for minutes in range(0, 12 * 60 + 1, 25):
@@ -140,7 +140,7 @@ def come_back_for_half_a_day(world: World) -> Iterator[None]:
         yield
 
 
-def replace_the_key(world: World) -> None:
+def replace_the_key(world) -> None:
     """Start the web with a new key alone; while the old one stands behind it, it still counts."""
     new = encryption.new_keys()["secret"]
     for keys, opened in ((f"{world.environment['BELONG_SECRET_KEYS']},{new}", 200), (new, 302)):
@@ -149,7 +149,7 @@ def replace_the_key(world: World) -> None:
         assert world.old.replay()[0] == opened
 
 
-def sign_in_by_the_district_from_now_on(world: World) -> None:
+def sign_in_by_the_district_from_now_on(world) -> None:
     """Link on another device: that one alone stays signed in."""
     services, here = world.scenario.services, world.newest_session()
     district = District(services.settings.oidc_issuer, services.settings.secret_keys)
@@ -160,7 +160,7 @@ def sign_in_by_the_district_from_now_on(world: World) -> None:
     assert world.phone.open(PAGE).status_code == 200
 
 
-def sign_in_again(world: World) -> None:
+def sign_in_again(world) -> None:
     link = world.ask_to_sign_in()
     assert world.browser.press(link).status_code == 303
     assert world.browser.press(link).status_code == 404
@@ -168,7 +168,7 @@ def sign_in_again(world: World) -> None:
 
 
 @contextmanager
-def sign_in_after_a_rest(world: World) -> Iterator[None]:
+def sign_in_after_a_rest(world) -> Iterator[None]:
     """Meanwhile the copy is kept awake."""
     begun, thief = now(), world.old.browser()
     with time_machine.travel(begun + timedelta(minutes=20)):

@@ -10,11 +10,10 @@ import time_machine
 from sqlalchemy import make_url
 
 from belong_mail.core.db import now
-from belong_mail.core.services import Services
 from belong_mail.web.access import Access
 from tests.markers import on_both
 from tests.web.rights.__main__ import PLACE, written
-from tests.web.rights.site import SETTINGS, TOKEN, Actor, Site, content
+from tests.web.rights.site import SETTINGS, TOKEN, Actor, content
 from tests.web.rights.table import Answer, Role, Route, rights_table
 
 EVERY_PAGE = pytest.mark.parametrize("settings", [SETTINGS])
@@ -60,14 +59,14 @@ def test_nothing_refused_is_there_or_changes_anything(site, services):
     assert wrong == [], "\n".join(wrong)
 
 
-def who_tries(site: Site, services: Services) -> list[Actor]:
+def who_tries(site, services) -> list[Actor]:
     """List who tries: everybody on SQLite; on PostgreSQL those whose rights differ by a query."""
     if services.engine.dialect.name == "sqlite":
         return list(site.actors.values())
     return [site.actors[role] for role in (Role.LEAD, Role.OTHER_LEAD, Role.OFFICE)]
 
 
-def refused(site: Site, route: Route, actor: Actor) -> Iterator[str]:
+def refused(site, route: Route, actor: Actor) -> Iterator[str]:
     """Try what a role must not do on a route; say what was not refused as it should be."""
     answer = route.answer(actor.role)
     if answer is Answer.LOOKS:
