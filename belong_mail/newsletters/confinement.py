@@ -41,8 +41,9 @@ FLYER_PROGRAM: Final = (*_PROGRAM, "belong_mail.newsletters.flyer_program")
 SECONDS: Final = 30.0
 # Seconds to wait for another child; meanwhile the request keeps one of only two threads.
 WAIT_SECONDS: Final = 1.0
-# Bytes read of a child's answer.
+# Bytes read of a child's answer, and of its first line, which says what the file is.
 MAX_ANSWER: Final = 8_000_000
+MAX_LINE: Final = 200
 # Bytes of memory, seconds of CPU, no core dump, no file written. Without a free descriptor it can
 # open no file and no connection.
 LIMITS: Final = (
@@ -149,7 +150,7 @@ class EncodedImage:
         return (
             sign is not None
             and self.content.startswith(sign)
-            and all(isinstance(size, int) and 0 < size <= most for size, most in sizes)
+            and all(type(size) is int and 0 < size <= most for size, most in sizes)
         )
 
 
@@ -166,7 +167,7 @@ class CleanFlyer:
         return (
             self.content.startswith(PDF_SIGN)
             and isinstance(self.is_tagged, bool)
-            and isinstance(self.pages, int)
+            and type(self.pages) is int
             and 0 < self.pages <= MAX_PAGES
         )
 
@@ -223,11 +224,11 @@ def _remade(
     finally:
         _one_at_a_time.release()
     try:
-        said = json.loads(line)
+        said = json.loads(line[:MAX_LINE])
         if "refused" in said:
             raise refused(said["refused"])
         remade = kind(content=content, **said)
-    except (KeyError, TypeError, RecursionError, UnicodeDecodeError, JSONDecodeError) as error:
+    except (KeyError, TypeError, UnicodeDecodeError, JSONDecodeError) as error:
         raise refused("damaged") from error
     if len(content) > MAX_FILE or not remade.is_sound():
         raise refused("damaged")
