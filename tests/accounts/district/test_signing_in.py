@@ -67,6 +67,17 @@ def test_no_link_is_mailed_to_who_signs_in_by_the_district_and_the_page_does_not
     assert linked.open("/lead/").status_code == 200
 
 
+def test_an_invitation_signs_nobody_in_who_signs_in_by_the_district(
+    linked, browser, services, keyring, worker, relay
+):
+    with services.writing.begin() as session:
+        assert invitations.ask(session, keyring, group_named(session, "asian"), LEAD, name="Ada")
+    worker.drain()
+    accepted = browser.press(link_to(relay.to(LEAD)[-1], "invitation"))
+    assert accepted.location.startswith("/sign-in?done=accepted")
+    assert browser.open("/lead/").status_code == 302
+
+
 def test_links_that_are_on_their_way_end_with_linking(app, lead, worker, relay):
     waiting = Visitor(app.test_client())
     waiting.send("/sign-in", email=LEAD)
