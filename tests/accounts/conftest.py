@@ -16,7 +16,6 @@ def device() -> Authenticator:
 
 @pytest.fixture
 def owner(lead: Visitor, device: Authenticator, worker: Worker) -> Visitor:
-    """A lead whose device has a passkey here."""
     assert add(lead, device).location == f"{PAGE}?done=added"
     worker.drain()
     return lead
@@ -24,5 +23,4 @@ def owner(lead: Visitor, device: Authenticator, worker: Worker) -> Visitor:
 
 @pytest.fixture
 def phone(app: Flask) -> Visitor:
-    """A browser in which nobody has signed in."""
     return Visitor(app.test_client())

@@ -26,7 +26,6 @@ def add(lead, device, **said: str):
 
 
 def token_of(phone) -> str:
-    """Return the signed time of the form on the sign-in page."""
     return str(Form(phone.open("/sign-in").text).fields["csrf_token"])
 
 

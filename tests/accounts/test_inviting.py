@@ -257,7 +257,6 @@ def test_a_right_whose_key_is_missing_is_not_forgotten(scenario):
 
 
 def test_an_acceptance_that_waits_behind_other_requests_is_not_forgotten(scenario, cli):
-    """As after a day without a worker."""
     invite(cli)
     link = link_to(scenario.mails(LEAD)[-1], "invitation")
     with time_machine.travel(now() + timedelta(days=6)):

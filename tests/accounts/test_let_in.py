@@ -32,7 +32,6 @@ def office(app, keyring) -> Visitor:
 
 
 def link(browser: Visitor, worker, relay) -> str:
-    """Have a sign-in link emailed, and return it."""
     assert browser.send("/sign-in", email=LEAD).location == "/sign-in/sent"
     worker.drain()
     return link_to(relay.to(LEAD)[-1], "sign-in")
@@ -155,5 +154,4 @@ def public_id(services) -> str:
 
 
 def actors(services, kind: Kind) -> list[tuple[str, str | None]]:
-    """List who did something: role and public id."""
     return [(each.role, each.actor) for each in trail(services, kind)]

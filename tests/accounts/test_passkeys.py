@@ -99,7 +99,6 @@ def test_who_adds_or_removes_a_passkey_is_signed_out_everywhere_else(owner, devi
 
 
 def remove_newest(owner: Visitor):
-    """Remove the passkey that stands last on the page."""
     return owner.act(REMOVE, passkey=passkeys_on(owner)[-1])
 
 
@@ -137,7 +136,6 @@ def test_an_answer_that_is_not_honest_signs_nobody_in(owner, device, phone, app)
 
 
 def test_a_passkey_that_was_not_made_here_is_not_added(lead, device, services):
-    """Nor what is no attestation."""
     for lie in [*LIES.values()][:6]:
         liar = Authenticator()
         vars(liar).update(lie)
@@ -254,7 +252,6 @@ def test_passkeys_of_who_has_no_right_are_deleted(owner, what, services):
 
 
 def end(what: str, services) -> None:
-    """End an account, or its rights."""
     with services.writing.begin() as session:
         account = session.scalars(select(Account)).one()
         if what == "gone":

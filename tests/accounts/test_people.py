@@ -77,7 +77,6 @@ def accept(scenario, office: Visitor):
 
 
 def seal(scenario, asked) -> None:
-    """Ask the worker, as the web does when the office presses the button."""
     with scenario.services.writing.begin() as session:
         asked.ask(session, scenario.services.sealer)
     scenario.worker.drain()

@@ -158,7 +158,6 @@ def test_the_page_that_asked_last_goes_on_by_itself(lead, pages, worker, relay):
 
 
 def test_links_are_emailed_no_more_often_than_for_a_sign_in(later, pages, services, worker, relay):
-    """The form is kept also then."""
     path, typed = pages["people.invite"], FORMS["people.invite"]
     before, sent = len(relay.to(crawl.LEAD)), fill_in(later, path, typed)
     for _ in range(SIGN_IN_KNOWN_BROWSER_RATE.burst + 1):

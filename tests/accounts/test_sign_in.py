@@ -94,7 +94,6 @@ def test_the_link_works_only_in_the_browser_that_asked(app, scenario):
 
 
 def rows(scenario) -> list[str]:
-    """List the sessions, the first to begin first."""
     with scenario.services.reading.begin() as session:
         return list(session.scalars(select(BrowserSession.public_id).order_by(BrowserSession.id)))
 
@@ -161,7 +160,6 @@ def flood_from_everywhere(app, scenario) -> None:
 
 
 def gets_a_link(scenario, lead: Visitor) -> bool:
-    """Ask for a link and tell whether one comes of it."""
     before = len(scenario.mails(LEAD))
     lead.send("/sign-in", email=LEAD)
     return len(scenario.mails(LEAD)) == before + 1

@@ -25,7 +25,6 @@ WORDS = "We need an interpreter on Tuesday."
 
 
 def opened(services, keyring) -> dict[str, str]:
-    """Open the one message that is kept."""
     [row] = rows(services)
     written: dict[str, str] = json.loads(keyring.opener.open(row.sealed, MESSAGE_COLUMN))
     return written

@@ -27,7 +27,6 @@ ALARM = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}]
 
 
 def write(visitor, services) -> str:
-    """Write to the office, and return the reference."""
     visitor.send("/contact", topic="need", message="We need a room.", email="", name="")
     with services.reading.begin() as session:
         return str(session.scalars(select(ContactMessage.reference)).one())

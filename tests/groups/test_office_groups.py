@@ -34,7 +34,6 @@ def read(services, slug: str):
 
 
 def press(visitor, path: str, **fields) -> int:
-    """Press a button of the office's list of groups."""
     return visitor.act(path, **fields).status_code
 
 

@@ -72,7 +72,6 @@ WITHOUT_WORDS = {
 
 
 def fill_in(lead, path: str, typed: dict[str, Any]) -> dict[str, Any]:
-    """Open a page and fill in its form."""
     fields = Form(lead.open(path).text).fields
     for file in ("picture", "flyer"):
         fields.pop(file, None)

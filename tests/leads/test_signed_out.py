@@ -38,7 +38,6 @@ def sit_still(_lead: Visitor) -> Any:
 
 
 def sign_out_elsewhere(lead: Visitor) -> Any:
-    """Sign out in another tab."""
     assert lead.act("/sign-out").status_code == 303
     return nullcontext()
 

@@ -67,7 +67,6 @@ def unfolded(text: str) -> list[str]:
 
 
 def stored(services, slug: str = "the-village", **planned: object) -> str:
-    """Plan a meeting and return its public id."""
     with services.writing.begin() as session:
         return plan_meeting(session, slug, **{"starts_on": TUESDAY, **planned}).public_id
 

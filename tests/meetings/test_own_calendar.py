@@ -50,7 +50,6 @@ def change(scenario, **values: object) -> None:
 
 
 def calendar_link(scenario, slug: str = "the-village") -> str:
-    """Join, and return the link of the welcome email."""
     return link_to(scenario.enter(slug=slug), "my-calendar")
 
 

@@ -47,7 +47,6 @@ def _clock():
 
 @pytest.fixture
 def page(lead, services) -> str:
-    """The page of a meeting that a lead has planned."""
     assert lead.send(NEW, **FULL).status_code == 303
     return f"/lead/meetings/{only(services).public_id}"
 
@@ -63,7 +62,6 @@ def count(services) -> int:
 
 
 def plain(page: str) -> str:
-    """Return the words of a page without its tags."""
     return re.sub("<[^>]+>", "", page)
 
 

@@ -22,7 +22,6 @@ OVER = "This link doesn’t work anymore"
 
 
 def is_over(answer) -> bool:
-    """Tell whether this is the one page for links that do not work; it offers the groups."""
     return answer.status_code == 404 and OVER in answer.text and 'href="/' in answer.text
 
 

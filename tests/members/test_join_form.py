@@ -87,7 +87,6 @@ def nothing_is_stored(scenario: Scenario) -> bool:
 
 
 def stored(scenario: Scenario, keyring) -> Join:
-    """Open the one request that was written down."""
     with scenario.services.writing.begin() as session:
         [request] = session.query(Job).all()
         session.delete(request)

@@ -38,7 +38,6 @@ CODE = re.compile(r"^[2-9A-Z]{4}-[2-9A-Z]{4}-[2-9A-Z]{4}\r?$", re.MULTILINE)
 
 @pytest.fixture
 def allowing(scenario):
-    """The Village takes personal addresses."""
     allow(scenario)
     return scenario
 

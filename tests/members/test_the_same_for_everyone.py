@@ -29,7 +29,6 @@ def address(state: str) -> str:
 
 @pytest.fixture
 def town(scenario):
-    """One address in each state."""
     scenario.confirm_link(address("requested"))
     scenario.enter(address("is-member"))
     for state in ("has-ended", "left-once"):

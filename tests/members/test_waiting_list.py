@@ -85,7 +85,6 @@ def test_asking_again_and_again_leaves_one_note_and_brings_one_mail(scenario):
 
 @on_both("claims")
 def test_many_wait_a_turn_tells_few_and_each_gets_one_mail(scenario):
-    """Each may wait for a lock."""
     people = [f"person{number}@dpsk12.org" for number in range(STARTS_AT_ONCE + 1)]
     for person in people:
         scenario.visitor.send(TELL_ME, email=person)

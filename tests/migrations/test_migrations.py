@@ -106,7 +106,6 @@ def test_check_says_whether_the_database_is_up_to_date_and_without_that_no_worke
 
 
 def test_a_step_that_is_not_known_is_said_in_a_sentence(empty):
-    """A newer version was here."""
     schema.upgrade(empty)
     _set_step(empty, "99.0")
     for arguments in (("db", "upgrade"), ("db", "downgrade")):

@@ -35,7 +35,6 @@ OTHER_RULES = (
 
 
 def alert_rules() -> str:
-    """Return one rule for each check."""
     rules = [
         (rule_name(each), _expression(each), each.pages, f"{each.wrong}.", each.todo)
         for each in CHECKS

@@ -168,7 +168,6 @@ def test_the_policy_of_a_domain_is_its_own_or_that_of_the_next_above(domain, sai
 @on_both("counts")
 @WITH_TOKEN
 def test_the_figures_are_totals_and_name_no_group(visitor):
-    """As Prometheus reads them."""
     answer = visitor.client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
     assert answer.mimetype == "text/plain"
     figures = read(answer.text)

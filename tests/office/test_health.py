@@ -26,7 +26,6 @@ PAGE, TODAY = "/office/health", "/office"
 
 
 def words(office, page: str = PAGE) -> str:
-    """Return what the page says, without marks."""
     main = office.open(page).text.partition("<main")[2].partition("</main>")[0]
     return " ".join(re.sub("<[^>]+>", " ", main).split())
 

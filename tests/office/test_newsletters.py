@@ -184,7 +184,6 @@ def test_older_newsletters_are_on_further_pages(office, services, worker):
 
 
 def told(scenario, address: str) -> list[str]:
-    """Return the subjects of the emails about what the office did."""
     subjects = scenario.subjects(address)
     return [each for each in subjects if each.startswith("The Belong office")]
 

@@ -21,7 +21,6 @@ SNACK: dict[str, str] = {
 
 
 def asked(services) -> list[Question]:
-    """List the questions of The Village."""
     with services.reading.begin() as session:
         return list(group_named(session, "the-village").questions)
 

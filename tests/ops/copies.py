@@ -41,7 +41,6 @@ def doubled(relay: Server) -> int:
 
 
 def is_held(settings: Settings, *words: str) -> None:
-    """Hold because of one of these."""
     told = run(settings, "hold", "status")
     assert told.returncode == 1
     assert any(each in told.stdout for each in words)

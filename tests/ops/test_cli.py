@@ -39,7 +39,6 @@ def issue(tmp_path: Path) -> str:
 
 
 def said(result: Result, exit_code: int, words: str) -> None:
-    """A command ended so, and told why without a traceback."""
     assert result.exit_code == exit_code, result.output
     assert words in result.output
     assert "Traceback" not in result.output

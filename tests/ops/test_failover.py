@@ -20,13 +20,11 @@ Copy = Callable[[], None]
 
 @pytest.fixture
 def keep(tmp_path: Path) -> Copy:
-    """Keep what the database is now."""
     return lambda: copy(tmp_path / "belong.db", tmp_path / "kept.db")
 
 
 @pytest.fixture
 def go_back(tmp_path: Path) -> Copy:
-    """Be what was kept."""
     return lambda: copy(tmp_path / "kept.db", tmp_path / "belong.db")
 
 

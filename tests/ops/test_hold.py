@@ -51,7 +51,6 @@ def witness(settings: Settings) -> Path:
 
 
 def elsewhere(settings: Settings, tmp_path: Path) -> Settings:
-    """Return the settings of another host."""
     return {**settings, "BELONG_STATE_FOLDER": str(tmp_path / "other-host")}
 
 

@@ -98,7 +98,6 @@ def test_while_the_relay_stays_away_who_goes_on_is_asked_again_after_an_hour_not
 def test_a_worker_that_was_down_for_five_days_asks_before_it_goes_on(
     clock, worker_with, relay, services, keyring
 ):
-    """In the language of the lead."""
     issue = queue(services, keyring, 3)
     with services.writing.begin() as session:
         session.execute(update(Account).values(language="es"))

@@ -97,7 +97,6 @@ def test_ten_thousand_a_day_are_answered_and_the_rest_waits(services, worker):
 def test_more_than_a_hundred_guesses_a_day_are_told_however_long(
     lookups, days, heard, services, worker, relay
 ):
-    """After many of the last days."""
     told: list[int] = []
     begun = now()
     for day, number in enumerate(days):

@@ -90,7 +90,6 @@ def odd(column: Column[Any], number: int) -> object:
 
 
 def fill(engine: Engine) -> None:
-    """Put rows with odd values into every table."""
     with engine.begin() as connection:
         for table in Base.metadata.sorted_tables:
             adding = move.insert_stored(table, engine.dialect.name)

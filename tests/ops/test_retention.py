@@ -178,7 +178,6 @@ def test_an_issues_deliveries_stay_and_forget_who_they_were_for(scenario):
 
 
 def report_of(scenario: Scenario, number: int = -1) -> dict[str, int]:
-    """Read an issue's report, as its leads and the office see it: the last one's, or another's."""
     with scenario.services.reading.begin() as session:
         issues = list(session.scalars(select(Newsletter).order_by(Newsletter.id)))
         return newsletters.report(session, issues[number])

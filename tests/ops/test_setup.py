@@ -107,7 +107,6 @@ def standing(root: Path) -> dict[str, tuple[object, ...]]:
 
 
 def refuse(root: Path, words: str, status: int = 1, **flags: str) -> str:
-    """Be refused in these words, and change nothing."""
     before, refused = standing(root), setup(root, **flags)
     assert (refused.exit_code, words in refused.output) == (status, True), refused.output
     assert standing(root) == before

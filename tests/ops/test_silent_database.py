@@ -74,7 +74,6 @@ def site(beyond: Settings, tmp_path: Path) -> Iterator[Site]:
 
 
 def look(site: Site, path: str) -> tuple[int, float]:
-    """Return the status of a page, and the seconds that it took."""
     began = time.monotonic()
     status = Browser(site.browser.port).get(path).status_code
     return status, time.monotonic() - began

@@ -18,7 +18,6 @@ from tests.servers.smtp import Server
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def walked_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A migrated, empty database."""
     return new_database(request, tmp_path_factory.mktemp("walk"))
 
 

@@ -110,7 +110,6 @@ DOORS: dict[str, Callable[[Scenario, Session, str], SealedJob | None]] = {
 
 
 def guess(scenario: Scenario, door: str, address: str) -> None:
-    """Write down a guess, as the web can."""
     with scenario.services.writing.begin() as session:
         asked = DOORS[door](scenario, session, address)
         if asked is not None:

@@ -219,7 +219,6 @@ class Walk:
         return bare(link_to(self.mail(address, count), "my-groups"))
 
     def tell_me(self) -> None:
-        """Somebody waits for a group, and it starts."""
         self.visitor.send("/groups/autoimmune/tell-me", email=WAITING)
         self.note()
         wait_until(lambda: bool(dump_of(self.services)["waitlist_entries"]))

@@ -67,7 +67,6 @@ def scenario(scenario: Scenario) -> Iterator[Scenario]:
 
 
 def all_of(mail: EmailMessage) -> str:
-    """Return all that a mail says, in its headers too."""
     headers = (f"{name}: {value}" for name, value in mail.items())
     return "\n".join((*headers, text_of(mail), html_of(mail)))
 
@@ -79,7 +78,6 @@ def row(session: Session, address: str, slug: str, scenario: Scenario) -> Subscr
 
 
 def again(session: Session, member: Subscription) -> Subscription:
-    """Read a row again, as it has become."""
     return session.get_one(Subscription, member.id)
 
 
@@ -102,12 +100,10 @@ def exchange(session: Session, one: Base, other: Base, *columns: str) -> None:
 
 
 def introduce(session: Session, member: Subscription, lead: Account) -> None:
-    """Have the worker introduce a member to a lead."""
     session.add(Delivery(kind="introduce-member", account_id=lead.id, about_id=member.id))
 
 
 def sign_up(session: Session, scenario: Scenario, slug: str, wanted: Join | WaitForGroup) -> None:
-    """Seal a sign-up, as the page of a group does."""
     group = group_named(session, slug)
     subscriptions.ask_to_join(session, scenario.services.sealer, group, wanted, now())
 
@@ -556,7 +552,6 @@ def test_a_sign_in_link_goes_to_no_account_with_anothers_index(scenario):
 
 
 def _link_of_mallory(scenario: Scenario) -> str:
-    """Return the path of the intruder's own list."""
     scenario.visitor.send("/my-groups", email=MALLORY)
     scenario.worker.drain()
     [url] = [each for each in links_in(scenario.relay.to(MALLORY)[-1]) if "/my-groups/" in each]

@@ -38,7 +38,6 @@ def messages(evidence: Evidence) -> Iterator[bytes]:
 
 
 def web_secrets(evidence: Evidence) -> list[bytes]:
-    """Every form of the keys that the web process has."""
     secret, public = (evidence.environment[name] for name in WEB_KEYS)
     salted = [hashlib.sha256(f"{purpose.salt}{secret}".encode()).digest() for purpose in Purpose]
     return [b"", secret.encode(), public.encode(), encryption.decode(public), *salted]

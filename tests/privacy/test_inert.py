@@ -30,7 +30,6 @@ QUERIES = ("", "&_method=POST", "&List-Unsubscribe=One-Click&choice=never")
 def test_a_mailed_link_opened_twenty_times_and_more_changes_nothing(
     visitor, worker, relay, services, keyring
 ):
-    """Again and again, as machines do."""
     links = mailed_links(visitor, worker, relay, services, keyring)
     before = kept_of(services)
     ways = list(itertools.product(("GET", "HEAD", "OPTIONS"), MACHINES, QUERIES))

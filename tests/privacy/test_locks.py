@@ -145,7 +145,6 @@ def test_what_was_put_off_for_a_lock_comes_after_what_was_asked_for_meanwhile(sc
 
 @pytest.fixture
 def made_up(scenario):
-    """Have the worker do a job by a function."""
     scenario.invite_lead(LEAD)
     with scenario.services.writing.begin() as session:
         session.add(Job(kind="a-kind", sealed=b""))
@@ -196,7 +195,6 @@ def test_a_row_that_the_server_cannot_load_ends_no_turn(scenario, made_up):
 
 
 def waiting(scenario: Scenario) -> list[str]:
-    """List the kinds of the requests that were not answered."""
     with scenario.services.reading.begin() as session:
         return list(session.scalars(select(Job.kind)))
 

@@ -199,7 +199,6 @@ def test_no_lock_of_the_webs_holds_back_an_email(lock, scenario):
 
 
 def silence(scenario: Scenario, statement: str) -> None:
-    """Do what the web may do."""
     values = {"yes": True, "no": False, "words": '{"en": "request\\nlink\\nconfirm"}'}
     given = {name: value for name, value in values.items() if f":{name}" in statement}
     with scenario.services.writing.begin() as session:
@@ -370,7 +369,6 @@ def test_no_mark_makes_an_old_right_an_invitation_that_is_over(scenario):
 
 
 def told_of_a_role(scenario: Scenario) -> list[str]:
-    """List who was emailed that somebody's role has changed."""
     subject, mails = "Someone’s role changed", scenario.relay.accepted
     return sorted(each.recipient for each in mails if each.message["Subject"] == subject)
 

@@ -42,7 +42,6 @@ def begin(scenario: Scenario, subject: str = "Tea", due_at: datetime | None = No
 
 
 def told(scenario: Scenario) -> list[tuple[str, str]]:
-    """List who got which subject, the worker's periodic tasks aside."""
     scenario.worker.drain()
     return sorted((each.recipient, each.message["Subject"]) for each in scenario.relay.accepted)
 

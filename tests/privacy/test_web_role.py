@@ -70,14 +70,12 @@ TRIGGER = (
 
 @pytest.fixture(scope="module")
 def web(migrated_postgresql: Engine) -> Iterator[Engine]:
-    """The database as the web's role reaches it."""
     engine = make_engine(url_of_web(migrated_postgresql.url.render_as_string(hide_password=False)))
     yield engine
     engine.dispose()
 
 
 def refusal(engine: Engine, statement: str | Executable) -> str:
-    """Say why a statement is refused."""
     try:
         with engine.begin() as connection:
             connection.execute(text(statement) if isinstance(statement, str) else statement)
@@ -238,7 +236,6 @@ def test_a_whole_life_with_two_roles(site, environment, services, keyring, worke
 
 
 def named(environment: Settings) -> Settings:
-    """Name the web's role in the worker's settings."""
     role = role_of(environment["BELONG_DATABASE_URL"])
     quiet = {"BELONG_SMTP_URL": "mailbox:", "PGOPTIONS": "-c synchronous_commit=on"}
     return {**environment, **quiet, "BELONG_WEB_DATABASE_ROLE": role}

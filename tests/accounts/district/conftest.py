@@ -36,7 +36,6 @@ def settings(provider: Provider) -> dict[str, str]:
 
 @pytest.fixture
 def lead(app: Flask, keyring: Keyring) -> Visitor:
-    """A lead who has signed in by a mailed link."""
     return sign_in_by_link(app, keyring, "the-village")
 
 

@@ -42,8 +42,6 @@ RECORDS = {
 
 @pytest.fixture
 def bring(cli, tmp_path):
-    """Run the command on a file with some content."""
-
     def run(content: bytes | str, *options: str, slug: str = VILLAGE):
         file = tmp_path / "list.csv"
         file.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -67,7 +65,6 @@ def minutes(scenario, number: int) -> None:
 
 @pytest.fixture
 def later():
-    """Let a time pass; what is written later is written then."""
     with time_machine.travel(now(), tick=True) as clock:
         yield clock.shift
 

@@ -90,7 +90,6 @@ class Mine(Scenario):
         return self.visitor.send(url, **typed)
 
     def all(self, wanted: Select[Any]) -> list[Any]:
-        """Read what the database has."""
         with self.services.reading.begin() as session:
             return list(session.scalars(wanted))
 
@@ -98,7 +97,6 @@ class Mine(Scenario):
         return int(self.all(select(func.count()).select_from(table))[0])
 
     def books(self) -> dict[str, int]:
-        """Return the counts of the only issue."""
         [issue] = self.all(select(Newsletter.id))
         return books(self.services, issue)
 

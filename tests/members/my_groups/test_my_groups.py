@@ -73,7 +73,6 @@ def test_the_link_works_as_often_as_wanted_for_half_an_hour(mine):
 
 
 def card_of(page: str, public_id: str) -> str:
-    """Return one group's card."""
     after = page.partition(f'id="{public_id}"')[2]
     return re.split(r"</details>|</section>\s*(?=<details|<section|</div>)", after)[0]
 
