@@ -119,10 +119,8 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "31 February": ({"starts_on": "2027-02-31"}, "Choose a date, like 12/31/2027."),
     "a day that is over": ({"starts_on": "2026-11-24"}, "This day is over."),
     "no day": ({"starts_on": ""}, "Choose a date."),
-    "another century": ({"starts_on": "1926-12-08"}, "This day is over."),
     "too far": ({"until": "2126-12-08"}, "Choose a date before 2038."),
     "no time": ({"starts_at": "25:00"}, "Enter a time, like 4:30 PM."),
-    "nothing for a time": ({"ends_at": ""}, "Enter a time, like 4:30 PM."),
     "end before start": ({"ends_at": "15:00"}, "The end time must be later than the start time."),
     "end at start": ({"ends_at": "16:00"}, "The end time must be later than the start time."),
     "until before the first": ({"until": "2026-12-01"}, "This is before the first date."),
@@ -140,7 +138,6 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         "There’s no meeting on December 23, 2026 anyway.",
     ),
     "an exception in words": ({"exceptions": "Feb 30"}, "“Feb 30” isn’t a date."),
-    "an exception that is none": ({"exceptions": "2027-02-31"}, "“2027-02-31” isn’t a date."),
     "too many exceptions": (
         {"exceptions": "\n".join(f"2027-01-{day:02}" for day in range(1, 32)) + "\n"
          + "\n".join(f"2027-03-{day:02}" for day in range(1, 32))},
@@ -167,10 +164,6 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"link": "https://bit.ly/3x"},
         "A link goes through “bit.ly”, which sees who follows it.",
     ),
-    "a user": (
-        {"link": "https://dpsk12.org@x.net/"}, "Enter a web address that starts with https://."
-    ),
-    "a script": ({"link": "javascript:alert(1)"}, "Enter a web address that starts with https://."),
     "a long place": ({"place": "x" * 201}, "Use at most 200 characters."),
     "a hidden turn": ({"title_en": "Tea\u202e"}, "This contains a character we can’t read."),
 }  # fmt: skip

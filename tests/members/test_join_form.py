@@ -30,37 +30,19 @@ MISTYPED = (
     "ada@dpskl2.org",
     "ada@d\u0440sk12.org",  # Cyrillic р
 )
+# Of which tests/mail/test_address.py has many more.
 NOT_ADDRESSES = (
     "ada",
-    "@dpsk12.org",
-    "ada@",
-    "a da@dpsk12.org",
     "\u0430da@dpsk12.org",  # Cyrillic а
     "\uff41da@dpsk12.org",  # full-width a
-    "ada\uff20dpsk12.org",  # full-width @
-    "a\u200bda@dpsk12.org",
     "ada@dpsk12.org\r\nBcc: all@example.org",
-    "ada@dpsk12.org\nBcc: all@example.org",
-    "ada\x00@dpsk12.org",
-    "Ada <ada@dpsk12.org>",
-    "<script>alert(1)</script>@dpsk12.org",
-    "ada@dpsk12.org,bob@dpsk12.org",
-    "ada@[127.0.0.1]",
-    "ada@dpsk12.org@example.org",
     "ada@dpsk12.org?x=@example.org",
-    '"ada lovelace"@dpsk12.org',
     "=?utf-8?q?=0ABcc=3A_x=40example.org?=@dpsk12.org",
-    "a" * 65 + "@dpsk12.org",
-    "a" * 300 + "@dpsk12.org",
     "a" * 100_000 + "@dpsk12.org",
 )
 OURS = {
     " Ada@dpsk12.org ": "Ada@dpsk12.org",
-    "ada@DPSK12.ORG": "ada@dpsk12.org",
     "ada@\uff44\uff50\uff53\uff4b12.org": "ada@dpsk12.org",
-    "ada+belong@dpsk12.org": "ada+belong@dpsk12.org",
-    "a@dpsk12.org": "a@dpsk12.org",
-    "o'hara@dpsk12.org": "o'hara@dpsk12.org",
     "\u00a0ada@dpsk12.org\t": "ada@dpsk12.org",
 }
 MARKUP = (
@@ -148,17 +130,7 @@ def test_a_name_is_one_line_of_plain_words(scenario):
 
 
 def test_names_of_all_people_are_taken(scenario, keyring):
-    for typed in (
-        "Ada",
-        "Zoë",
-        "José María",
-        "N’Golo",
-        "Ðorđe",
-        "李",
-        "نور",
-        "Anne-Marie",
-        "O'Neil",
-    ):
+    for typed in ("Zoë", "José María", "N’Golo", "李", "نور", "Anne-Marie", "O'Neil"):
         assert scenario.visitor.join("the-village", ADA, first_name=typed).status_code == 303, typed
         assert stored(scenario, keyring).first_name == typed
 
