@@ -1,9 +1,7 @@
 """A lead with a passkey."""
 
 import pytest
-from flask import Flask
 
-from belong_mail.worker.loop import Worker
 from tests.accounts.passkeys import PAGE, add
 from tests.browser_client import Visitor
 from tests.servers.authenticator import Authenticator
@@ -15,12 +13,12 @@ def device() -> Authenticator:
 
 
 @pytest.fixture
-def owner(lead: Visitor, device: Authenticator, worker: Worker) -> Visitor:
+def owner(lead, device: Authenticator, worker) -> Visitor:
     assert add(lead, device).location == f"{PAGE}?done=added"
     worker.drain()
     return lead
 
 
 @pytest.fixture
-def phone(app: Flask) -> Visitor:
+def phone(app) -> Visitor:
     return Visitor(app.test_client())

@@ -21,7 +21,7 @@ from tests.db_dump import dump_of, trail
 from tests.district_names import DISTRICT
 from tests.factories import group_named, queue_issue
 from tests.markers import on_both, periodic_tasks
-from tests.scenario import ADA, VILLAGE, Scenario
+from tests.scenario import ADA, VILLAGE
 from tests.servers.authenticator import Authenticator
 
 pytestmark = periodic_tasks
@@ -220,7 +220,7 @@ def test_an_invitation_that_was_taken_back_gives_nothing(scenario, cli):
         assert scenario.visitor.press(each).status_code == 404
 
 
-def end_invitations(scenario: Scenario, *, minutes: int = 5) -> None:
+def end_invitations(scenario, *, minutes: int = 5) -> None:
     """Let the worker do what it does each minute, but send nothing, once an invitation is over."""
     with time_machine.travel(now() + timedelta(days=8, minutes=minutes)):
         scenario.worker._periodic_tasks.run()

@@ -31,7 +31,7 @@ def office(app, keyring) -> Visitor:
     return sign_in_office(app, keyring, OFFICE)
 
 
-def link(browser: Visitor, worker, relay) -> str:
+def link(browser, worker, relay) -> str:
     assert browser.send("/sign-in", email=LEAD).location == "/sign-in/sent"
     worker.drain()
     return link_to(relay.to(LEAD)[-1], "sign-in")

@@ -98,11 +98,11 @@ def test_who_adds_or_removes_a_passkey_is_signed_out_everywhere_else(owner, devi
         assert is_in(owner)
 
 
-def remove_newest(owner: Visitor):
+def remove_newest(owner):
     return owner.act(REMOVE, passkey=passkeys_on(owner)[-1])
 
 
-def passkeys_on(owner: Visitor) -> list[str]:
+def passkeys_on(owner) -> list[str]:
     return re.findall(r'name="passkey" value="([^"]+)"', owner.open(PAGE).text)
 
 

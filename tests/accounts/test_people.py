@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 import pytest
 import time_machine
 from sqlalchemy import update
-from sqlalchemy.orm import Session
 
 from belong_mail.accounts import people, proven
 from belong_mail.accounts import service as accounts
@@ -53,7 +52,7 @@ def group_id(scenario, slug: str) -> str:
         return group_named(session, slug).public_id
 
 
-def invite(browser: Visitor, scenario, address: str = NEW, *places: str) -> None:
+def invite(browser, scenario, address: str = NEW, *places: str) -> None:
     groups = [each if each == PLACE else group_id(scenario, each) for each in places]
     typed = {"name": "Sam, East", "email": address, "groups": groups, "language": "en"}
     answer = browser.send(f"{PAGE}/invite", **typed)
@@ -67,7 +66,7 @@ def known(scenario, address: str) -> Account:
     return found
 
 
-def accept(scenario, office: Visitor):
+def accept(scenario, office):
     """Have the office invite a lead, who accepts; return the invitation."""
     invite(office, scenario, NEW, VILLAGE)
     mail = scenario.mails(NEW)[-1]
@@ -87,7 +86,7 @@ def seal_invitation(scenario, address: str, groups: list[str], name: str = "Sam"
     seal(scenario, InviteColleague(by, name, address, "es", groups))
 
 
-def press(office: Visitor, scenario, address: str, verb: str, role: str = ""):
+def press(office, scenario, address: str, verb: str, role: str = ""):
     """Press a button of somebody's page; the worker then does what follows from it."""
     person = f"{PAGE}/{known(scenario, address).public_id}"
     answer = office.act(f"{person}/{verb}", role=role)
@@ -267,7 +266,7 @@ def test_an_invitation_is_not_accepted_while_it_is_withdrawn(scenario, office, s
     secret = services.tokens.read(Purpose.INVITATION, urlsplit(link).path.rsplit("/", 1)[-1])
     is_second = iter((False, True))
 
-    def act(session: Session) -> None:
+    def act(session) -> None:
         if next(is_second):
             with pytest.raises(BadToken):
                 accounts.accept(session, services.sealer, secret)

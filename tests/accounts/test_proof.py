@@ -40,7 +40,7 @@ def lead(app, keyring) -> Visitor:
 
 
 @pytest.fixture
-def later(lead: Visitor):
+def later(lead):
     """The same, after a quarter of an hour in which they have read a page."""
     with time_machine.travel(now() + FRESH_PROOF_AGE, tick=False):
         assert lead.open("/lead/").status_code == 200
@@ -53,7 +53,7 @@ def pages(app, services) -> dict[str, str]:
     return {adapter.match(path)[0]: path for path in crawl.lead_stops(app, services)}
 
 
-def ask(browser: Visitor, worker, relay) -> str:
+def ask(browser, worker, relay) -> str:
     """Press what needs a proof, have a link emailed, and return it."""
     asked = browser.act("/account/passkeys/remove", passkey="x")
     assert "Now check your inbox" in asked.text

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 from sqlalchemy import select, update
-from sqlalchemy.orm import Session
 
 from belong_mail.accounts import people, right_tasks
 from belong_mail.accounts.jobs import EndRight
@@ -50,12 +49,12 @@ def leads(scenario) -> int:
     return scenario.rows("rights") - 1
 
 
-def ending(browser: Visitor) -> list[str]:
+def ending(browser) -> list[str]:
     """List the rights that the office's page offers to renew."""
     return re.findall(r'name="right" value="([^"]+)" checked', browser.open(GROUPS).text)
 
 
-def renew(browser: Visitor, *rights: str) -> None:
+def renew(browser, *rights: str) -> None:
     given = browser.act(GROUPS, right=list(rights))
     assert given.location == f"{GROUPS}?done=renewed"
 
@@ -204,7 +203,7 @@ def test_a_renewal_undoes_no_removal_of_the_same_moment(scenario, services):
         key = f"{lead.public_id}/{group_named(session, VILLAGE).public_id}"
     is_second = iter((False, True))
 
-    def act(session: Session) -> None:
+    def act(session) -> None:
         if next(is_second):
             people.renew(session, by, [key])
         else:

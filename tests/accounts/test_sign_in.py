@@ -31,7 +31,7 @@ def browser(app) -> Visitor:
     return Visitor(app.test_client())
 
 
-def sign_in_by_email(scenario, lead: Visitor, address: str = LEAD) -> None:
+def sign_in_by_email(scenario, lead, address: str = LEAD) -> None:
     lead.send("/sign-in", email=address)
     lead.press(link_to(scenario.mails(address)[-1], "sign-in"))
     assert lead.open("/lead/").status_code == 200
@@ -140,7 +140,7 @@ def test_the_page_of_sessions_says_until_when_one_is_signed_in(app, scenario):
 # A stranger who types a lead's address all day keeps them from nothing, and fills no mailbox.
 
 
-def known_cookie(lead: Visitor):
+def known_cookie(lead):
     return required(lead.client.get_cookie("belong-known"), LookupError)
 
 
@@ -159,7 +159,7 @@ def flood_from_everywhere(app, scenario) -> None:
         flood(app, scenario, 3, f"203.0.113.{number}")
 
 
-def gets_a_link(scenario, lead: Visitor) -> bool:
+def gets_a_link(scenario, lead) -> bool:
     before = len(scenario.mails(LEAD))
     lead.send("/sign-in", email=LEAD)
     return len(scenario.mails(LEAD)) == before + 1

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler
-from pathlib import Path
 
 import pytest
 
@@ -50,12 +49,12 @@ def web() -> Iterator[Web]:
 
 
 @pytest.fixture
-def authority(tmp_path: Path) -> Authority:
+def authority(tmp_path) -> Authority:
     return Authority.make(tmp_path)
 
 
 @pytest.fixture
-def proxy(web: Web, authority: Authority, tmp_path: Path) -> Iterator[caddy.Caddy]:
+def proxy(web: Web, authority: Authority, tmp_path) -> Iterator[caddy.Caddy]:
     with caddy.running(tmp_path, authority, web.port) as running:
         yield running
 

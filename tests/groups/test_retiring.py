@@ -30,12 +30,12 @@ LEAD, INBOX = "lead@dpsk12.org", "dps-belong@example.org"
 TOLD = [(each, "One of the Belong groups is coming to an end") for each in (INBOX, LEAD)]
 
 
-def by_command(_stage: Scenario, cli: FlaskCliRunner) -> None:
+def by_command(_stage: Scenario, cli) -> None:
     result = cli.invoke(args=["group", "retire", SLUG])
     assert result.exit_code == 0, result.output
 
 
-def by_an_older_version(scenario: Scenario, _cli: FlaskCliRunner) -> None:
+def by_an_older_version(scenario, _cli: FlaskCliRunner) -> None:
     """Write down that a group is retired, and nothing else; what waits meets its turn."""
     with scenario.services.writing.begin() as session:
         session.execute(update(Group).where(Group.slug == SLUG).values(retired_at=now()))
@@ -45,7 +45,7 @@ Retire = Callable[[Scenario, FlaskCliRunner], None]
 WAYS = pytest.mark.parametrize("retire", [by_command, by_an_older_version])
 
 
-def drain_for_days(scenario: Scenario) -> None:
+def drain_for_days(scenario) -> None:
     """Let a worker that was started anew do all that is due, for two days."""
     later = make_worker(scenario.services, scenario.keyring)
     with time_machine.travel(now(), tick=True) as clock:
@@ -56,13 +56,13 @@ def drain_for_days(scenario: Scenario) -> None:
     later.engine.close()
 
 
-def sent(scenario: Scenario):
+def sent(scenario):
     """List what the relay took, but for the emails to leader and inbox about the end."""
     accepted = scenario.relay.accepted
     return [one for one in accepted if (one.recipient, one.message["Subject"]) not in TOLD]
 
 
-def report(scenario: Scenario) -> dict[str, int]:
+def report(scenario) -> dict[str, int]:
     with scenario.services.reading.begin() as session:
         return newsletters.report(session, session.scalars(select(Newsletter)).one())
 

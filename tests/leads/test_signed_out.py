@@ -37,12 +37,12 @@ def sit_still(_lead: Visitor) -> Any:
     return time_machine.travel(now() + timedelta(minutes=31))
 
 
-def sign_out_elsewhere(lead: Visitor) -> Any:
+def sign_out_elsewhere(lead) -> Any:
     assert lead.act("/sign-out").status_code == 303
     return nullcontext()
 
 
-def sign_out_everywhere(lead: Visitor) -> Any:
+def sign_out_everywhere(lead) -> Any:
     assert lead.act("/sign-out", everywhere="1").status_code == 303
     return nullcontext()
 
@@ -169,7 +169,7 @@ def test_a_button_with_an_old_token_does_nothing_until_it_is_pressed_again(
         assert_old_token_does_nothing(path_for(app, endpoint, pages), lead, services)
 
 
-def assert_old_token_does_nothing(path: str, lead: Visitor, services) -> None:
+def assert_old_token_does_nothing(path: str, lead, services) -> None:
     before = kept_of(services)
     for token in ({}, {"csrf_token": "old"}):
         answer = lead.press(path, language="es", **token)

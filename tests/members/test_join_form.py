@@ -58,17 +58,17 @@ HIDDEN = ("a\x00b", "a\x1b[31mb", "a\x7fb", "a\x85b", "a\u202eb", "a\ue000b", "a
 
 
 @pytest.fixture
-def leads(scenario: Scenario) -> Scenario:
+def leads(scenario) -> Scenario:
     """The group has a lead, so that its form asks its questions."""
     scenario.invite_lead("lead@dpsk12.org")
     return scenario
 
 
-def nothing_is_stored(scenario: Scenario) -> bool:
+def nothing_is_stored(scenario) -> bool:
     return scenario.rows("jobs") == 0
 
 
-def stored(scenario: Scenario, keyring) -> Join:
+def stored(scenario, keyring) -> Join:
     with scenario.services.writing.begin() as session:
         [request] = session.query(Job).all()
         session.delete(request)
@@ -155,7 +155,7 @@ def test_an_answer_that_hides_something_or_is_no_choice_is_refused(leads):
     assert nothing_is_stored(leads)
 
 
-def asks_once_more(scenario: Scenario, answer) -> bool:
+def asks_once_more(scenario, answer) -> bool:
     """Tell whether the page asks for one more press, and whether that press is enough."""
     assert answer.status_code == 422
     assert re.search(r'role="status">\s*<p><strong>Please select the button again\.', answer.text)

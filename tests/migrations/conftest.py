@@ -23,7 +23,6 @@ from config import Config
 from tests.conftest import settings_for
 from tests.migrations import make
 from tests.postgres import drop_all, postgresql
-from tests.servers.smtp import Server
 
 RELEASED = sorted(file.name.removesuffix(".sql.gz") for file in make.FOLDER.glob("*.sql.gz"))
 
@@ -33,7 +32,7 @@ def unpacked(name: str) -> str:
 
 
 @pytest.fixture(params=RELEASED)
-def released(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+def released(tmp_path, request) -> Path:
     """A SQLite file as that version left it, named by its step."""
     file = tmp_path / f"{request.param}.db"
     with sqlite3.connect(file) as database:
@@ -48,7 +47,7 @@ def blank_postgresql() -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def released_url(released: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+def released_url(released: Path, request) -> Iterator[str]:
     """The same database, on each of both: for PostgreSQL the rows are copied, table by table."""
     if request.param == "sqlite":
         yield f"sqlite:///{released}"
@@ -141,7 +140,7 @@ def value(kind: Any, stored: Any) -> Any:
 
 
 @pytest.fixture
-def settings(released_url: str, relay: Server, tmp_path: Path) -> dict[str, str]:
+def settings(released_url: str, relay, tmp_path) -> dict[str, str]:
     url = f"smtp://127.0.0.1:{relay.port}?tls=none&timeout=20&dot_timeout=20"
     return settings_for(released_url, tmp_path / "state") | make.KEYS | {"BELONG_SMTP_URL": url}
 
@@ -167,7 +166,7 @@ def services(upgraded: Flask) -> Services:
     return found
 
 
-def same_host(services: Services, folder: Path) -> None:
+def same_host(services, folder: Path) -> None:
     """Leave the state folder of the host that the database knows."""
     with services.reading.begin() as session:
         [(name, epoch)] = session.execute(text("SELECT folder, epoch FROM hosts")).all()

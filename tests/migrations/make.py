@@ -22,7 +22,7 @@ from belong_mail.accounts import invitations
 from belong_mail.core.db import make_engine
 from belong_mail.core.decryption import Keyring, worker_keys
 from belong_mail.core.environment import NEWEST_REVISION
-from belong_mail.core.services import Services, make_services
+from belong_mail.core.services import make_services
 from belong_mail.groups import service as groups
 from belong_mail.members import service as members
 from belong_mail.members.jobs import Join, SendMyGroups, Signup, WaitForGroup
@@ -86,13 +86,13 @@ def fill(folder: Path) -> None:
     services.engine.dispose()
 
 
-def drain(services: Services, keyring: Keyring) -> None:
+def drain(services, keyring) -> None:
     worker = make_worker(services, keyring)
     worker.drain()
     worker.engine.close()
 
 
-def ask_to_join(services: Services, slug: str, address: str, job: type[Signup] = Join) -> None:
+def ask_to_join(services, slug: str, address: str, job: type[Signup] = Join) -> None:
     typed = job(address=address, language="en", first_name=address.partition("@")[0])
     with services.writing.begin() as session:
         group = group_named(session, slug)

@@ -42,7 +42,7 @@ MIGRATIONS = Path(schema.__file__).parents[1] / "migrations"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+def empty(request, tmp_path) -> Iterator[Engine]:
     """A database without a table."""
     if request.param == "sqlite":
         (tmp_path / "new.db").touch()

@@ -1,13 +1,12 @@
 """Look at a site as the table of checks does."""
 
 from belong_mail.core.db import now
-from belong_mail.core.services import Services
 from belong_mail.monitoring import checks
 from belong_mail.monitoring.measures import Site
 from tests.processes import run
 
 
-def wrong_names(services: Services) -> list[str]:
+def wrong_names(services) -> list[str]:
     """List the checks that are wrong, in the table's order."""
     with services.reading.begin() as session:
         return [check.name for check in checks.wrong(Site(session, services.settings, now()))]
@@ -19,7 +18,7 @@ def read(lines: str) -> dict[str, str]:
     return dict(line.rsplit(" ", 1) for line in said)
 
 
-def figures(services: Services) -> dict[str, str]:
+def figures(services) -> dict[str, str]:
     with services.reading.begin() as session:
         return read(checks.exposition(Site(session, services.settings, now())))
 

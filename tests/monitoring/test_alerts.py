@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 
 from belong_mail.core import jobs
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import (
     LOOKUPS_PER_MINUTE,
@@ -20,7 +19,6 @@ from belong_mail.core.rate_limits import (
     WorkerLimit,
     record_use,
 )
-from belong_mail.core.services import Services
 from belong_mail.delivery import outbox
 from belong_mail.delivery.mailer import SEALED_TO, post_to_address
 from belong_mail.delivery.models import Delivery
@@ -47,7 +45,7 @@ ALARM = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}]
 BOTH = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": f"{OPERATOR}, {COLLEAGUE}"}])
 
 
-def work(services: Services, keyring: Keyring, minutes: int = 0) -> int:
+def work(services, keyring, minutes: int = 0) -> int:
     """Let so many minutes pass for what waits, and a new worker work; count alerts asked for."""
     with services.writing.begin() as session:
         waiting = list(session.scalars(select(Delivery).where(Delivery.due_at.is_not(None))))
@@ -136,7 +134,7 @@ def test_a_trouble_that_lasts_is_told_again_after_six_hours(services, keyring, r
 @ALARM
 @on_both("races")
 def test_of_two_workers_in_one_minute_one_tells(services, worker):
-    def tell(session: Session) -> None:
+    def tell(session) -> None:
         alerts.send_alerts(worker.work_in(session), (alerts.WRONG_KEYS,))
 
     do_twice_at_once(services, tell)

@@ -8,7 +8,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from flask.testing import FlaskCliRunner
 from sqlalchemy import select, text, update
 
 from belong_mail.core.db import now
@@ -20,7 +19,6 @@ from belong_mail.monitoring.checks import CHECKS
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops.hold import Host
 from belong_mail.worker.loop import make_worker
-from tests.browser_client import Visitor
 from tests.delivery.factories import queue
 from tests.factories import make_members, queue_issue
 from tests.markers import on_both, on_sqlite, periodic_tasks
@@ -32,7 +30,7 @@ pytestmark = periodic_tasks
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
-def status(cli: FlaskCliRunner) -> list[str]:
+def status(cli) -> list[str]:
     """Ask for what stands too long; the exit code and the words must agree."""
     ended = cli.invoke(args=["status"])
     assert ended.exit_code == int(bool(ended.output)), ended.output
@@ -40,7 +38,7 @@ def status(cli: FlaskCliRunner) -> list[str]:
     return ended.output.splitlines()
 
 
-def ready(visitor: Visitor) -> str:
+def ready(visitor) -> str:
     answer = visitor.client.get("/readyz")
     assert answer.status_code == (200 if answer.text == "ok\n" else 503)
     return answer.text

@@ -13,8 +13,6 @@ import time_machine
 from sqlalchemy import Connection, Engine, event, insert, select, text, update
 
 from belong_mail.core.db import Base, now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.delivery import claims, outbox, results
 from belong_mail.delivery.models import Delivery, Lease, State
 from belong_mail.delivery.worker_lock import WorkerLock
@@ -24,7 +22,6 @@ from belong_mail.monitoring.measures import Site, deliveries
 from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.worker.loop import Worker
 from tests.factories import group_named, make_member, queue_at_once
 from tests.markers import on_both, one_by_day, periodic_tasks
 
@@ -101,7 +98,7 @@ def watched(engine: Engine) -> Iterator[Plans]:
 
 
 @pytest.fixture
-def filled(worker: Worker, services: Services, keyring: Keyring) -> Engine:
+def filled(worker, services, keyring) -> Engine:
     """Many members, an issue that went to them, and requests that wait for later."""
     engine = services.engine
     with services.writing.begin() as session:
@@ -133,7 +130,7 @@ def filled(worker: Worker, services: Services, keyring: Keyring) -> Engine:
     return engine
 
 
-def age(services: Services) -> None:
+def age(services) -> None:
     """Let each kind of thing have something that is over."""
     month = now() - timedelta(days=40)
     with services.writing.begin() as session:

@@ -1,9 +1,7 @@
 """Somebody of the office, who leads no group, and a lead of The Village."""
 
 import pytest
-from flask import Flask
 
-from belong_mail.core.decryption import Keyring
 from tests.browser_client import Visitor
 from tests.clients import sign_in_office
 
@@ -11,5 +9,5 @@ OFFICE = "office@dpsk12.org"
 
 
 @pytest.fixture
-def office(app: Flask, keyring: Keyring) -> Visitor:
+def office(app, keyring) -> Visitor:
     return sign_in_office(app, keyring, OFFICE)

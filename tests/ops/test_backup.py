@@ -15,7 +15,6 @@ from belong_mail.core import encryption
 from belong_mail.core.db import make_engine
 from belong_mail.core.encrypted_file import new_key_pair
 from belong_mail.core.environment import NEWEST_REVISION
-from belong_mail.core.services import Services
 from belong_mail.ops import backup as database_backup
 from belong_mail.ops import backup_retention, grants
 from tests.conftest import KEYS
@@ -39,7 +38,7 @@ SOUND = {"PGOPTIONS": "-c synchronous_commit=on"}
 
 
 @pytest.fixture
-def given(environment: Settings, services: Services) -> Settings:
+def given(environment: Settings, services) -> Settings:
     """The settings of a site, with PostgreSQL's programs on the path."""
     assert services
     return {**environment, **SOUND, "PATH": f"{BIN}:{os.environ['PATH']}"}

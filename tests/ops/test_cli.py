@@ -32,7 +32,7 @@ LEAD = "lead@dpsk12.org"
 
 
 @pytest.fixture
-def issue(tmp_path: Path) -> str:
+def issue(tmp_path) -> str:
     file = tmp_path / "issue.md"
     file.write_text("\ufeff# Hello\n\nCome to the **library**.", encoding="utf-8")
     return str(file)

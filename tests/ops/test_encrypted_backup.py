@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from belong_mail.core import encrypted_file
-from belong_mail.core.services import Services
 from belong_mail.ops import backup_retention
 from belong_mail.ops.backup import SCRATCH_PREFIX
 from tests.db_dump import dump_of
@@ -55,7 +54,7 @@ BROKEN: dict[str, Break] = {
 
 
 @pytest.fixture
-def key_file(tmp_path: Path) -> Path:
+def key_file(tmp_path) -> Path:
     return tmp_path / "usb" / "key"
 
 
@@ -145,7 +144,7 @@ def test_after_a_restore_the_files_are_for_web_and_worker_alone(
         assert (about.st_uid, about.st_gid) == (folder.st_uid, folder.st_gid), each
 
 
-def standing(services: Services) -> dict[str, object]:
+def standing(services) -> dict[str, object]:
     """All rows but those that say which commands were run."""
     return {name: rows for name, rows in dump_of(services).items() if name != "audit_entries"}
 

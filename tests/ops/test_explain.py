@@ -16,7 +16,7 @@ from belong_mail.ops.explain import ACTS, LEFT_OUT
 from tests.browser_client import text_of
 from tests.counting import statements_of
 from tests.factories import make_member
-from tests.scenario import ADA, SOON, VILLAGE, Scenario
+from tests.scenario import ADA, SOON, VILLAGE
 
 MEMBER, STRANGER = "grace@dpsk12.org", "nobody@dpsk12.org"
 OFFICE = "dps-belong@example.org"
@@ -29,12 +29,12 @@ def explained(cli: Any, address: str) -> str:
     return str(result.output)
 
 
-def become_member(scenario: Scenario, address: str) -> None:
+def become_member(scenario, address: str) -> None:
     with scenario.services.writing.begin() as session:
         make_member(session, scenario.keyring, address, VILLAGE)
 
 
-def act(scenario: Scenario, address: str) -> None:
+def act(scenario, address: str) -> None:
     """Do everything that is answered by email."""
     scenario.visitor.join(VILLAGE, address)
     for path in ("/my-groups", "/email-me-again", "/sign-in"):

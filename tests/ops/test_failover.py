@@ -19,12 +19,12 @@ Copy = Callable[[], None]
 
 
 @pytest.fixture
-def keep(tmp_path: Path) -> Copy:
+def keep(tmp_path) -> Copy:
     return lambda: copy(tmp_path / "belong.db", tmp_path / "kept.db")
 
 
 @pytest.fixture
-def go_back(tmp_path: Path) -> Copy:
+def go_back(tmp_path) -> Copy:
     return lambda: copy(tmp_path / "kept.db", tmp_path / "belong.db")
 
 

@@ -10,7 +10,6 @@ from sqlalchemy import delete, select, text, update
 
 from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
-from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
@@ -50,7 +49,7 @@ def witness(settings: Settings) -> Path:
     return Path(settings["BELONG_STATE_FOLDER"]) / "witness"
 
 
-def elsewhere(settings: Settings, tmp_path: Path) -> Settings:
+def elsewhere(settings: Settings, tmp_path) -> Settings:
     return {**settings, "BELONG_STATE_FOLDER": str(tmp_path / "other-host")}
 
 
@@ -102,7 +101,7 @@ def test_a_host_that_the_database_does_not_know_does_nothing_until_released_then
     ]  # fmt: skip
 
 
-def _put_back(services: Services, rows: list[tuple[str, int]]) -> None:
+def _put_back(services, rows: list[tuple[str, int]]) -> None:
     """Make the database what it was: what its hosts knew then."""
     with services.writing.begin() as session:
         session.execute(delete(Host))

@@ -13,7 +13,6 @@ from belong_mail.core.db import now
 from belong_mail.core.encryption import sealed_for
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import UNUSUAL_LOOKUPS, WorkerLimit, record_use
-from belong_mail.core.services import Services
 from belong_mail.members.jobs import JoinByCode, SendStaffCode
 from belong_mail.members.models import Subscription
 from tests.browser_client import text_of
@@ -29,7 +28,7 @@ UNUSUAL = "More people than usual asked to join, sign in or see their groups"
 ALARM = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
 
 
-def guess(services: Services, number: int, *kinds: str) -> None:
+def guess(services, number: int, *kinds: str) -> None:
     """Write sealed guesses, as the web could, of these kinds in turn."""
     with services.writing.begin() as session:
         found = group_named(session, "lgbtq")
@@ -45,7 +44,7 @@ def guess(services: Services, number: int, *kinds: str) -> None:
         session.execute(insert(Job), rows)
 
 
-def left(services: Services) -> int:
+def left(services) -> int:
     with services.reading.begin() as session:
         return len(list(session.scalars(select(Job.id))))
 
@@ -66,7 +65,7 @@ def test_four_hundred_guesses_a_minute_are_answered_none_is_lost_and_the_operato
     assert "take the website down" in text_of(mail)
 
 
-def use_all_but(services: Services, key: bytes, left: timedelta) -> None:
+def use_all_but(services, key: bytes, left: timedelta) -> None:
     """Use up an allowance of a day, but for what comes back in some time."""
     with services.writing.begin() as session:
         until = now() + timedelta(days=1) - left

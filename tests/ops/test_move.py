@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,7 +54,7 @@ GIVEN: dict[str, dict[str, object]] = {
 
 
 @pytest.fixture
-def other(database_url: str, tmp_path: Path) -> Iterator[str]:
+def other(database_url: str, tmp_path) -> Iterator[str]:
     """An empty database of the other kind."""
     if database_url.startswith("sqlite"):
         with postgresql() as url:

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import time_machine
 from sqlalchemy import event, func, insert, or_, select, update
-from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import Account, BrowserSession, SignIn
 from belong_mail.core import retention
@@ -38,17 +37,17 @@ MONTH = timedelta(days=30)
 COPIES = timedelta(days=400)
 
 
-def after(scenario: Scenario, time: timedelta) -> dict[str, int]:
+def after(scenario, time: timedelta) -> dict[str, int]:
     """Run the clock as if so much time had passed; return how many rows each table has then."""
     scenario.purge(time)
     return {table: len(rows) for table, rows in dump_of(scenario.services).items()}
 
 
-def leave(scenario: Scenario) -> None:
+def leave(scenario) -> None:
     scenario.visitor.press(link_to(scenario.enter(), "leave"))
 
 
-def ask_unreadably(scenario: Scenario) -> None:
+def ask_unreadably(scenario) -> None:
     scenario.visitor.join(VILLAGE, ADA)
     with scenario.services.writing.begin() as session:
         session.execute(update(Job).values(sealed=b"not sealed at all"))
@@ -86,7 +85,7 @@ def test_each_age_is_so_many_days_as_the_privacy_page_says():
     }  # fmt: skip
 
 
-def rows_of_each_age(session: Session) -> list[tuple[Base, timedelta]]:
+def rows_of_each_age(session) -> list[tuple[Base, timedelta]]:
     """Return rows that nothing else keeps, each with the age at which it goes."""
     group = group_named(session, VILLAGE).id
     person = Account(address_index=b"", wrapped_address=b"")
@@ -177,7 +176,7 @@ def test_an_issues_deliveries_stay_and_forget_who_they_were_for(scenario):
         assert delivery.subscription_id is None
 
 
-def report_of(scenario: Scenario, number: int = -1) -> dict[str, int]:
+def report_of(scenario, number: int = -1) -> dict[str, int]:
     with scenario.services.reading.begin() as session:
         issues = list(session.scalars(select(Newsletter).order_by(Newsletter.id)))
         return newsletters.report(session, issues[number])

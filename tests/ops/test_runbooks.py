@@ -44,7 +44,7 @@ def test_each_symptom_of_the_table_is_what_the_program_says():
 
 
 @pytest.fixture
-def keys(tmp_path: Path) -> Path:
+def keys(tmp_path) -> Path:
     folder = tmp_path / "keys"
     folder.mkdir()
     for kind in KINDS:

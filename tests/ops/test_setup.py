@@ -58,7 +58,7 @@ SECRETS = {
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path) -> Path:
     """Return a bare system with the users and folders of `deploy/` and no more."""
     folder = tmp_path / "root"
     (folder / "etc").mkdir(parents=True)

@@ -8,14 +8,12 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, make_url, select, text
 from sqlalchemy.exc import OperationalError
 
 from belong_mail.core.db import make_engine, now
-from belong_mail.core.services import Services
 from belong_mail.ops.hold import Host
 from tests.delivery.factories import books, queue
 from tests.factories import make_members, queue_issue
@@ -46,7 +44,7 @@ VISITORS = 8
 
 
 @pytest.fixture(params=["silent", "dropped"])
-def tunnel(database_url: str, request: pytest.FixtureRequest) -> Iterator[Tunnel]:
+def tunnel(database_url: str, request) -> Iterator[Tunnel]:
     """A server that says nothing, or a router that drops the packets: all, or only the answers."""
     if request.param == "silent":
         with Tunnel(database_url) as tunnel:
@@ -59,14 +57,14 @@ def tunnel(database_url: str, request: pytest.FixtureRequest) -> Iterator[Tunnel
 
 
 @pytest.fixture
-def beyond(environment: Settings, services: Services, tunnel: Tunnel) -> Settings:
+def beyond(environment: Settings, services, tunnel: Tunnel) -> Settings:
     """The settings of whoever reaches the database by the tunnel alone."""
     assert services
     return {**environment, "BELONG_DATABASE_URL": tunnel.url}
 
 
 @pytest.fixture
-def site(beyond: Settings, tmp_path: Path) -> Iterator[Site]:
+def site(beyond: Settings, tmp_path) -> Iterator[Site]:
     port = free_port()
     given = {**beyond, "BELONG_BASE_URL": f"http://localhost:{port}"}
     with site_running(given, tmp_path, port) as site:
@@ -190,13 +188,13 @@ def test_a_host_that_freezes_within_a_transaction_stops_the_others_for_seconds_o
     assert books(services, issue) == {"recipients": 30, "accepted": 30}
 
 
-def _is_met(services: Services, after: datetime) -> bool:
+def _is_met(services, after: datetime) -> bool:
     """Tell whether the worker has met the database since."""
     with services.reading.begin() as session:
         return any(seen_at > after for seen_at in session.scalars(select(Host.seen_at)))
 
 
-def _count(services: Services, what: str) -> int:
+def _count(services, what: str) -> int:
     with services.reading.begin() as session:
         return session.scalar(text(f"SELECT count(*) FROM {what}")) or 0  # noqa: S608 - our own words
 

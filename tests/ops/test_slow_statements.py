@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import time_machine
 from sqlalchemy import select, text
-from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
 from belong_mail.core.drivers import STATEMENT_SECONDS
@@ -25,7 +24,7 @@ from tests.markers import periodic_tasks
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
-def count_for_long(session: Session, *_: object) -> Any:
+def count_for_long(session, *_: object) -> Any:
     """Stand for a count of a million rows."""
     session.execute(text("SET LOCAL statement_timeout = 50"))
     session.execute(text("SELECT pg_sleep(30)"))
@@ -43,7 +42,7 @@ def test_a_periodic_task_that_takes_too_long_rests_and_stops_no_other(services, 
     done: list[str] = []
     clock = [0.0]
 
-    def slow(session: Session) -> None:
+    def slow(session) -> None:
         done.append("slow")
         count_for_long(session)
 
@@ -72,7 +71,7 @@ def test_a_periodic_task_that_takes_too_long_rests_and_stops_no_other(services, 
     assert done[-4:] == ["slow", "quick"] * 2, "Once it was quick, it rests for a minute again."
 
 
-def idle_for_long(session: Session, *_: object) -> Any:
+def idle_for_long(session, *_: object) -> Any:
     """Stand for a look at thousands of meetings that the web has written."""
     session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 50"))
     time.sleep(0.3)
@@ -128,7 +127,7 @@ def test_a_request_that_meets_a_lock_is_read_within_seconds_of_its_release(worke
 
 
 @pytest.fixture(params=["a-kind", "an-idle-kind"])
-def slow_kind(request: pytest.FixtureRequest) -> Iterator[str]:
+def slow_kind(request) -> Iterator[str]:
     """Return a kind of email that takes long to compose."""
     EMAILS[request.param] = count_for_long if request.param == "a-kind" else idle_for_long
     yield request.param

@@ -17,7 +17,7 @@ from tests.servers.smtp import Server
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def walked_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+def walked_url(request, tmp_path_factory: pytest.TempPathFactory) -> str:
     return new_database(request, tmp_path_factory.mktemp("walk"))
 
 

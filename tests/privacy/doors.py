@@ -38,16 +38,16 @@ INBOX, OFFICE = "dps-belong@example.org", "office@dpsk12.org"
 EVE, OTHER = "eve@dpsk12.org", "asian"
 
 
-def _ask(scenario: Scenario, session: Session, wanted: Join | WaitForGroup) -> None:
+def _ask(scenario, session, wanted: Join | WaitForGroup) -> None:
     ask_to_join(session, scenario.services.sealer, group_named(session, VILLAGE), wanted, now())
 
 
-def _contact(scenario: Scenario, session: Session, address: str) -> None:
+def _contact(scenario, session, address: str) -> None:
     written = ContactData("need", "Where?", address=address, language="en")
     contact.receive(session, scenario.services.sealer, contact.new_reference(), written, now())
 
 
-def _import(scenario: Scenario, session: Session, address: str) -> None:
+def _import(scenario, session, address: str) -> None:
     group = group_named(session, VILLAGE)
     asked = Import(group_id=group.id, language="en", report={}, started_at=now())
     session.add(asked)
@@ -57,7 +57,7 @@ def _import(scenario: Scenario, session: Session, address: str) -> None:
     session.add(ImportBatch(import_id=asked.id, size=1, sealed=sealed))
 
 
-def _return(scenario: Scenario, session: Session, address: str) -> None:
+def _return(scenario, session, address: str) -> None:
     """Name a guess in a report about what went to a mailbox of the intruder's."""
     [ours, *_] = (mail["Message-ID"] for mail in scenario.relay.to(EVE))
     report = bounce("", address).replace(b"Subject: Hello", f"Message-ID: {ours}".encode())
@@ -65,15 +65,15 @@ def _return(scenario: Scenario, session: Session, address: str) -> None:
     session.add(Job(kind=pipe.RETURNED, sealed=sealed))
 
 
-def _staff_code(_scenario: Scenario, session: Session, address: str) -> SealedJob:
+def _staff_code(_scenario: Scenario, session, address: str) -> SealedJob:
     return SendStaffCode(address, "en", group_named(session, VILLAGE).public_id, "nonce", "source")
 
 
-def _removal(_scenario: Scenario, session: Session, address: str) -> SealedJob:
+def _removal(_scenario: Scenario, session, address: str) -> SealedJob:
     return RemoveAddress(group_named(session, VILLAGE).public_id, address, REMOVE)
 
 
-def _move(scenario: Scenario, session: Session, address: str) -> SealedJob:
+def _move(scenario, session, address: str) -> SealedJob:
     """Move the intruder's own membership, as a link to one's own groups allows."""
     keys, group = scenario.keyring, group_named(session, VILLAGE)
     own = find_by_address(session, keys.index, group, EVE, Subscription)
@@ -83,7 +83,7 @@ def _move(scenario: Scenario, session: Session, address: str) -> SealedJob:
     return ChangeAddress(slip.decode(), "en", address)
 
 
-def _invite(scenario: Scenario, session: Session, address: str) -> SealedJob:
+def _invite(scenario, session, address: str) -> SealedJob:
     """Invite in the name of somebody of the office."""
     by = find_account(session, scenario.keyring.index, OFFICE)
     assert by is not None
@@ -109,14 +109,14 @@ DOORS: dict[str, Callable[[Scenario, Session, str], SealedJob | None]] = {
 }
 
 
-def guess(scenario: Scenario, door: str, address: str) -> None:
+def guess(scenario, door: str, address: str) -> None:
     with scenario.services.writing.begin() as session:
         asked = DOORS[door](scenario, session, address)
         if asked is not None:
             asked.ask(session, scenario.services.sealer)
 
 
-def used(scenario: Scenario, key: bytes) -> float:
+def used(scenario, key: bytes) -> float:
     """Return until when an allowance of the worker's is used up: each use makes it later."""
     with scenario.services.reading.begin() as session:
         found = select(WorkerLimit.used_until).where(WorkerLimit.key == key)

@@ -22,7 +22,7 @@ from tests.db_dump import Dump, dump_of
 from tests.factories import launch_an_hour_ago, queue_issue
 from tests.inbound.mail import SPAM, UNKNOWN, bounce, hand_back
 from tests.servers.site import Site, running
-from tests.servers.smtp import Accepted, Server
+from tests.servers.smtp import Accepted
 from tests.waiting import wait_until
 
 CANARY = "Kanarienvogel.Q7x@dpsk12.org"
@@ -98,7 +98,7 @@ def cells_of(rows: list[Dump]) -> list[bytes]:
 class Walk:
     """The journeys, one after the other, on a running site."""
 
-    def __init__(self, site: Site, relay: Server, services: Services, evidence: Evidence) -> None:
+    def __init__(self, site: Site, relay, services, evidence) -> None:
         self.site, self.relay, self.services, self.evidence = site, relay, services, evidence
         self.visitor = Visitor(site.browser)
 
@@ -282,7 +282,7 @@ class Walk:
         return dump_of(self.services)["deliveries"]
 
 
-def gather(environment: dict[str, str], relay: Server, folder: Path, port: int) -> Evidence:
+def gather(environment: dict[str, str], relay, folder: Path, port: int) -> Evidence:
     """Walk every journey and return what was left behind."""
     evidence = Evidence(environment)
     services: Services = create_app(Config.read(environment)).extensions["belong"]

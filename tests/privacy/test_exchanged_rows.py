@@ -11,7 +11,6 @@ from email.message import EmailMessage
 import pytest
 import time_machine
 from sqlalchemy import delete, select, update
-from sqlalchemy.orm import Session
 
 from belong_mail.accounts.invitations import find_account
 from belong_mail.accounts.jobs import SendSignInLink
@@ -45,7 +44,7 @@ SECRETS = (ADA, ADAS_NAME, BOB)
 
 
 @pytest.fixture
-def scenario(scenario: Scenario) -> Iterator[Scenario]:
+def scenario(scenario) -> Iterator[Scenario]:
     """Two members of one group, and a lead of another who broke into the web; all is quiet."""
     keyring = scenario.keyring
     scenario.invite_lead(LEAD, OURS)
@@ -71,21 +70,21 @@ def all_of(mail: EmailMessage) -> str:
     return "\n".join((*headers, text_of(mail), html_of(mail)))
 
 
-def row(session: Session, address: str, slug: str, scenario: Scenario) -> Subscription:
+def row(session, address: str, slug: str, scenario) -> Subscription:
     """Return the row that was made for an address; an intruder would try each."""
     index = scenario.keyring.index.member(group_named(session, slug).public_id, address)
     return session.scalars(select(Subscription).where(Subscription.address_index == index)).one()
 
 
-def again(session: Session, member: Subscription) -> Subscription:
+def again(session, member: Subscription) -> Subscription:
     return session.get_one(Subscription, member.id)
 
 
-def account(session: Session, address: str, scenario: Scenario) -> Account:
+def account(session, address: str, scenario) -> Account:
     return required(find_account(session, scenario.keyring.index, address), LookupError)
 
 
-def exchange(session: Session, one: Base, other: Base, *columns: str) -> None:
+def exchange(session, one: Base, other: Base, *columns: str) -> None:
     """Give each row what the other has in some columns, past what must be unique."""
     kept = [{name: getattr(each, name) for name in columns} for each in (one, other)]
     for name, value in kept[0].items():
@@ -99,27 +98,27 @@ def exchange(session: Session, one: Base, other: Base, *columns: str) -> None:
         session.flush()
 
 
-def introduce(session: Session, member: Subscription, lead: Account) -> None:
+def introduce(session, member: Subscription, lead: Account) -> None:
     session.add(Delivery(kind="introduce-member", account_id=lead.id, about_id=member.id))
 
 
-def sign_up(session: Session, scenario: Scenario, slug: str, wanted: Join | WaitForGroup) -> None:
+def sign_up(session, scenario, slug: str, wanted: Join | WaitForGroup) -> None:
     group = group_named(session, slug)
     subscriptions.ask_to_join(session, scenario.services.sealer, group, wanted, now())
 
 
-def typed_by_mallory(session: Session, scenario: Scenario) -> None:
+def typed_by_mallory(session, scenario) -> None:
     """Seal a sign-up of the intruder's own, with an introduction."""
     sign_up(session, scenario, THEIRS, Join(MALLORY, "en", first_name="M", is_introduced=True))
 
 
-def grant_pending(session: Session) -> None:
+def grant_pending(session) -> None:
     """Confirm all that is pending, as the pages would on a forged link, and take what they hold."""
     for pending in session.scalars(select(PendingConfirmation)):
         pending.subscription.wrapped_introduction = pending.wrapped_introduction
 
 
-def let_lead(session: Session, scenario: Scenario, slug: str = OURS) -> None:
+def let_lead(session, scenario, slug: str = OURS) -> None:
     """Make the intruder a lead of a group by a row; with the proof of their own group, if any."""
     mallory = account(session, MALLORY, scenario)
     own = right_of(session, mallory, THEIRS)
@@ -129,7 +128,7 @@ def let_lead(session: Session, scenario: Scenario, slug: str = OURS) -> None:
     session.flush()
 
 
-def right_of(session: Session, person: Account, slug: str) -> Right:
+def right_of(session, person: Account, slug: str) -> Right:
     return required(find_right(session, person, group_named(session, slug)), LookupError)
 
 
@@ -436,7 +435,7 @@ def test_a_mail_goes_to_no_member_whose_index_is_anothers(scenario):
     assert scenario.relay.accepted == []
 
 
-def welcome(session: Session, *members: Subscription) -> None:
+def welcome(session, *members: Subscription) -> None:
     session.add_all(Delivery(kind="welcome-member", subscription_id=each.id) for each in members)
 
 
@@ -551,7 +550,7 @@ def test_a_sign_in_link_goes_to_no_account_with_anothers_index(scenario):
     assert scenario.relay.accepted == []
 
 
-def _link_of_mallory(scenario: Scenario) -> str:
+def _link_of_mallory(scenario) -> str:
     scenario.visitor.send("/my-groups", email=MALLORY)
     scenario.worker.drain()
     [url] = [each for each in links_in(scenario.relay.to(MALLORY)[-1]) if "/my-groups/" in each]

@@ -164,7 +164,7 @@ def extremes(column: Column[Any], dialect: str) -> list[object]:
     return [None if column.nullable else least, most]
 
 
-def usual(session: Session, column: Column[Any]) -> object:
+def usual(session, column: Column[Any]) -> object:
     """Return a value that a column takes in any row, and of a reference one that is there."""
     for key in column.foreign_keys:
         least = select(func.min(key.column))
@@ -181,7 +181,7 @@ def usual(session: Session, column: Column[Any]) -> object:
     return None if column.nullable else own.get(kind, VALUES[kind][0])
 
 
-def make_up(session: Session, name: str, /, **given: object) -> None:
+def make_up(session, name: str, /, **given: object) -> None:
     """Insert a row as the web may; SQLite keeps to its rules here, but for those about time."""
     table, rights = Base.metadata.tables[name], WEB[name]
     columns = [table.columns[each] for each in rights.insert.split()]
@@ -193,13 +193,13 @@ def make_up(session: Session, name: str, /, **given: object) -> None:
         session.execute(delete(table).where(text(f"rowid = last_insert_rowid() AND NOT ({rule})")))
 
 
-def as_the_web(session: Session) -> None:
+def as_the_web(session) -> None:
     engine = session.get_bind().engine
     if engine.dialect.name == "postgresql":
         session.execute(text(f"SET LOCAL ROLE {role_of(str(engine.url))}"))
 
 
-def spoil(scenario: Scenario, changes: list[Change], which: int) -> None:
+def spoil(scenario, changes: list[Change], which: int) -> None:
     """Make each change by the web's role, to the least (0) or to the most (1)."""
     with Session(scenario.engine) as session, session.begin():
         as_the_web(session)
@@ -208,7 +208,7 @@ def spoil(scenario: Scenario, changes: list[Change], which: int) -> None:
                 _make(session, change, which)
 
 
-def _make(session: Session, change: Change, which: int) -> None:
+def _make(session, change: Change, which: int) -> None:
     table, rows = Base.metadata.tables[change.table], dict(WEB[change.table].rows)
     if change.verb == "delete":
         if which:
@@ -218,7 +218,7 @@ def _make(session: Session, change: Change, which: int) -> None:
     write(session, change, value)
 
 
-def write(session: Session, change: Change, value: object) -> None:
+def write(session, change: Change, value: object) -> None:
     if change.verb == "insert":
         make_up(session, change.table, **{change.column: value})
     else:
@@ -227,7 +227,7 @@ def write(session: Session, change: Change, value: object) -> None:
 
 
 def guess_by_extremes(
-    scenario: Scenario, door: str, addresses: list[str], changes: list[Change], which: int
+    scenario, door: str, addresses: list[str], changes: list[Change], which: int
 ) -> set[tuple[str, int]]:
     """Write down guesses whose own rows hold extremes where the web fills them; list the rows."""
     before = ids_in(scenario, *OF_A_GUESS)
@@ -247,7 +247,7 @@ def guess_by_extremes(
     return made
 
 
-def ids_in(scenario: Scenario, *names: str) -> set[tuple[str, int]]:
+def ids_in(scenario, *names: str) -> set[tuple[str, int]]:
     ids = (
         select(literal(name), table.c.id)
         for name, table in Base.metadata.tables.items()
@@ -257,7 +257,7 @@ def ids_in(scenario: Scenario, *names: str) -> set[tuple[str, int]]:
         return {(row[0], row[1]) for row in session.execute(union_all(*ids))}
 
 
-def rows_that_tell(scenario: Scenario) -> set[tuple[str, int]]:
+def rows_that_tell(scenario) -> set[tuple[str, int]]:
     """List them; the email of a contact message tells nothing of who wrote it."""
     found = select(Delivery.id, Delivery.kind == contact.KIND, Delivery.state == State.BOUNCED)
     with scenario.services.reading.begin() as session:
@@ -267,7 +267,7 @@ def rows_that_tell(scenario: Scenario) -> set[tuple[str, int]]:
     return rows | ids_in(scenario, *TELLING)
 
 
-def answer(scenario: Scenario, door: str) -> None:
+def answer(scenario, door: str) -> None:
     """Let the worker decide on the guesses of a door; what it emails is not written yet."""
     _, tasks = scenario.worker._read_requests()
     if door == "interest":
@@ -276,7 +276,7 @@ def answer(scenario: Scenario, door: str) -> None:
         task()
 
 
-def is_heard(scenario: Scenario, door: str, address: str) -> bool:
+def is_heard(scenario, door: str, address: str) -> bool:
     """Tell whether a guess was emailed: to who is guessed, or to the office about an invitation."""
     if door == "invite":
         names = address.partition("@")[0], "z" * NAME_CHARACTERS  # the web may have changed it
@@ -286,7 +286,7 @@ def is_heard(scenario: Scenario, door: str, address: str) -> bool:
     return any(door != "sign-in" or "/sign-in/" in text_of(mail) for mail in own)
 
 
-def failed_jobs(scenario: Scenario) -> set[tuple[str, int]]:
+def failed_jobs(scenario) -> set[tuple[str, int]]:
     """List what could not be read; a count of the web's own making is far from these."""
     with scenario.services.reading.begin() as session:
         failed = select(Job.id).where(Job.failures.between(1, jobs.MAX_FAILURES))
@@ -298,7 +298,7 @@ def person(door: str, who: str, which: int) -> str:
 
 
 @pytest.fixture
-def scene(scenario: Scenario) -> Scenario:
+def scene(scenario) -> Scenario:
     """Everybody who is guessed, a colleague of the office, and the intruder, who is a member."""
     guess(scenario, "join", EVE)
     scenario.worker.drain()
@@ -321,7 +321,7 @@ def scene(scenario: Scenario) -> Scenario:
     return scenario
 
 
-def require_loud(scenario: Scenario, changes: list[Change], rounds: int = 1) -> None:
+def require_loud(scenario, changes: list[Change], rounds: int = 1) -> None:
     """Try each door with extremes before and after the worker decides; then the other way round.
 
     A guessed person is emailed, or no row tells the guess apart; what is looked up is counted.

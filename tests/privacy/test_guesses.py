@@ -11,7 +11,7 @@ from belong_mail.core import encryption
 from belong_mail.core.db import new_public_id, now
 from belong_mail.core.tokens import Purpose
 from tests.factories import make_member
-from tests.privacy.journey import BYSTANDER, CANARY, MAIN, WEB_KEYS, Evidence, cells_of
+from tests.privacy.journey import BYSTANDER, CANARY, MAIN, WEB_KEYS, cells_of
 
 DIGESTS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha3_256", "blake2b", "blake2s")
 # Octets; whoever kept fewer of a digest would confuse people.
@@ -24,7 +24,7 @@ def guesses() -> Iterator[str]:
         yield from {address, address.lower(), address.upper(), address.partition("@")[0].lower()}
 
 
-def messages(evidence: Evidence) -> Iterator[bytes]:
+def messages(evidence) -> Iterator[bytes]:
     """Hashes of a guess by a careless program: alone, salted, scoped to a group."""
     [group] = [row for row in evidence.rows[-1]["groups"] if MAIN in row]
     scopes = ["", *(str(cell) for cell in group[:4])]
@@ -37,7 +37,7 @@ def messages(evidence: Evidence) -> Iterator[bytes]:
             yield f"{guess}{mark}{scope}{mark}{use}".encode()
 
 
-def web_secrets(evidence: Evidence) -> list[bytes]:
+def web_secrets(evidence) -> list[bytes]:
     secret, public = (evidence.environment[name] for name in WEB_KEYS)
     salted = [hashlib.sha256(f"{purpose.salt}{secret}".encode()).digest() for purpose in Purpose]
     return [b"", secret.encode(), public.encode(), encryption.decode(public), *salted]

@@ -24,7 +24,7 @@ from tests.factories import queue_at_once, queue_issue
 from tests.markers import on_postgresql, periodic_tasks
 from tests.privacy.doors import guess
 from tests.privacy.test_loud import FAILED, OPERATOR, alerted, hear
-from tests.scenario import VILLAGE, Scenario
+from tests.scenario import VILLAGE
 from tests.web_role import locked_by_web
 
 pytestmark = [on_postgresql, periodic_tasks]
@@ -83,7 +83,7 @@ def test_email_leaves_while_keys_cannot_be_tried_for_a_lock(scenario):
         assert scenario.mails(BEN)
 
 
-def follow(scenario: Scenario, times: int = 1) -> None:
+def follow(scenario, times: int = 1) -> None:
     """Ask for jobs that need the row of a newsletter."""
     with scenario.services.writing.begin() as session:
         said = FollowIssue(queue_issue(session).public_id)
@@ -194,7 +194,7 @@ def test_a_row_that_the_server_cannot_load_ends_no_turn(scenario, made_up):
         assert session.scalars(select(Job.failures)).all() == [1]
 
 
-def waiting(scenario: Scenario) -> list[str]:
+def waiting(scenario) -> list[str]:
     with scenario.services.reading.begin() as session:
         return list(session.scalars(select(Job.kind)))
 

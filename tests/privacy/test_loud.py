@@ -29,7 +29,7 @@ from tests.browser_client import link_to, text_of
 from tests.factories import group_named
 from tests.markers import on_both, on_postgresql, periodic_tasks
 from tests.privacy.doors import INBOX, OFFICE, OTHER, guess, used
-from tests.scenario import VILLAGE, Scenario
+from tests.scenario import VILLAGE
 from tests.web_role import locked_by_web
 
 pytestmark = periodic_tasks
@@ -125,7 +125,7 @@ def test_the_operator_hears_of_a_guess_that_meets_a_lock(door, address, lock, sc
     assert FAILED in hear(scenario)
 
 
-def hear(scenario: Scenario) -> str:
+def hear(scenario) -> str:
     """Let the worker look again two minutes later; return the one alert of the operator's."""
     with time_machine.travel(now() + timedelta(minutes=2)):
         scenario.worker.drain()
@@ -198,35 +198,35 @@ def test_no_lock_of_the_webs_holds_back_an_email(lock, scenario):
         assert told == sorted([STRANGER, MEMBER, LEAD])
 
 
-def silence(scenario: Scenario, statement: str) -> None:
+def silence(scenario, statement: str) -> None:
     values = {"yes": True, "no": False, "words": '{"en": "request\\nlink\\nconfirm"}'}
     given = {name: value for name, value in values.items() if f":{name}" in statement}
     with scenario.services.writing.begin() as session:
         session.execute(text(statement), given)
 
 
-def seal(scenario: Scenario, said: SealedJob) -> None:
+def seal(scenario, said: SealedJob) -> None:
     with scenario.services.writing.begin() as session:
         said.ask(session, scenario.services.sealer)
 
 
-def account_of(scenario: Scenario, address: str) -> Account:
+def account_of(scenario, address: str) -> Account:
     return required(scenario.account(address), LookupError)
 
 
-def ids(scenario: Scenario, address: str) -> tuple[str, str]:
+def ids(scenario, address: str) -> tuple[str, str]:
     """Return the public ids of an account and of The Village."""
     with scenario.services.reading.begin() as session:
         return account_of(scenario, address).public_id, group_named(session, VILLAGE).public_id
 
 
-def is_proven(scenario: Scenario, address: str, slug: str | None = VILLAGE) -> bool:
+def is_proven(scenario, address: str, slug: str | None = VILLAGE) -> bool:
     with scenario.services.reading.begin() as session:
         account, group = account_of(scenario, address), slug and group_named(session, slug)
         return proven.is_proven(session, scenario.keyring.opener, account, group or None)
 
 
-def invite_quietly(scenario: Scenario) -> None:
+def invite_quietly(scenario) -> None:
     """Let the web invite an address of its own, in the name of somebody of the office."""
     scenario.invite_office(OFFICE)
     by, group = ids(scenario, OFFICE)
@@ -368,7 +368,7 @@ def test_no_mark_makes_an_old_right_an_invitation_that_is_over(scenario):
     assert is_proven(scenario, OFFICE, None)
 
 
-def told_of_a_role(scenario: Scenario) -> list[str]:
+def told_of_a_role(scenario) -> list[str]:
     subject, mails = "Someone’s role changed", scenario.relay.accepted
     return sorted(each.recipient for each in mails if each.message["Subject"] == subject)
 

@@ -40,7 +40,7 @@ SPELLINGS = ("{}", " {}", "{}\n", "{}\ud800")
 
 
 @pytest.fixture
-def scenario(scenario: Scenario) -> Scenario:
+def scenario(scenario) -> Scenario:
     """A member who leads the group as well."""
     scenario.enter(KNOWN)
     scenario.invite_lead(KNOWN)
@@ -51,7 +51,7 @@ def scenario(scenario: Scenario) -> Scenario:
     return scenario
 
 
-def seen(scenario: Scenario) -> dict[str, Any]:
+def seen(scenario) -> dict[str, Any]:
     """Count what the web may read, and list its jobs: a rate limit of the trail is no answer."""
     with scenario.services.reading.begin() as session:
         rows = {
@@ -61,7 +61,7 @@ def seen(scenario: Scenario) -> dict[str, Any]:
         return {**rows, "failed": list(session.scalars(select(Job.failures)))}
 
 
-def guess(scenario: Scenario, door: str, said: dict[str, Any]) -> dict[str, Any]:
+def guess(scenario, door: str, said: dict[str, Any]) -> dict[str, Any]:
     """Let the worker read a job with fresh limits; return what changed for who sees the rows."""
     with scenario.services.writing.begin() as session:
         session.execute(delete(WorkerLimit))
@@ -77,7 +77,7 @@ def guess(scenario: Scenario, door: str, said: dict[str, Any]) -> dict[str, Any]
     return {name: after[name] for name in after if after[name] != before.get(name)}
 
 
-def make_list(scenario: Scenario, language: Any, addresses: list[Any]) -> None:
+def make_list(scenario, language: Any, addresses: list[Any]) -> None:
     """Store a started list as an intruder in the web would."""
     with scenario.services.writing.begin() as session:
         group = group_named(session, VILLAGE)

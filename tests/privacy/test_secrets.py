@@ -3,12 +3,11 @@
 import itertools
 from http.cookies import SimpleCookie
 
-from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
 
 from belong_mail.core.db import now
 from belong_mail.core.tokens import MAX_TOKEN_CHARACTERS, Purpose
-from tests.browser_client import Visitor, link_to, links_in
+from tests.browser_client import link_to, links_in
 from tests.canary import stands_in
 from tests.crawl import bare, sign_in
 from tests.db_dump import Dump, dump_of
@@ -72,7 +71,7 @@ def test_what_the_database_and_the_webs_keys_tell_opens_no_emailed_link(scenario
     assert [path for path in paths if scenario.visitor.open(path).status_code != 404] == []
 
 
-def token_of(app: Flask, lead: Visitor) -> str:
+def token_of(app, lead) -> str:
     """Read a session's token from the cookie, as whoever has the browser could."""
     cookie = SimpleCookie(lead.open("/lead/").headers["Set-Cookie"])["belong"].value
     signer = SecureCookieSessionInterface().get_signing_serializer(app)

@@ -24,14 +24,14 @@ from tests.delivery.factories import books, queue
 from tests.factories import group_named
 from tests.markers import on_both, periodic_tasks
 from tests.privacy.test_loud import NOT_ACCEPTED, SILENCERS, ids, seal, silence
-from tests.scenario import VILLAGE, Scenario
+from tests.scenario import VILLAGE
 
 LEAD, OTHER = "lead@dpsk12.org", "other@dpsk12.org"
 OLD, NEW = "before@dpsk12.org", "leaders@dpsk12.org"
 by_the_role = on_both("rights of the web's role")
 
 
-def begin(scenario: Scenario, subject: str = "Tea", due_at: datetime | None = None) -> str:
+def begin(scenario, subject: str = "Tea", due_at: datetime | None = None) -> str:
     """Write an issue of a group with two leaders; return its public id."""
     for address in (LEAD, OTHER):
         scenario.invite_lead(address)
@@ -41,7 +41,7 @@ def begin(scenario: Scenario, subject: str = "Tea", due_at: datetime | None = No
         return issue.public_id
 
 
-def told(scenario: Scenario) -> list[tuple[str, str]]:
+def told(scenario) -> list[tuple[str, str]]:
     scenario.worker.drain()
     return sorted((each.recipient, each.message["Subject"]) for each in scenario.relay.accepted)
 

@@ -24,7 +24,6 @@ from sqlalchemy.exc import ProgrammingError
 from belong_mail.app import create_app
 from belong_mail.contact.models import Thread
 from belong_mail.core.db import Base, make_engine
-from belong_mail.core.services import Services
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import grants
 from belong_mail.ops.grants import WEB
@@ -182,7 +181,7 @@ def test_the_web_uses_up_no_number(migrated_postgresql, web):
 
 
 @pytest.fixture
-def site(environment: Settings, services: Services) -> Iterator[Flask]:
+def site(environment: Settings, services) -> Iterator[Flask]:
     """The app as the web runs it: with a role of its own, and none of the worker's keys.
 
     The web has used up all ids of four bytes.

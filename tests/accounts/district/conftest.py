@@ -3,10 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from flask import Flask
 
-from belong_mail.core.decryption import Keyring
-from belong_mail.worker.loop import Worker
 from tests.accounts.district import trips
 from tests.browser_client import Visitor
 from tests.clients import sign_in as sign_in_by_link
@@ -35,12 +32,12 @@ def settings(provider: Provider) -> dict[str, str]:
 
 
 @pytest.fixture
-def lead(app: Flask, keyring: Keyring) -> Visitor:
+def lead(app, keyring) -> Visitor:
     return sign_in_by_link(app, keyring, "the-village")
 
 
 @pytest.fixture
-def linked(lead: Visitor, worker: Worker, provider: Provider) -> Visitor:
+def linked(lead, worker, provider: Provider) -> Visitor:
     """The same, who signs in by the district from now on; the provider knows them as person-1."""
     assert trips.link(lead).status_code == 303
     worker.drain()
@@ -48,5 +45,5 @@ def linked(lead: Visitor, worker: Worker, provider: Provider) -> Visitor:
 
 
 @pytest.fixture
-def browser(app: Flask) -> Visitor:
+def browser(app) -> Visitor:
     return Visitor(app.test_client())

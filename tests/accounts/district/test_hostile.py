@@ -19,7 +19,7 @@ from tests.servers.identity_provider import CLIENT_ID
 TRIP = oidc.AuthorizationRequest("s" * 43, "n" * 43, "v" * 43)
 
 
-def is_out(browser: Visitor) -> bool:
+def is_out(browser) -> bool:
     return browser.open("/lead/").status_code == 302
 
 

@@ -106,5 +106,5 @@ class Mine(Scenario):
 
 
 @pytest.fixture
-def mine(scenario: Scenario) -> Mine:
+def mine(scenario) -> Mine:
     return Mine(**vars(scenario))
