@@ -20,11 +20,9 @@ from tests.clients import signed_in
 from tests.db_dump import dump_of, trail
 from tests.district_names import DISTRICT
 from tests.factories import group_named, queue_issue
-from tests.markers import on_both, periodic_tasks
+from tests.markers import on_both
 from tests.scenario import ADA, VILLAGE
 from tests.servers.authenticator import Authenticator
-
-pytestmark = periodic_tasks
 
 LEAD = "new.lead@dpsk12.org"
 INTRODUCED: dict[str, Any] = {"first_name": "Ada", "introduce_me": "y"}

@@ -12,10 +12,7 @@ from tests.accounts.passkeys import LEAD, add, count, details, is_in, sign_in_by
 from tests.browser_client import Visitor, link_to, text_of
 from tests.clients import sign_in, sign_in_office
 from tests.db_dump import trail
-from tests.markers import periodic_tasks
 from tests.servers.authenticator import Authenticator
-
-pytestmark = periodic_tasks
 
 COLLEAGUE, ELSEWHERE, OFFICE = "colleague@dpsk12.org", "else@dpsk12.org", "office@dpsk12.org"
 INBOX = "dps-belong@example.org"

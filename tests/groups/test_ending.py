@@ -25,9 +25,7 @@ from tests.browser_client import Form, text_of
 from tests.clients import sign_in, signed_in
 from tests.db_dump import trail
 from tests.factories import group_named, make_member, make_members, queue_issue
-from tests.markers import on_both, on_postgresql, periodic_tasks
-
-pytestmark = periodic_tasks
+from tests.markers import on_both, on_postgresql
 
 SLUG = "the-village"
 LEAD = f"lead-of-{SLUG}@dpsk12.org"

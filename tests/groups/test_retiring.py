@@ -1,6 +1,5 @@
 """A retired group sends nothing more, whatever was waiting; its links answer kindly."""
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -19,10 +18,8 @@ from belong_mail.office import group_retirement
 from belong_mail.worker.loop import make_worker
 from tests.browser_client import link_to, text_of
 from tests.factories import group_named, make_members, plan_meeting, queue_at_once, queue_issue
-from tests.markers import on_both, periodic_tasks
+from tests.markers import on_both
 from tests.scenario import Scenario
-
-pytestmark = periodic_tasks
 
 SLUG = "the-village"
 LEAD, INBOX = "lead@dpsk12.org", "dps-belong@example.org"
@@ -41,7 +38,6 @@ def by_an_older_version(scenario, _cli: FlaskCliRunner) -> None:
         session.execute(update(Group).where(Group.slug == SLUG).values(retired_at=now()))
 
 
-Retire = Callable[[Scenario, FlaskCliRunner], None]
 WAYS = pytest.mark.parametrize("retire", [by_command, by_an_older_version])
 
 

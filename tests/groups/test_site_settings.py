@@ -15,11 +15,9 @@ from belong_mail.newsletters import service as newsletters
 from tests.browser_client import Form, html_of, text_of
 from tests.db_dump import dump_of, trail
 from tests.factories import group_named
-from tests.markers import on_both, periodic_tasks
+from tests.markers import on_both
 from tests.overlapping import do_twice_at_once
 from tests.scenario import drain_in
-
-pytestmark = periodic_tasks
 
 SETTINGS = "/office/settings"
 LEAD = "lead-of-asian@dpsk12.org"

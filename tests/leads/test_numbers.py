@@ -15,10 +15,8 @@ from belong_mail.members.models import Subscription
 from belong_mail.members.self_service_tasks import _move
 from belong_mail.newsletters.models import Newsletter
 from tests.factories import group_named, make_member, make_members
-from tests.markers import on_both, periodic_tasks
+from tests.markers import on_both
 from tests.newsletters.writing import release, write
-
-pytestmark = periodic_tasks
 
 SLUG = "the-village"
 

@@ -21,11 +21,9 @@ from belong_mail.ops.hold import Host
 from belong_mail.worker.loop import make_worker
 from tests.delivery.factories import queue
 from tests.factories import make_members, queue_issue
-from tests.markers import on_both, on_sqlite, periodic_tasks
+from tests.markers import on_both, on_sqlite
 from tests.monitoring.looking import figures
 from tests.processes import ROOT, flask, run, surroundings
-
-pytestmark = periodic_tasks
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 

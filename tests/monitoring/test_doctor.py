@@ -17,13 +17,13 @@ from belong_mail.mail.smtp.transport import parse_relay
 from belong_mail.monitoring import doctor
 from belong_mail.ops.inspection import check_database
 from tests.delivery.factories import queue
-from tests.markers import on_both, on_postgresql, on_sqlite, periodic_tasks
+from tests.markers import on_both, on_postgresql, on_sqlite
 from tests.monitoring.looking import doctor as told
 from tests.monitoring.looking import read
 from tests.servers.smtp import Server
 from tests.servers.tls import Authority
 
-pytestmark = [periodic_tasks, pytest.mark.usefixtures("services")]
+pytestmark = pytest.mark.usefixtures("services")
 
 TOKEN = "a-token-of-an-operator-with-forty-signs"
 WITH_TOKEN = pytest.mark.parametrize("settings", [{"BELONG_METRICS_TOKEN": TOKEN}])

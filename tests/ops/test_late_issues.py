@@ -12,10 +12,8 @@ from tests.browser_client import Visitor, text_of
 from tests.clients import sign_in
 from tests.delivery.factories import books, queue
 from tests.factories import queue_issue
-from tests.markers import on_both, one_by_day, periodic_tasks
+from tests.markers import on_both, one_by_day
 from tests.servers.smtp import drop
-
-pytestmark = periodic_tasks
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 LEAD = "lead-of-the-village@dpsk12.org"
@@ -24,7 +22,6 @@ AWAY = "421 4.3.2 Closing"
 
 @pytest.fixture(autouse=True)
 def lead(app, keyring, clock) -> Visitor:
-    assert clock
     return sign_in(app, keyring, "the-village")
 
 

@@ -20,12 +20,10 @@ from belong_mail.ops.rooms import WRAPPED_COLUMNS
 from tests.conftest import KEYS
 from tests.delivery.factories import queue
 from tests.factories import group_named, make_members
-from tests.markers import on_both, periodic_tasks
+from tests.markers import on_both
 from tests.monitoring.looking import doctor
 from tests.processes import run
 from tests.scenario import ADA
-
-pytestmark = periodic_tasks
 
 NEW = encryption.new_keys()
 SHARED = "leads@dpsk12.org"

@@ -19,12 +19,10 @@ from tests.conftest import KEYS
 from tests.db_dump import dump_of
 from tests.delivery.factories import books, queue
 from tests.factories import make_member, make_members, queue_issue
-from tests.markers import on_both, on_sqlite, periodic_tasks
+from tests.markers import on_both, on_sqlite
 from tests.ops.copies import BIN, Settings, refused, succeed
 from tests.processes import run
 from tests.scenario import ADA
-
-pytestmark = periodic_tasks
 
 OTHER = encryption.new_keys()
 OPERATOR = "operator@example.org"

@@ -22,12 +22,10 @@ from tests.canary import found_in
 from tests.db_dump import dump_of, trail
 from tests.factories import group_named
 from tests.inbound.mail import complaint, hand_back
-from tests.markers import on_both, on_sqlite, periodic_tasks
+from tests.markers import on_both, on_sqlite
 from tests.monitoring.looking import wrong_names
 from tests.privacy.journey import cells_of
 from tests.scenario import ADA, VILLAGE
-
-pytestmark = periodic_tasks
 
 CANARY = "Kanarienvogel.Q7x@dpsk12.org"
 ASKED = "Do you want to stay on an email list of DPS Belong?"
