@@ -269,7 +269,6 @@ NOWHERE = {"BELONG_DATABASE_URL": "sqlite:////no/such/folder/x.db"}
 def test_a_command_that_lacks_keys_or_its_database_ends_with_a_sentence(
     command, changed, words, environment, app
 ):
-    assert app
     told = refused({**environment, **changed}, *command.split())
     assert told.startswith(f"Error: {words}")
     assert len(told.splitlines()) == 1
@@ -303,7 +302,6 @@ def test_the_web_server_forgets_the_workers_keys(environment, app, tmp_path):
 
     Told to stop while its workers may still be starting, it stops all the same.
     """
-    assert app
     (tmp_path / "index").write_text(KEYS["index"])
     given = {**environment, "BELONG_INDEX_KEYS_FILE": str(tmp_path / "index")}
     del given["BELONG_INDEX_KEYS"]

@@ -25,13 +25,11 @@ from tests.ops.troubles import once
 from tests.servers.smtp import drop
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-JUMPS = [-DAY, 3653 * DAY]
 
 
 @pytest.fixture
 def elsewhere(clock, worker, services, keyring, tmp_path) -> Iterator[Worker]:
     """A worker with a state folder of its own, on the same database, that has been let in."""
-    assert clock
     worker.drain()
     settings = replace(services.settings, state_folder=tmp_path / "other")
     other = make_worker(replace(services, settings=settings), keyring)
@@ -49,7 +47,7 @@ def copies(relay) -> Counter[str]:
     return Counter(one.recipient for one in relay.accepted)
 
 
-@pytest.mark.parametrize("jump", JUMPS, ids=str)
+@pytest.mark.parametrize("jump", [-DAY, 3653 * DAY], ids=str)
 @pytest.mark.parametrize("moment", ["MAIL", "DOT"])
 def test_a_clock_that_jumps_while_a_message_leaves_doubles_nothing(
     moment, jump, clock, worker, relay, services, keyring
@@ -258,7 +256,6 @@ def test_a_lease_of_a_clock_that_was_ahead_ends_after_two_minutes(
     clock, worker, relay, services, keyring
 ):
     """Its worker had a folder of its own and is gone: only the lease tells."""
-    assert clock
     issue = queue(services, keyring, 1)
     with services.writing.begin() as session:
         claims.claim_chunk(session, "elsewhere", worker._issue_mailer, 70)
@@ -273,7 +270,6 @@ def test_a_lease_of_a_clock_that_was_ahead_ends_after_two_minutes(
 
 def test_what_rules_explain_keeps_its_time(clock, worker, relay, services, keyring, visitor, cli):
     """Doubt, limits of a person, and the hour that a lead chose; a second try is made now."""
-    assert clock
     relay.always("RCPT member0@dpsk12.org", "452 4.2.2 Mailbox full")
     relay.script("DOT member1@dpsk12.org", drop())
     queue(services, keyring, 2)

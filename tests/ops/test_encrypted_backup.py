@@ -104,7 +104,6 @@ def test_a_copy_that_was_changed_or_cut_is_refused_before_anything_is_replaced(
 
 @on_sqlite
 def test_another_key_or_a_plain_copy_in_its_place_is_refused(given, services, key_file, tmp_path):
-    assert services
     copy, other = tmp_path / "copy", tmp_path / "usb" / "other"
     succeed(given, "db", "backup", str(copy))
     succeed(given, "db", "drill", str(copy), "--key-file", str(key_file))
@@ -166,7 +165,6 @@ def test_copies_in_a_folder_are_named_by_time_and_the_last_whole_one_stays(
     given, services, tmp_path
 ):
     """A broken one counts as none, and files of others are left alone."""
-    assert services
     folder = tmp_path / "copies"
     folder.mkdir()
     succeed(given, "db", "backup", str(folder))
@@ -216,7 +214,6 @@ def test_a_command_that_is_stopped_leaves_no_copy_in_the_clear(command, given, s
 @pytest.mark.parametrize("key", ["with one", ""])
 def test_a_backup_that_is_stopped_leaves_no_part_of_a_copy(key, given, services, tmp_path):
     """Stopped while pg_dump has said half of what it says."""
-    assert services
     programs, copies = tmp_path / "programs", tmp_path / "copies"
     programs.mkdir()
     copies.mkdir()
@@ -241,7 +238,6 @@ def test_a_backup_that_is_stopped_leaves_no_part_of_a_copy(key, given, services,
 @pytest.mark.parametrize("key", ["", "with one"])
 def test_each_backup_sweeps_away_what_killed_commands_left(key, given, services, tmp_path):
     """Those half a day old; a copy that is being made is left alone, and others’ files are."""
-    assert services
     copies, scratch = tmp_path / "copies", Path(given["BELONG_STATE_FOLDER"])
     left = [folder / f"{SCRATCH_PREFIX}a" for folder in (scratch, copies)]
     young, others = copies / f"{SCRATCH_PREFIX}b", copies / "mine"

@@ -153,7 +153,6 @@ def test_a_host_that_knows_another_database_takes_no_other_for_its_own(
 def test_a_cloned_machine_a_moved_database_or_a_twin_of_this_host_is_on_hold(
     key, value, words, environment, services
 ):
-    assert services
     assert drain(environment) == (0, NOTHING_WAITS)
     seen = json.loads(witness(environment).read_text())
     if not seen[key]:
@@ -260,7 +259,6 @@ def test_mail_that_stays_on_this_machine_needs_no_release(environment, services,
 
 @on_sqlite
 def test_a_witness_that_cannot_be_read_ends_with_a_sentence(environment, services):
-    assert services
     drain(environment)
     witness(environment).write_text("{")
     for command in (("worker", "--drain"), ("hold", "status"), ("hold", "release")):

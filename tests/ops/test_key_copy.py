@@ -44,7 +44,6 @@ def used(environment, services, keyring) -> Settings:
 @on_both("the worker's own rights")
 @pytest.mark.parametrize("form", [lines, archive])
 def test_a_copy_that_opens_the_database_is_told_from_others_and_remembered(form, used, tmp_path):
-    assert callable(form)
     copy = tmp_path / "copy"
     assert NEVER in run(used, "doctor").stdout
     for kinds, said in (

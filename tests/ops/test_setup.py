@@ -207,7 +207,6 @@ def test_no_new_keys_are_made_where_settings_or_a_database_are_left(root, left):
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_database_of_a_server_that_is_in_use_shows(environment, services):
-    assert services
     url = make_url(environment["BELONG_DATABASE_URL"])
     found = [
         has_tables(each.render_as_string(hide_password=False))
@@ -216,8 +215,11 @@ def test_a_database_of_a_server_that_is_in_use_shows(environment, services):
     assert found == [True, False, False]
 
 
-def test_it_asks_what_it_needs_and_a_password(root):
+def test_it_asks_what_it_needs_and_a_password_and_makes_nothing_if_one_says_no(root):
     asked = {**FLAGS, "relay": "sam@relay.example.org:465\npa55/w0rd", "help-lines": SAFE_TIP}
+    before = standing(root)
+    assert setup(root, answers=typed(asked, "n")).exit_code == 1
+    assert standing(root) == before
     said = done(setup(root, answers=typed(asked, "y")))
     assert [each.words for each in QUESTIONS if said.count(each.words) != 1] == []
     assert "w0rd" not in said
@@ -227,12 +229,6 @@ def test_it_asks_what_it_needs_and_a_password(root):
     assert (worker.site_name, worker.district_short) == ("LPS Belong", "LPS")
     assert worker.timezone.key == "America/Chicago"
     assert str(worker.help_lines) == SAFE_TIP.replace(", ", "\n")
-
-
-def test_who_says_no_gets_nothing(root):
-    before = standing(root)
-    assert setup(root, answers=typed(FLAGS, "n")).exit_code == 1
-    assert standing(root) == before
 
 
 def test_a_script_gives_passwords_in_files_and_with_postgresql_each_has_a_url_of_its_own(

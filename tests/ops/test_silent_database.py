@@ -59,7 +59,6 @@ def tunnel(database_url: str, request) -> Iterator[Tunnel]:
 @pytest.fixture
 def beyond(environment: Settings, services, tunnel: Tunnel) -> Settings:
     """The settings of whoever reaches the database by the tunnel alone."""
-    assert services
     return {**environment, "BELONG_DATABASE_URL": tunnel.url}
 
 
