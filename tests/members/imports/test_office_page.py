@@ -13,13 +13,11 @@ from tests.browser_client import Form
 from tests.canary import found_in
 from tests.db_dump import dump_of
 from tests.factories import group_named
-from tests.markers import on_both, on_sqlite, periodic_tasks
+from tests.markers import on_both, on_sqlite
 from tests.office.conftest import office
 from tests.overlapping import do_twice_at_once
 from tests.privacy.journey import cells_of
 from tests.scenario import ADA
-
-pytestmark = periodic_tasks
 
 __all__ = ["office"]
 PAGE = "/office/groups/the-village/import"
@@ -67,12 +65,9 @@ def test_a_file_is_checked_and_asks_nobody_until_it_is_started(office, scenario)
 
 def test_the_page_says_the_same_of_members_and_of_others(office, scenario):
     scenario.enter()
-    pages = []
     for address in (ADA, "bob@dpsk12.org"):
         upload(office, address)
-        pages.append(Form(office.open(PAGE).text))
-        text = office.open(PAGE).text
-        assert "1 person will be asked." in text
+        assert "1 person will be asked." in office.open(PAGE).text
         press(office, "start")
         scenario.worker.drain()
         assert "The last file is done: fewer than 10 people." in office.open(PAGE).text

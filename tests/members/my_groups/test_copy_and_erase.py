@@ -2,7 +2,6 @@
 
 import json
 import re
-from contextlib import contextmanager
 from datetime import timedelta
 from html import unescape
 
@@ -33,7 +32,7 @@ from belong_mail.members.self_service_tasks import (
 )
 from tests.browser_client import html_of, link_to, text_of
 from tests.factories import queue_issue
-from tests.markers import on_both, periodic_tasks
+from tests.markers import on_both, on_postgresql, periodic_tasks
 from tests.scenario import ADA, drain_in
 
 pytestmark = periodic_tasks
@@ -298,28 +297,18 @@ def test_a_bad_row_keeps_nobody_from_a_copy_or_from_erasing(mine, sealed):
         assert [each.group.slug for each in left] == ["the-village"]
 
 
-@on_both("locks")
+@on_postgresql
 def test_no_issue_leaves_to_the_erased_while_another_worker_carries_on_erasing(mine):
     """Rows that it held during its minute's tasks were passed over."""
     mine.join(GRACE, "the-village")
     mine.press(f"{mine.sheet()}/erase")
     mine.worker._read_requests()
     mine.queue_issue()
-    with on_postgresql_held(mine.services):
+    with mine.services.writing.begin() as session:
+        assert session.scalars(select(Erasure).with_for_update()).all()
         mine.drain()
     assert "This month with us" not in mine.subjects()
     assert mine.relay.to(GRACE)[-1]["Subject"] == "This month with us"
-
-
-@contextmanager
-def on_postgresql_held(services):
-    """Hold the lists of what is erased as another worker does; on SQLite nobody else may write."""
-    if services.writing.kw["bind"].dialect.name == "sqlite":
-        yield
-        return
-    with services.writing.begin() as session:
-        assert session.scalars(select(Erasure).with_for_update()).all()
-        yield
 
 
 def test_who_joins_again_while_the_rest_is_being_erased_stays(mine):

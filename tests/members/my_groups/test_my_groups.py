@@ -77,13 +77,6 @@ def card_of(page: str, public_id: str) -> str:
     return re.split(r"</details>|</section>\s*(?=<details|<section|</div>)", after)[0]
 
 
-def press_undo(mine, page: str) -> str:
-    """Press the Undo button of a notice, and return the page that it leads to."""
-    notice = page.partition('id="done"')[2].partition("</div>")[0]
-    action = notice.partition('action="')[2].partition('"')[0]
-    return mine.follow(action, membership=re.findall(r'value="([^"]+)"', notice)).text
-
-
 def test_who_opens_the_page_later_finds_until_when_leaving_can_be_undone(mine):
     path, village = mine.belong("the-village")
     page = mine.open(path).text
@@ -167,7 +160,8 @@ def test_all_groups_are_left_after_one_question_and_come_back_together(mine):
     page = mine.open(mine.press(action, membership=named).location).text
     assert "You left 2 groups. No one was told." in page
     assert {mine.state(each)[0] for each in both} == {False}
-    press_undo(mine, page)
+    undo = Form(page.partition('id="done"')[2].partition("</div>")[0])
+    mine.press(undo.action, membership=named)
     assert {mine.state(each)[0] for each in both} == {True}
     assert mine.state(other)[0] is True
     for named in ([*both, other], other, []):

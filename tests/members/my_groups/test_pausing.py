@@ -16,10 +16,6 @@ from tests.scenario import ADA
 GRACE = "grace@dpsk12.org"
 
 
-def in_days(days: int) -> str:
-    return str((now() + timedelta(days=days)).date())
-
-
 def change(mine, public_id: str, *, pause: bool) -> None:
     """Pause a membership for a month, or resume it."""
     with mine.services.writing.begin() as session:
@@ -91,7 +87,9 @@ def test_a_newsletter_lets_its_reader_leave_pause_or_change_language_in_that_gro
     assert "Choose a date, like 12/31/2027" in wrong.text
     assert 'id="problem"' in wrong.text
     assert mine.press(f"{link}/language", language="xx").status_code == 400
-    page = mine.follow(f"{link}/pause", until=in_days(20), membership=other).text
+    page = mine.follow(
+        f"{link}/pause", until=f"{now() + timedelta(days=20):%Y-%m-%d}", membership=other
+    ).text
     assert "Newsletters are paused." in page
     assert "You’ll get newsletters again." in mine.follow(f"{link}/resume").text
     mine.press(f"{link}/language", language="es", membership=other)
