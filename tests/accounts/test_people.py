@@ -21,11 +21,9 @@ from tests.browser_client import Visitor, html_of, link_to, text_of
 from tests.clients import signed_in
 from tests.db_dump import trail
 from tests.factories import group_named
-from tests.markers import on_both, on_sqlite, periodic_tasks
+from tests.markers import on_both, on_sqlite
 from tests.overlapping import do_twice_at_once
 from tests.scenario import ADA, VILLAGE
-
-pytestmark = periodic_tasks
 
 OFFICE, COLLEAGUE = "office@dpsk12.org", "colleague@dpsk12.org"
 INBOX = "dps-belong@example.org"
@@ -60,12 +58,6 @@ def invite(browser, scenario, address: str = NEW, *places: str) -> None:
     scenario.worker.drain()
 
 
-def known(scenario, address: str) -> Account:
-    found = scenario.account(address)
-    assert found is not None
-    return found
-
-
 def accept(scenario, office):
     """Have the office invite a lead, who accepts; return the invitation."""
     invite(office, scenario, NEW, VILLAGE)
@@ -82,13 +74,13 @@ def seal(scenario, asked) -> None:
 
 
 def seal_invitation(scenario, address: str, groups: list[str], name: str = "Sam") -> None:
-    by = known(scenario, OFFICE).public_id
+    by = scenario.account(OFFICE).public_id
     seal(scenario, InviteColleague(by, name, address, "es", groups))
 
 
 def press(office, scenario, address: str, verb: str, role: str = ""):
     """Press a button of somebody's page; the worker then does what follows from it."""
-    person = f"{PAGE}/{known(scenario, address).public_id}"
+    person = f"{PAGE}/{scenario.account(address).public_id}"
     answer = office.act(f"{person}/{verb}", role=role)
     scenario.worker.drain()
     return answer
@@ -118,7 +110,7 @@ def test_one_invitation_for_two_groups_is_accepted_for_one_of_them_or_with_one_p
     assert "The Village" in lead.open("/lead/").text
     assert "Asian" in lead.open("/lead/").text
     assert "hasn’t accepted" not in office.open(VILLAGE_PAGE).text
-    office.send(f"{PAGE}/{known(scenario, NEW).public_id}", name="Lee, North")
+    office.send(f"{PAGE}/{scenario.account(NEW).public_id}", name="Lee, North")
     assert "Lee, North" in office.open(GROUPS).text
     invite(office, scenario, NEW, "lgbtq")
     assert "Lee, North" in office.open(f"{GROUPS}/lgbtq").text, "an invitation changes no name"
@@ -181,7 +173,7 @@ def test_whom_the_office_invites_gets_no_introduction_and_names_no_mailbox_for_a
     def propose() -> list[str]:
         with scenario.services.writing.begin() as session:
             group = group_named(session, VILLAGE)
-            lead = session.get_one(Account, known(scenario, NEW).id)
+            lead = session.get_one(Account, scenario.account(NEW).id)
             mailbox.propose_mailbox(session, scenario.services.sealer, group, lead, shared, "en")
         return scenario.subjects(shared)
 
@@ -195,17 +187,6 @@ def test_whom_the_office_invites_gets_no_introduction_and_names_no_mailbox_for_a
         scenario.enter("cleo@dpsk12.org", first_name="Cleo", introduce_me="y")
         assert scenario.subjects(NEW).count(HELLO) == 3
         assert propose() == ["Confirm a shared inbox"]
-
-
-def test_an_acceptance_that_the_worker_has_not_read_introduces_no_one(scenario, office):
-    """The web’s own row says long since, and does not count."""
-    invite(office, scenario, NEW, VILLAGE)
-    with scenario.services.writing.begin() as session:
-        session.execute(update(Right).values(accepted_at=now() - timedelta(days=90)))
-    with time_machine.travel(now() + timedelta(days=2)):
-        scenario.enter(ADA, first_name="Ada", introduce_me="y")
-        with time_machine.travel(now() + timedelta(days=2)):
-            assert HELLO not in scenario.subjects(NEW)
 
 
 def test_the_office_and_other_leads_hear_of_each_new_right(scenario, office):
@@ -237,8 +218,8 @@ def test_an_invitation_is_sent_again_and_withdrawn(scenario, office):
         press(office, scenario, NEW, "again")
     assert len(scenario.mails(NEW)) == 1 + 3, "three a day"
     again = trail(scenario.services, Kind.INVITED_AGAIN)
-    assert {each.account for each in again} == {known(scenario, NEW).public_id}
-    page = office.open(f"{PAGE}/{known(scenario, NEW).public_id}").text
+    assert {each.account for each in again} == {scenario.account(NEW).public_id}
+    page = office.open(f"{PAGE}/{scenario.account(NEW).public_id}").text
     assert 'name="role"' not in page
     assert "/withdraw" in page
     link = link_to(scenario.mails(NEW)[-1], "invitation")
@@ -262,7 +243,7 @@ def test_an_invitation_is_sent_again_and_withdrawn(scenario, office):
 @on_both("races")
 def test_an_invitation_is_not_accepted_while_it_is_withdrawn(scenario, office, services):
     invite(office, scenario, NEW, VILLAGE)
-    person, link = known(scenario, NEW), link_to(scenario.mails(NEW)[-1], "invitation")
+    person, link = scenario.account(NEW), link_to(scenario.mails(NEW)[-1], "invitation")
     secret = services.tokens.read(Purpose.INVITATION, urlsplit(link).path.rsplit("/", 1)[-1])
     is_second = iter((False, True))
 
@@ -283,16 +264,16 @@ def test_removing_a_lead_counts_at_once_and_is_told(app, scenario, office):
     lead, waiting = signed_in(app, scenario.keyring, LEAD), Visitor(app.test_client())
     waiting.send("/sign-in", email=LEAD)
     link = link_to(scenario.mails(LEAD)[-1], "sign-in")
-    page = office.open(f"{PAGE}/{known(scenario, LEAD).public_id}").text
+    page = office.open(f"{PAGE}/{scenario.account(LEAD).public_id}").text
     assert re.findall(r'name="role" value="(.+?)"', page) == [VILLAGE]
     assert "This is you." not in page
-    assert "This is you." in office.open(f"{PAGE}/{known(scenario, OFFICE).public_id}").text
+    assert "This is you." in office.open(f"{PAGE}/{scenario.account(OFFICE).public_id}").text
     assert "Someone who hasn’t signed in yet" in office.open(GROUPS).text
     assert press(office, scenario, LEAD, "remove").status_code == 400, "no role is named"
     removed = press(office, scenario, LEAD, "remove", VILLAGE).location
     assert removed == f"{VILLAGE_PAGE}?done=remove"
     assert "It takes effect right away" in office.open(removed).text
-    for nobody in (known(scenario, LEAD).public_id, "nobody"):
+    for nobody in (scenario.account(LEAD).public_id, "nobody"):
         assert office.open(f"{PAGE}/{nobody}").status_code == 404
     assert lead.open("/lead/").status_code == 302, "the session is over"
     assert waiting.press(link).status_code == 404
@@ -312,7 +293,7 @@ def test_what_is_taken_away_is_gone_by_a_clock_that_is_an_hour_behind(scenario, 
     """Else the worker would put the acceptance back, and send the invitation again."""
     scenario.invite_lead(LEAD)
     invite(office, scenario, NEW, VILLAGE)
-    by, lead, new = (known(scenario, each).public_id for each in (OFFICE, LEAD, NEW))
+    by, lead, new = (scenario.account(each).public_id for each in (OFFICE, LEAD, NEW))
     office.act(f"{PAGE}/{new}/withdraw")
     office.act(f"{PAGE}/{lead}/remove", role=VILLAGE)
     with time_machine.travel(now() - timedelta(hours=1)):
@@ -334,7 +315,7 @@ def test_the_last_office_account_is_not_removed(app, scenario, office):
     assert office.open(GROUPS).status_code == 302
     assert scenario.right(OFFICE) is None, "the worker forgets the proof too"
     [removed] = trail(scenario.services, Kind.OFFICE_REMOVED)
-    assert removed.actor == known(scenario, COLLEAGUE).public_id
+    assert removed.actor == scenario.account(COLLEAGUE).public_id
     assert "done=last" in press(colleague, scenario, COLLEAGUE, "remove", "office").location
 
 
@@ -387,7 +368,7 @@ def stopped(app, scenario, office) -> str:
 
 
 def test_the_office_invites_a_leader_back_who_has_stopped(scenario, office, stopped, cli):
-    person = f"{PAGE}/{known(scenario, NEW).public_id}"
+    person = f"{PAGE}/{scenario.account(NEW).public_id}"
     listed = office.open(VILLAGE_PAGE).text
     assert "Stopped leading on" in listed
     assert person in listed
@@ -412,7 +393,7 @@ def test_a_leader_who_stopped_is_not_invited_back_by_an_invitation_to_something_
     invite(office, scenario, NEW, "asian")
     assert "The Village" not in text_of(scenario.mails(NEW)[-1])
     press(office, scenario, NEW, "withdraw")
-    assert "Withdraw" not in office.open(f"{PAGE}/{known(scenario, NEW).public_id}").text
+    assert "Withdraw" not in office.open(f"{PAGE}/{scenario.account(NEW).public_id}").text
     assert "Stopped leading on" in office.open(VILLAGE_PAGE).text
     invite(office, scenario, NEW, "asian")
     before = len(scenario.mails(NEW))
@@ -428,7 +409,7 @@ def test_a_week_later_nothing_of_a_leader_who_stopped_is_left_but_the_account(sc
         with time_machine.travel(now() + timedelta(days=7, minutes=minutes)):
             scenario.worker.drain()
         assert (scenario.right(NEW, VILLAGE) is None) is (minutes > 0)
-    assert known(scenario, NEW).name, "it stands beside what they wrote"
+    assert scenario.account(NEW).name, "it stands beside what they wrote"
     assert scenario.subjects(OFFICE).count(CHANGED) == 3, "invited, accepted, stopped"
     assert set(scenario.subjects(INBOX)) == {CHANGED}, "nothing is to be renewed"
 
@@ -438,7 +419,7 @@ def test_no_one_gives_up_what_was_never_accepted(scenario, office):
     invite(office, scenario, NEW, VILLAGE)
     with scenario.services.writing.begin() as session:
         session.execute(update(Right).where(Right.accepted_at.is_(None)).values(ends_at=now()))
-    person = known(scenario, NEW).public_id
+    person = scenario.account(NEW).public_id
     seal(scenario, EndRight(person, person, group_id(scenario, VILLAGE)))
     assert "Stopped leading on" not in office.open(VILLAGE_PAGE).text
 
@@ -464,7 +445,7 @@ def test_the_worker_invites_staff_alone_and_not_more_than_an_office_does(scenari
         seal_invitation(scenario, f"staff{number}@dpsk12.org", groups)
     assert scenario.rows("rights") == 1 + 40, "the office’s own, and those"
     assert scenario.subjects(OFFICE).count(CHANGED) == 40, "each is loud"
-    by, first = (known(scenario, each).public_id for each in (OFFICE, "staff0@dpsk12.org"))
+    by, first = (scenario.account(each).public_id for each in (OFFICE, "staff0@dpsk12.org"))
     seal(scenario, InviteAgain(by, first))
     assert len(scenario.mails("staff0@dpsk12.org")) == 1, "One that is sent again counts as well."
 
@@ -473,14 +454,14 @@ def test_the_office_hears_of_an_invitation_to_who_leads_already(scenario):
     """Nothing else comes of it, and a silence would say that a guess leads the group."""
     scenario.invite_lead(LEAD)
     seal_invitation(scenario, LEAD, [group_id(scenario, VILLAGE)])
-    assert (scenario.subjects(LEAD), known(scenario, LEAD).language) == ([], "en")
+    assert (scenario.subjects(LEAD), scenario.account(LEAD).language) == ([], "en")
     assert scenario.subjects(OFFICE) == scenario.subjects(INBOX) == [CHANGED]
 
 
 def test_what_the_web_says_ended_and_has_not_is_told_no_one(scenario):
     scenario.invite_office(COLLEAGUE)
     scenario.invite_lead(LEAD)
-    by, colleague, lead = (known(scenario, each).public_id for each in (OFFICE, COLLEAGUE, LEAD))
+    by, colleague, lead = (scenario.account(each).public_id for each in (OFFICE, COLLEAGUE, LEAD))
     seal(scenario, EndRight(by, lead, group_id(scenario, VILLAGE)))
     for asks, person, right in ((by, colleague, PLACE), (lead, lead, PLACE), (lead, lead, "none")):
         seal(scenario, EndRight(asks, person, right))
@@ -497,7 +478,7 @@ def test_a_name_carries_no_link_into_an_email(scenario):
 def test_it_is_written_down_who_invited_and_removed_whom(scenario, office):
     accept(scenario, office)
     press(office, scenario, NEW, "remove", VILLAGE)
-    by, about = known(scenario, OFFICE).public_id, known(scenario, NEW).public_id
+    by, about = scenario.account(OFFICE).public_id, scenario.account(NEW).public_id
     entries = trail(scenario.services)
     told = [(each.kind, each.actor, each.group_slug) for each in entries if each.account == about]
     assert told == [
@@ -511,11 +492,11 @@ def test_it_is_written_down_who_invited_and_removed_whom(scenario, office):
 def test_a_right_that_was_accepted_is_not_made_older_by_accepting_again(scenario, office):
     mail = accept(scenario, office)
     told = len(scenario.mails(OFFICE))
-    public_id, secret = known(scenario, NEW).public_id, scenario.invitation_secret(mail)
+    public_id, secret = scenario.account(NEW).public_id, scenario.invitation_secret(mail)
 
     def introduced_from():
         with scenario.services.writing.begin() as session:
-            group, account = group_named(session, VILLAGE), known(scenario, NEW)
+            group, account = group_named(session, VILLAGE), scenario.account(NEW)
             return proven.introduced_from(session, scenario.keyring.opener, account, group)
 
     before = introduced_from()
@@ -537,7 +518,7 @@ def test_what_an_older_invitation_accepted_is_open_for_a_newer_one(scenario, off
     invite(office, scenario, NEW, VILLAGE, PLACE)
     secret = scenario.invitation_secret(scenario.mails(NEW)[-1])
     rights = [group_id(scenario, VILLAGE), PLACE]
-    accept = AcceptRights(known(scenario, NEW).public_id, rights, secret)
+    accept = AcceptRights(scenario.account(NEW).public_id, rights, secret)
     press(office, scenario, NEW, "again")
     newer = scenario.mails(NEW)[-1]
     with scenario.services.writing.begin() as session:

@@ -190,16 +190,6 @@ def test_an_answer_to_another_browser_is_nobodys(linked, app, browser):
         assert is_out(other)
 
 
-def test_another_sites_page_presses_no_button(linked, app):
-    browser = Visitor(app.test_client())
-    back = trips.at_provider(trips.begin(browser))
-    form = Form(browser.open(back).text)
-    foreign = Visitor(browser.client, {"Sec-Fetch-Site": "cross-site", "Origin": "https://x.org"})
-    assert foreign.press(form.action, **form.fields).status_code == 403
-    assert foreign.press("/sign-in/district").status_code == 403
-    assert is_out(browser)
-
-
 def test_a_trip_is_made_once_even_with_an_old_cookie_and_a_provider_that_takes_codes_twice(
     linked, app, provider
 ):

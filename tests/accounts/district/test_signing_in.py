@@ -17,11 +17,9 @@ from tests.clients import sign_in as sign_in_by_link
 from tests.clients import sign_in_office
 from tests.db_dump import dump_of, trail
 from tests.factories import group_named
-from tests.markers import on_both, periodic_tasks
+from tests.markers import on_both
 from tests.scenario import drain_in
 from tests.servers.authenticator import Authenticator
-
-pytestmark = periodic_tasks
 
 COLLEAGUE = "colleague@dpsk12.org"
 
@@ -226,17 +224,16 @@ def test_what_a_token_says_of_an_address_is_stored_nowhere(
     assert "person-1" not in kept
 
 
-def test_a_passkey_signs_nobody_in_who_has_switched_to_the_district(lead, app, worker, services):
+def test_a_passkey_signs_nobody_in_who_has_switched_to_the_district_nor_is_one_added(
+    lead, app, worker, services
+):
     device = Authenticator()
     assert add(lead, device).status_code == 303
     assert trips.link(lead).status_code == 303
     worker.drain()
     assert sign_in_by(Visitor(app.test_client()), device).status_code == 403
     assert details(services, Kind.SIGN_IN_REFUSED) == ["passkey-district"]
-
-
-def test_who_has_switched_to_the_district_is_offered_none_and_adds_none(linked):
-    page = linked.open(PAGE).text
+    page = lead.open(PAGE).text
     assert "You’ve signed in with your DPS account since" in page
     assert "Add a passkey" not in page
-    assert add(linked, Authenticator()).status_code == 422
+    assert add(lead, Authenticator()).status_code == 422
