@@ -25,7 +25,7 @@ from tests.browser_client import Form, text_of
 from tests.clients import sign_in, signed_in
 from tests.db_dump import trail
 from tests.factories import group_named, make_member, make_members, queue_issue
-from tests.markers import on_both, on_postgresql
+from tests.markers import on_both, on_postgresql, periodic_tasks
 
 SLUG = "the-village"
 LEAD = f"lead-of-{SLUG}@dpsk12.org"
@@ -357,6 +357,7 @@ def test_the_office_reads_of_an_ended_group_when_that_was_and_what_becomes_of_it
     assert scenario.visitor.open(PAGE).status_code in {302, 303}
 
 
+@periodic_tasks
 @on_postgresql
 def test_an_end_in_infinity_is_told_and_no_task_fails_of_it_for_ever(scenario, lead):
     """A task that keeps failing is told once, so it would hide what a lock keeps untold later."""
