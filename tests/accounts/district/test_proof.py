@@ -97,4 +97,4 @@ def test_linking_the_districts_sign_in_wants_a_choice_and_a_proof_itself(lead, p
     with time_machine.travel(now() + timedelta(minutes=16)):
         asked = trips.begin_link(lead)
     assert asked.status_code == 403
-    assert "Open its link in this browser" in asked.text
+    assert "Open the link in our email" in asked.text
