@@ -13,7 +13,12 @@ from flask import Flask, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError
-from werkzeug.exceptions import HTTPException, ServiceUnavailable, TooManyRequests
+from werkzeug.exceptions import (
+    HTTPException,
+    RequestEntityTooLarge,
+    ServiceUnavailable,
+    TooManyRequests,
+)
 
 from belong_mail.accounts import proof
 from belong_mail.accounts.jobs import SignInAgain
@@ -50,7 +55,10 @@ def signed_out(error: SignedOut) -> ResponseReturnValue:
 
     A body as large as an upload's is read only if a leader was signed in in this browser.
     """
-    return _kept_page(is_read=_is_small() or was_signed_in()), error.code or 403
+    try:
+        return _kept_page(is_read=_is_small() or was_signed_in()), error.code or 403
+    except RequestEntityTooLarge as too_long:
+        return current_app.handle_user_exception(too_long)
 
 
 def stale_form(error: CSRFError) -> ResponseReturnValue:

@@ -102,6 +102,13 @@ def assert_shown(answer, typed: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
+def test_a_text_that_is_too_long_is_given_back_to_be_copied(lead, pages):
+    with sign_out_elsewhere(lead):
+        refused = lead.press(pages["group_settings.page"], summary_en="Far too long. " * 20_000)
+        assert refused.status_code == 413
+        assert "Far too long. Far" in refused.text
+
+
 @one_by_day("each end of a session with each form", of="endpoint")
 @ENDS
 @pytest.mark.parametrize("endpoint", FORMS)

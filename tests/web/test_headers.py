@@ -5,7 +5,7 @@ import io
 import itertools
 import os
 import re
-from html import unescape
+from html import escape, unescape
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -176,6 +176,18 @@ def test_over_https_a_lead_needs_no_referer_but_a_token_and_our_own_origin(
     assert kept_of(services) == before
     lead.headers = ours
     assert lead.press(new, csrf_token=token).status_code == 303
+
+
+def test_a_text_that_is_too_long_is_on_the_page_that_refuses_it(visitor):
+    """To be copied, as not every browser has it after “back”."""
+    words = "Where is the <library>? ¿Dónde está? " * 10_000
+    answer = visitor.press("/contact", message=words)
+    assert answer.status_code == 413
+    assert escape(words) in answer.text
+    for unread in ({f"f{n}": words[:5_000] for n in range(101)}, {"message": words * 2}):
+        answer = visitor.press("/contact", **unread)
+        assert answer.status_code == 413
+        assert "Where is" not in answer.text
 
 
 def test_ten_megabytes_are_refused_in_words(visitor, worker, relay, services, keyring):
