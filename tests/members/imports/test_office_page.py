@@ -47,8 +47,8 @@ def test_a_file_is_checked_and_asks_nobody_until_it_is_started(office, scenario)
     assert answer.status_code == 303
     page = office.open(answer.location).text
     assert "2 people will be asked." in page
-    assert "1 row has an address that isn’t a staff address. Rows: 4" in page
-    assert "1 row has no address that we can read. Rows: 5" in page
+    assert "1 row has an address that isn’t a staff address. Row: 4" in page
+    assert "1 row has no address that we can read. Row: 5" in page
     assert page.index("Our email list is moving") < page.index("Ask these people")
     assert "Delete the file" in page
     assert "Nuestra lista de correo se muda" in page
