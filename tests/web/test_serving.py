@@ -14,6 +14,7 @@ import pytest
 from belong_mail.ops.launcher import SERVER_LOGS
 from tests.browser_client import Form
 from tests.conftest import settings_for
+from tests.markers import night
 from tests.processes import ROOT, run
 from tests.servers.ports import free_port
 from tests.servers.site import Site, running
@@ -83,6 +84,14 @@ def test_idle_connections_hold_up_no_page(site):
         begun = time.monotonic()
         assert site.browser.post("/contact", form).status_code == 303
         assert time.monotonic() - begun < PROMPT
+
+
+@night("it waits for ten seconds")
+@pytest.mark.parametrize("words", ["", "GET / HTTP/1.1\r\nHost: loc"])
+def test_a_connection_that_asks_nothing_is_ended_after_ten_seconds(site, words):
+    begun = time.monotonic()
+    asked(site.browser.port, words)
+    assert time.monotonic() - begun < 2 * PROMPT
 
 
 def test_a_page_comes_as_the_app_makes_it(site):
