@@ -38,7 +38,7 @@ def is_out(browser) -> bool:
         {"claims": {"exp": None}},
         {"claims": {"exp": "tomorrow"}},
         {"moments": {"iat": 3600}},
-        {"moments": {"iat": -7200}},
+        {"moments": {"iat": -700}},
         {"claims": {"iat": None}},
         {"claims": {"sub": None}},
         {"claims": {"sub": ""}},
