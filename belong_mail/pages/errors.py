@@ -30,6 +30,7 @@ from belong_mail.groups.presenters import GroupView, group_view
 from belong_mail.groups.service import GroupHasEnded, GroupIsEnding
 from belong_mail.newsletters.service import InvalidState
 from belong_mail.pages.signed_out import texts_of
+from belong_mail.web.access import Access, has_access
 from belong_mail.web.context import SAFE, page_of_press, services, transaction
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import request_language
@@ -223,7 +224,9 @@ def too_long(_error: RequestEntityTooLarge) -> ErrorPage:
             " large it can be."
         )
         return error_page(413, _("That file is too large"), said, button=_open_again())
-    return _too_long_words(_texts_in(body) if len(body) == request.content_length else [])
+    # Another site can post its own words to a page that is open to it: they aren't shown on ours.
+    is_shown = len(body) == request.content_length and not has_access(Access.FROM_ANYWHERE)
+    return _too_long_words(_texts_in(body) if is_shown else [])
 
 
 def _too_long_words(texts: list[str]) -> ErrorPage:
