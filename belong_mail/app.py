@@ -3,7 +3,9 @@
 from urllib.parse import urlsplit
 
 from flask import Flask, g, redirect, request, url_for
+from flask.typing import ResponseReturnValue
 from flask_wtf import CSRFProtect
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -47,9 +49,18 @@ BLUEPRINTS = (
 )  # fmt: skip
 
 
+class OurFlask(i18n.LocalizedFlask):
+    def handle_user_exception(self, e: Exception) -> HTTPException | ResponseReturnValue:
+        """Show an error's page. If it reads a form that is too long, show the page that says so."""
+        try:
+            return super().handle_user_exception(e)
+        except RequestEntityTooLarge as too_long:
+            return super().handle_user_exception(too_long)
+
+
 def create_app(settings: Settings) -> Flask:
     """Create the Flask app with its services, views, guards and error pages."""
-    app = i18n.LocalizedFlask(__name__, template_folder=str(RESOURCES / "templates"))
+    app = OurFlask(__name__, template_folder=str(RESOURCES / "templates"))
     app.request_class = OwnRequest
     app.session_interface = CookieSessions()
     app.config.update(

@@ -13,12 +13,7 @@ from flask import Flask, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError
-from werkzeug.exceptions import (
-    HTTPException,
-    RequestEntityTooLarge,
-    ServiceUnavailable,
-    TooManyRequests,
-)
+from werkzeug.exceptions import HTTPException, ServiceUnavailable, TooManyRequests
 
 from belong_mail.accounts import proof
 from belong_mail.accounts.jobs import SignInAgain
@@ -55,10 +50,7 @@ def signed_out(error: SignedOut) -> ResponseReturnValue:
 
     A body as large as an upload's is read only if a leader was signed in in this browser.
     """
-    try:
-        return _kept_page(is_read=_is_small() or was_signed_in()), error.code or 403
-    except RequestEntityTooLarge as too_long:
-        return current_app.handle_user_exception(too_long)
+    return _kept_page(is_read=_is_small() or was_signed_in()), error.code or 403
 
 
 def stale_form(error: CSRFError) -> ResponseReturnValue:

@@ -190,6 +190,18 @@ def test_a_text_that_is_too_long_is_on_the_page_that_refuses_it(visitor):
         assert "Where is" not in answer.text
 
 
+def test_a_form_that_is_too_long_gets_its_own_page_where_an_error_page_reads_it_first(
+    app, visitor, keyring, caplog
+):
+    """By many fields where the browser hides its origin; and on a page that is not one's own."""
+    visitor.headers = {"Origin": "null"}
+    fields = {f"f{n}": "Two words" for n in range(101)} | {"file": (io.BytesIO(b"x"), "x.png")}
+    assert visitor.press("/contact", **fields).status_code == 413
+    lead = sign_in(app, keyring, "the-village")
+    assert lead.press("/office/settings", message="Two words " * 30_000).status_code == 413
+    assert "ERROR" not in caplog.text
+
+
 def test_ten_megabytes_are_refused_in_words(visitor, worker, relay, services, keyring):
     """A body without a length as well."""
     links = mailed_links(visitor, worker, relay, services, keyring)
