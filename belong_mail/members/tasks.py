@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -89,6 +90,10 @@ def let_in(work: Work, group: Group, wanted: Signup, kind: str = CONFIRM) -> Non
         return
     if is_barred(session, keys.index, group, identity):
         return
+    bare = address.untagged(identity)
+    if bare != identity and proven.member(session, keys, group, bare):
+        # The new row shows that they are in the group, and not all servers deliver plus tags.
+        let_in(work, group, replace(wanted, address=bare), kind)
     subscription = proven.member(session, keys, group, identity)
     if subscription and erasure.is_being_erased(session, keys, identity, subscription):
         erasure.forget_subscriptions(session, [subscription])

@@ -415,6 +415,16 @@ def test_the_operator_hears_of_a_guess_whose_email_was_held_back_until_it_was_ov
 
 
 @by_the_role
+def test_a_member_hears_of_a_guess_at_their_address_with_a_plus_tag(scenario):
+    """The row of the guess shows whose it is, and where no tags are delivered its email is lost."""
+    scenario.enter(MEMBER)
+    silence(scenario, "UPDATE subscriptions SET ended_at = CURRENT_TIMESTAMP")
+    before = len(scenario.mails(MEMBER))
+    guess(scenario, "join", "ada+x@dpsk12.org")
+    assert len(scenario.mails(MEMBER)) == before + 1
+
+
+@by_the_role
 def test_a_guess_in_a_language_that_nobody_speaks_is_told_too(scenario):
     with scenario.services.writing.begin() as session:
         group = group_named(session, VILLAGE)
