@@ -375,9 +375,11 @@ def test_the_office_invites_a_leader_back_who_has_stopped(scenario, office, stop
     assert f"{VILLAGE}\t0\n" in cli.invoke(args=["lead", "list"]).output, "nor invited"
     assert "Invite back" in office.open(person).text
     assert scenario.visitor.open(stopped).status_code == 404, "the old link accepts nothing"
+    office.send(person, name="Sam.example.org")
     before = len(scenario.mails(OFFICE))
     press(office, scenario, NEW, "again")
-    assert "was invited to this role" in text_of(scenario.mails(OFFICE)[before])
+    invited = "Sam. example. org was invited to this role"
+    assert invited in text_of(scenario.mails(OFFICE)[before]), "no name becomes a link"
     assert "a day after they accept" in text_of(scenario.mails(OFFICE)[before])
     assert "hasn’t accepted yet" in office.open(VILLAGE_PAGE).text
     assert not scenario.right(NEW, VILLAGE).counts

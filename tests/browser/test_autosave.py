@@ -127,6 +127,7 @@ def test_an_answer_that_is_not_the_sites_is_no_save(page, status):
     is_saved(page)
 
 
+@one_by_day("journeys in a browser")
 @pytest.mark.expected(400, 403)
 def test_after_signing_in_in_another_tab_it_saves_again(page, site):
     other = page.context.new_page()

@@ -310,8 +310,13 @@ def test_the_command_does_the_same_at_once_or_in_some_days_and_restores(
     with scenario.services.writing.begin() as session:
         make_members(session, scenario.keyring, 3)
     assert (run("restore", SLUG), run("restore", "nowhere")) == (1, 2)
-    assert run("retire", SLUG, "--days", "30") == 0
+    assert run("retire", SLUG, "--days", "2") == 0
     assert run("retire", SLUG, "--days", "30") == 1
+    later(scenario, clock, minutes=2)
+    emptied = group_retirement.emptied_after(group_now(scenario))
+    assert emptied is not None
+    kept = i18n.format_day(emptied.astimezone(scenario.services.settings.timezone).date(), "en")
+    assert f"memberships after {kept}" in text_of(scenario.relay.to(INBOX)[-1]), "a week later"
     assert scenario.visitor.open(f"/groups/{SLUG}/join").status_code == 404
     assert run("restore", SLUG) == 0
     assert run("retire", SLUG) == 0

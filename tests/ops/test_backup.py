@@ -1,6 +1,7 @@
 """Copies of the database: made while mail leaves, put back on hold, tried out, kept and deleted."""
 
 import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from tests.factories import make_member
 from tests.markers import on_both, on_sqlite
 from tests.ops.copies import BIN, Settings, members, refused, succeed
 from tests.postgres import is_analyzed, postgresql
-from tests.processes import SECONDS, run, running
+from tests.processes import ROOT, SECONDS, run, running
 from tests.web_role import role_of
 
 pytestmark = on_both("copies")
@@ -256,7 +257,8 @@ def test_a_drill_refuses_what_is_no_copy_and_a_database_in_use(given, into, serv
 
 def test_a_folder_keeps_the_last_copies_of_days_and_weeks():
     moments = {NOON - timedelta(hours=12 * n) for n in range(120)}
-    kept = backup_retention.kept(moments, 7, 4)
+    [nightly] = re.findall("--keep (.+)", (ROOT / "deploy/belong-backup.service").read_text())
+    kept = backup_retention.kept(moments, *map(int, nightly.split(",")))
     assert {NOON - timedelta(days=n) for n in range(7)} <= kept
     assert len(kept) == 10
     assert min(kept) > NOON - timedelta(days=30)
