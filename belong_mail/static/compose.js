@@ -72,7 +72,8 @@ function paste(event) {
   const alone = board?.getData("text/plain") ? [] : [...(board?.files ?? [])];
   const files = alone.length ? alone : found?.files ?? [];
   const leftOut = byId("left-out");
-  leftOut.textContent = found?.pictures && !alone.length ? leftOut.dataset.pictures : "";
+  const told = alone.length ? [] : ["pictures", "tables"].filter((kind) => found?.[kind]);
+  leftOut.textContent = told.map((kind) => leftOut.dataset[kind]).join(" ");
   if (alone.length || found?.text) event.preventDefault();
   if (!alone.length && found?.text) (found.isInline ? put : insert)(event.target, found.text);
   // They come later, behind the words.

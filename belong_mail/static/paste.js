@@ -1,6 +1,7 @@
 // Turns what Google Docs, Word and web pages put on the clipboard into Markdown. It reads the HTML in
 // a document of its own, where nothing is run, loaded or styled, and keeps headings, bold, italics,
-// lists, links and tables, and pictures that are in it; how many it only names is told.
+// lists, links and tables, and pictures that are in it; how many it only names is told, and how many
+// tables became paragraphs.
 const SKIPPED = new Set(["HEAD", "STYLE", "SCRIPT", "TITLE", "TEMPLATE", "IMG", "SVG", "OBJECT", "IFRAME", "XML"]);
 const BLOCKS = new Set(["P", "DIV", "LI", "TR", "TD", "TH", "BLOCKQUOTE", "PRE", "SECTION", "ARTICLE", "TABLE", "DT", "DD"]);
 // What Word writes before an item, as words.
@@ -14,7 +15,8 @@ export function markdownOf(html) {
   const images = [...body.querySelectorAll("img")];
   const files = images.map(fileOf).filter(Boolean);
   const isPlain = blocks.every((each) => each.kind === "p" && each.runs.every((run) => !run.bold && !run.italic && !run.href));
-  return { files, pictures: images.length - files.length, text: isPlain ? "" : joined(blocks), isInline: blocks.length === 1 && blocks[0].kind === "p" };
+  const tables = [...body.querySelectorAll("table")].filter((each) => each.rows[0]?.cells.length > 1 && !isTable(each)).length;
+  return { files, pictures: images.length - files.length, tables, text: isPlain ? "" : joined(blocks), isInline: blocks.length === 1 && blocks[0].kind === "p" };
 }
 
 function fileOf(image) {

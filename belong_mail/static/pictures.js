@@ -30,6 +30,7 @@ export function pictureAdder(form, said, insert) {
     // Between the brackets, where its description goes.
     const at = first ? area.value.indexOf(first) + "![".length : -1;
     if (at > 1) area.setSelectionRange(at, at);
+    if (!problem) area.addEventListener("input", () => { said.textContent = ""; }, { once: true });
   }
 
   // Whoever describes one picture and adds another wants it behind the first.

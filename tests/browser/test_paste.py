@@ -108,6 +108,11 @@ def test_a_table_stays_one_and_pictures_are_told_of(page, text, paste):
     assert not paste(f"<table>{merged}<tr><td>Cake</td></tr></table>")
     expect(text).to_have_value("| May |  |\n| --- | --- |\n| 4 | Tea |\n|  | Cake |")
     text.fill("")
+    listed = "<tr><td>Day</td><td>What</td></tr><tr><td>4</td><td><ul><li>Tea</ul></td></tr>"
+    assert not paste(f"<table>{listed}</table>")
+    expect(text).to_have_value("Day\n\nWhat\n\n4\n\n- Tea")
+    expect(page.locator("#left-out")).to_contain_text("is pasted as paragraphs.")
+    text.fill("")
     assert not paste("<table><tr><td><b>Only</b> arranged</td></tr></table>")
     expect(text).to_have_value("**Only** arranged")
     expect(page.locator("#left-out")).to_be_empty()

@@ -60,6 +60,7 @@ def test_a_large_photograph_is_chosen_in_two_presses_and_made_small(page, text, 
     expect(page.locator("#adding")).to_contain_text("Between the brackets")
     page.keyboard.type("Tea")
     expect(text).to_have_value(re.compile(r"^Before\.\n\n!\[Tea\]\(picture:"))
+    expect(page.locator("#adding")).to_be_empty()
     shown = page.frame_locator("iframe[name=preview]").get_by_role("img", name="Tea")
     size = "it => [it.naturalWidth, it.naturalHeight]"
     expect(shown).to_be_visible()
