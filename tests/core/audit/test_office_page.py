@@ -42,7 +42,7 @@ def test_office_reads_who_did_what_when_and_from_which_session(office, services)
     office.send(f"{page}/release", when="10")
     newest, *_rest = listed(office)
     account, there = str(trail_of(services)[0].actor), trail_of(services)[-1].browser_session
-    assert "Newsletter sent or scheduled The Village" in newest
+    assert "Newsletter sent or scheduled · The Village" in newest
     assert f"Account {trail.reference(account)} (you)" in newest
     assert f"session {trail.reference(there)}" in newest
     assert account not in newest
