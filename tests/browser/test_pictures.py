@@ -18,7 +18,7 @@ SOURCE = r"!\[\]\(picture:[\w-]+\)"
 GIVE = """(area, [how, base64, name]) => {
   const octets = Uint8Array.from(atob(base64), (each) => each.charCodeAt(0))
   const data = new DataTransfer()
-  data.items.add(new File([octets], name, {type: 'image/png'}))
+  data.items.add(new File([octets], name, {type: name.replace('tea.', 'image/')}))
   const about = {bubbles: true, cancelable: true}
   const event = how === 'paste' ? new ClipboardEvent('paste', {clipboardData: data, ...about})
     : new DragEvent('drop', {dataTransfer: data, ...about})
@@ -38,10 +38,17 @@ def photograph(folder: Path) -> Path:
     return file
 
 
-def small() -> str:
+def small(form: str = "png") -> str:
+    """Return a picture that is transparent all over."""
     file = io.BytesIO()
-    Image.new("RGB", (40, 30), "teal").save(file, "PNG")
+    Image.new("RGBA", (40, 30)).save(file, form)
     return base64.b64encode(file.getvalue()).decode()
+
+
+def shown_as(picture: Locator) -> Image.Image:
+    expect(picture).to_be_visible()
+    data = str(picture.get_attribute("src")).split(",")[1]
+    return Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
 
 
 def cursor_behind(area: Locator, words: str) -> None:
@@ -63,11 +70,10 @@ def test_a_large_photograph_is_chosen_in_two_presses_and_made_small(page, text, 
     expect(page.locator("#adding")).to_be_empty()
     shown = page.frame_locator("iframe[name=preview]").get_by_role("img", name="Tea")
     size = "it => [it.naturalWidth, it.naturalHeight]"
-    expect(shown).to_be_visible()
+    top = shown_as(shown)
     width, height = shown.evaluate(size)
     assert width < height, "it stands"
-    top = Image.open(io.BytesIO(base64.b64decode(str(shown.get_attribute("src")).split(",")[1])))
-    red, green, blue = top.convert("RGB").resize((1, 8)).getpixel((0, 0))  # type: ignore[misc]
+    red, green, blue = top.resize((1, 8)).getpixel((0, 0))  # type: ignore[misc]
     assert red > 200
     assert max(green, blue) < 100
 
@@ -77,10 +83,12 @@ def test_pictures_are_dropped_and_pasted_one_behind_the_other_and_a_bad_one_is_t
     text.fill("Before.")
     cursor_behind(text, "Before.")
     added = "Before."
-    for how in ("drop", "paste"):
-        assert not text.evaluate(GIVE, [how, small(), "tea.png"])
+    for how, form in (("drop", "gif"), ("paste", "png")):
+        assert not text.evaluate(GIVE, [how, small(form), f"tea.{form}"])
         added += rf"\n\n{SOURCE}"
         expect(text).to_have_value(re.compile(f"^{added}$"))
+    picture = page.frame_locator("iframe[name=preview]").locator("img").first
+    assert min(shown_as(picture).getpixel((9, 9))) > 250, "made a JPEG, on white"  # type: ignore[arg-type]
     html = f"<b>Tea</b><img alt='cups' src='data:image/png;base64,{small()}'>"
     cursor_behind(text, text.input_value())
     assert not text.evaluate(PASTE, [html, "Tea"])
