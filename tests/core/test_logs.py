@@ -187,7 +187,7 @@ def test_who_signs_in_is_logged_as_that_somebody_did(app, keyring, lines):
 
 @pytest.mark.parametrize("form", ["/groups/the-village/join", "/my-groups", "/contact"])
 def test_a_message_is_followed_from_its_form_to_the_relay_without_an_address(
-    visitor, worker, relay, services, keyring, lines, form
+    visitor, worker, relay, services, lines, form
 ):
     """A newsletter's copies are not: their replies are read in the fast way."""
     typed = {"topic": "need", "message": "Hello"} if form == "/contact" else {}
@@ -208,7 +208,7 @@ def test_a_message_is_followed_from_its_form_to_the_relay_without_an_address(
     assert [(each["delivery"], each["relay"]) for each in found] == [
         (each, "4dKm2X1Yz9") for each in told
     ]
-    queue(services, keyring, 1)
+    queue(services, 1)
     worker.drain()
     assert len([each for each in lines() if each["event"] == "delivery accepted"]) == len(found)
     assert "@" not in str(lines())
@@ -216,9 +216,9 @@ def test_a_message_is_followed_from_its_form_to_the_relay_without_an_address(
 
 
 def test_deliveries_that_fail_are_told_one_by_one_and_all_in_numbers(
-    services, keyring, worker, relay, lines
+    services, worker, relay, lines
 ):
-    queue(services, keyring, 3)
+    queue(services, 3)
     relay.script("RCPT member1@dpsk12.org", "550 5.1.1 No such user member1@dpsk12.org")
     worker.drain()
     [told] = [each for each in lines() if each["event"] == "delivery bounced"]

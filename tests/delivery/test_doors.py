@@ -66,9 +66,9 @@ def test_a_command_loads_none_of_the_pages(environment):
 
 
 @on_sqlite
-def test_a_worker_that_sends_has_become_another_program(environment, relay, services, keyring):
+def test_a_worker_that_sends_has_become_another_program(environment, relay, services):
     """Checks its modules by then, and how much memory it took at most, compiled."""
-    queue(services, keyring, 50)
+    queue(services, 50)
     drained = [*flask("worker"), "--drain"]  # compiles all that sending loads
     subprocess.run(drained, cwd=ROOT, env=surroundings(environment), check=True)
     with services.writing.begin() as session:

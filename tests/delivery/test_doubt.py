@@ -25,9 +25,9 @@ LATER = timedelta(minutes=16)
 
 
 @pytest.fixture
-def doubtful(clock, worker, relay, services, keyring) -> int:
+def doubtful(clock, worker, relay, services) -> int:
     """Return an issue whose only copy was taken, though its answer never came."""
-    issue = queue(services, keyring)
+    issue = queue(services)
     relay.script("DOT", drop())
     worker.drain()
     assert books(services, issue) == {"recipients": 1, "uncertain": 1}
@@ -137,9 +137,9 @@ def test_what_is_in_doubt_waits_while_its_issue_is_paused_then_is_sent_once_more
 
 
 def test_days_for_which_an_issue_was_paused_are_not_taken_from_its_tries(
-    clock, worker, relay, services, keyring
+    clock, worker, relay, services
 ):
-    issue = queue(services, keyring)
+    issue = queue(services)
     relay.always("RCPT", "451 4.3.0 Later")
     worker.drain()
     with services.writing.begin() as session:
@@ -153,9 +153,9 @@ def test_days_for_which_an_issue_was_paused_are_not_taken_from_its_tries(
 
 @periodic_tasks
 def test_what_was_in_hand_at_a_pause_and_is_put_off_does_not_expire_during_it(
-    clock, worker, services, keyring
+    clock, worker, services
 ):
-    issue, engine = queue(services, keyring), worker.engine
+    issue, engine = queue(services), worker.engine
     with services.writing.begin() as session:
         results.renew_lease(session, engine._lock.name)
         assert engine._claim(session, 1, is_free=True)
@@ -169,9 +169,9 @@ def test_what_was_in_hand_at_a_pause_and_is_put_off_does_not_expire_during_it(
 
 
 def test_what_a_dead_worker_had_an_answer_for_is_settled_and_only_the_rest_is_in_doubt(
-    worker, services, keyring
+    worker, services
 ):
-    issue, name = queue(services, keyring, 2), worker.engine._lock.name
+    issue, name = queue(services, 2), worker.engine._lock.name
     with services.writing.begin() as session:
         results.renew_lease(session, name)
         assert worker.engine._claim(session, 70, is_free=True)
@@ -184,8 +184,8 @@ def test_what_a_dead_worker_had_an_answer_for_is_settled_and_only_the_rest_is_in
 
 @on_both("leases")
 @pytest.mark.usefixtures("clock")
-def test_six_workers_that_die_before_they_begin_put_nobody_aside(worker, relay, services, keyring):
-    issue = queue(services, keyring)
+def test_six_workers_that_die_before_they_begin_put_nobody_aside(worker, relay, services):
+    issue = queue(services)
     name = worker.engine._lock.name
     for _ in range(retry.MAX_DEATHS):
         with services.writing.begin() as session:

@@ -25,9 +25,9 @@ ONE = text("SELECT 1")
 
 
 @on_postgresql
-def test_an_issue_leaves_by_a_database_that_is_far_away(environment, relay, services, keyring):
+def test_an_issue_leaves_by_a_database_that_is_far_away(environment, relay, services):
     """At 40 ms a round trip, none of what is claimed grows stale before its turn comes."""
-    issue = queue(services, keyring, MEMBERS)
+    issue = queue(services, MEMBERS)
     with far_database(environment["BELONG_DATABASE_URL"], 0.04) as url:
         assert run({**environment, "BELONG_DATABASE_URL": url}, "worker", "--drain").returncode == 0
     assert books(services, issue) == {"recipients": MEMBERS, "accepted": MEMBERS}
@@ -37,11 +37,9 @@ def test_an_issue_leaves_by_a_database_that_is_far_away(environment, relay, serv
 
 
 @on_postgresql
-def test_a_chunk_costs_one_round_trip_to_the_database(
-    database_url, worker, services, keyring, tmp_path
-):
+def test_a_chunk_costs_one_round_trip_to_the_database(database_url, worker, services, tmp_path):
     """It claims one, stores what became of the last one, and commits."""
-    queue(services, keyring, 5 * MAX_IN_HAND)
+    queue(services, 5 * MAX_IN_HAND)
     trips, asked, ids = tmp_path / "trips", list[int](), list[int]()
     mailer = worker._issue_mailer
     # Far enough that no answer comes back before all that is asked at once has gone out.
@@ -150,10 +148,10 @@ def test_after_a_savepoint_is_rolled_back_a_statement_can_be_repeated(services):
 
 @pytest.mark.parametrize(("away", "least", "most"), [(2.0, 1.5, 4.5), (60.0, 4.5, 10.0)])
 def test_email_gets_as_much_time_as_the_other_tasks_took_within_seconds(
-    worker, services, keyring, relay, away, least, most
+    worker, services, relay, away, least, most
 ):
     """A flood of forms must not stop an issue, nor a task of minutes the forms after it."""
-    queue(services, keyring, 20 * MAX_IN_HAND)
+    queue(services, 20 * MAX_IN_HAND)
     relay.delay = 0.02
     worker.engine._left_at = began = time.monotonic()
     worker.engine._left_at -= away
@@ -162,9 +160,9 @@ def test_email_gets_as_much_time_as_the_other_tasks_took_within_seconds(
     assert least < time.monotonic() - began < most
 
 
-def test_messages_at_which_a_relay_hangs_hold_up_no_others(worker, services, keyring, relay):
+def test_messages_at_which_a_relay_hangs_hold_up_no_others(worker, services, relay):
     """But one behind each; few are in hand, and all connections but one wait four seconds."""
-    queue(services, keyring, 40)
+    queue(services, 40)
     worker.engine._dispatcher.most, relay.delay = 10, 0.05
     for number in range(9, 13):
         relay.always(f"DOT member{number}@dpsk12.org", drip("250 Ok", 0.5))

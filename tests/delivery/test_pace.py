@@ -33,7 +33,7 @@ def test_a_day_sees_no_more_than_the_quota_and_the_rest_follows_whoever_sends(
     clock, worker, relay, services, keyring
 ):
     """A new worker goes on counting."""
-    issue = queue(services, keyring, 25)
+    issue = queue(services, 25)
     worker.drain()
     assert worker.waiting() == {"queued": 15}, "what the quota holds back"
     sent_by_hour = []
@@ -56,7 +56,7 @@ def test_workers_share_the_quota_and_count_what_another_has_in_hand(
 ):
     second = make_worker(services, keyring)
     worker.drain()
-    issue = queue(services, keyring, 60)
+    issue = queue(services, 60)
     relay.on("DATA", once(second.drain))
     worker.drain()
     second.engine.close()
@@ -67,7 +67,7 @@ def test_workers_share_the_quota_and_count_what_another_has_in_hand(
 @pytest.mark.parametrize("settings", [{"BELONG_DAILY_QUOTA": "10", "BELONG_UNCERTAIN": "hold"}])
 def test_what_a_lost_worker_may_have_sent_counts_as_sent(clock, worker, relay, services, keyring):
     """While it may live it has them in hand; then they are uncertain. A day later there is room."""
-    queue(services, keyring, 4)
+    queue(services, 4)
     with services.writing.begin() as session:
         results.renew_lease(session, "elsewhere")
         session.flush()
@@ -86,10 +86,8 @@ def test_what_a_lost_worker_may_have_sent_counts_as_sent(clock, worker, relay, s
 
 @on_sqlite
 @TEN_A_DAY
-def test_what_the_relay_refused_does_not_count_against_the_quota(
-    clock, worker, relay, services, keyring
-):
-    issue = queue(services, keyring, 12)
+def test_what_the_relay_refused_does_not_count_against_the_quota(clock, worker, relay, services):
+    issue = queue(services, 12)
     relay.script("RCPT", "550 5.1.1 No such user", "550 5.1.1 No such user")
     relay.script("DOT", "451 4.3.0 Later")
     worker.drain()
@@ -100,9 +98,9 @@ def test_what_the_relay_refused_does_not_count_against_the_quota(
 
 @on_sqlite
 @pytest.mark.parametrize("settings", [{"BELONG_SEND_RATE": "600"}])
-def test_messages_leave_one_by_one_at_the_rate_of_the_relay(worker, relay, services, keyring):
+def test_messages_leave_one_by_one_at_the_rate_of_the_relay(worker, relay, services):
     """600 a minute is one in a tenth of a second."""
-    issue = queue(services, keyring, 11)
+    issue = queue(services, 11)
     began = time.time()
     worker.drain()
     assert books(services, issue) == {"recipients": 11, "accepted": 11}
@@ -112,19 +110,19 @@ def test_messages_leave_one_by_one_at_the_rate_of_the_relay(worker, relay, servi
 
 @on_sqlite
 @pytest.mark.parametrize("settings", [{"BELONG_SEND_RATE": "1"}])
-def test_a_worker_that_waits_for_its_turn_stops_when_told(worker, relay, services, keyring):
+def test_a_worker_that_waits_for_its_turn_stops_when_told(worker, relay, services):
     with services.writing.begin() as session:
         limit = throttle.capacity(session, worker.engine._policy, throttle.MAX_IN_HAND).limit
     assert limit == 1, "what comes meanwhile and is urgent waits no longer"
-    issue = queue(services, keyring, 2)
+    issue = queue(services, 2)
     relay.on("after DOT", lambda _: worker.engine.stopping.set())
     worker.drain()
     assert books(services, issue) == {"recipients": 2, "accepted": 1, "queued": 1}
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_SEND_RATE": "1"}])
-def test_workers_of_several_processes_share_the_rate(environment, worker, relay, services, keyring):
-    queue(services, keyring, 2)
+def test_workers_of_several_processes_share_the_rate(environment, worker, relay, services):
+    queue(services, 2)
     with started(environment, "worker"):
         relay.wait_for(1, SECONDS)
         worker._turn()

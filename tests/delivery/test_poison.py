@@ -120,9 +120,9 @@ def test_a_newsletter_whose_row_is_gone_stops_no_other_email(
 @on_sqlite
 @pytest.mark.parametrize("unsent", ["newsletters SET queued_at", "chunks SET low = 1, inserted"])
 def test_an_issue_that_the_web_writes_as_unsent_repeats_no_copy_and_stops_no_other(
-    unsent, worker, relay, services, keyring
+    unsent, worker, relay, services
 ):
-    queue(services, keyring, 1)
+    queue(services, 1)
     worker.drain()
     with services.writing.begin() as session:
         session.execute(text(f"UPDATE {unsent} = NULL"))
@@ -134,11 +134,9 @@ def test_an_issue_that_the_web_writes_as_unsent_repeats_no_copy_and_stops_no_oth
 
 
 @on_sqlite
-def test_a_refused_copy_of_a_newsletter_whose_row_is_gone_stops_no_worker(
-    worker, relay, services, keyring
-):
+def test_a_refused_copy_of_a_newsletter_whose_row_is_gone_stops_no_worker(worker, relay, services):
     """It goes while the relay has the copy in hand."""
-    issue = queue(services, keyring, 1)
+    issue = queue(services, 1)
     relay.on("DATA", lambda _command: lose_newsletter(services, issue))
     relay.script("DOT", "554 5.7.1 Looks like spam")
     worker.drain()
@@ -174,10 +172,8 @@ def test_a_language_that_is_none_of_ours_is_read_as_the_default(services, keyrin
 
 
 @pytest.mark.parametrize("attempts", [-9, 2**31 - 1])
-def test_a_count_of_attempts_that_the_web_wrote_stops_no_worker(
-    attempts, worker, relay, services, keyring
-):
-    queue(services, keyring, 1)
+def test_a_count_of_attempts_that_the_web_wrote_stops_no_worker(attempts, worker, relay, services):
+    queue(services, 1)
     relay.always("RCPT", "450 4.2.1 Later")
     worker.drain()
     with services.writing.begin() as session:
@@ -234,9 +230,9 @@ def test_a_request_whose_statement_fails_as_a_missing_databases_would_waits_alon
         assert left.due_at > now()
 
 
-def test_the_results_of_a_worker_whose_lease_was_lost_are_refused(worker, relay, services, keyring):
+def test_the_results_of_a_worker_whose_lease_was_lost_are_refused(worker, relay, services):
     """Another took over while the message was on its way."""
-    issue = queue(services, keyring, 1)
+    issue = queue(services, 1)
 
     def steal(_command: str) -> None:
         with services.writing.begin() as session:
@@ -249,9 +245,9 @@ def test_the_results_of_a_worker_whose_lease_was_lost_are_refused(worker, relay,
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_host_whose_clock_is_ahead_takes_over_nothing(worker, services, keyring):
+def test_a_host_whose_clock_is_ahead_takes_over_nothing(worker, services):
     """Leases are by the clock of the database that hosts share."""
-    issue = queue(services, keyring, 2)
+    issue = queue(services, 2)
     with services.writing.begin() as session:
         results.renew_lease(session, "elsewhere")
         claims.claim_chunk(session, "elsewhere", worker._issue_mailer, 100)
@@ -273,11 +269,9 @@ def test_a_lease_whose_name_is_a_path_ends_no_turn_and_no_file(worker, services,
     assert before <= set(tmp_path.rglob("*"))
 
 
-def test_what_a_worker_claims_after_its_lease_was_ended_is_found_when_it_dies(
-    worker, services, keyring
-):
+def test_what_a_worker_claims_after_its_lease_was_ended_is_found_when_it_dies(worker, services):
     """Another took it for dead between two renewals; the claim begins the lease anew."""
-    issue = queue(services, keyring, 2)
+    issue = queue(services, 2)
     with services.writing.begin() as session:
         claimed = claims.claim_chunk(session, "elsewhere", worker._issue_mailer, 100) or []
         hold(session, "elsewhere", claimed)
@@ -288,7 +282,7 @@ def test_what_a_worker_claims_after_its_lease_was_ended_is_found_when_it_dies(
 
 def test_two_workers_freeze_an_issue_once(worker, relay, services, keyring, caplog):
     """Both take a chunk of the same new issue at the same moment."""
-    issue = queue(services, keyring, 250)
+    issue = queue(services, 250)
     others = [make_worker(services, keyring) for _ in range(3)]
     at_once({str(each): one.drain for each, one in enumerate([worker, *others])})
     for one in others:

@@ -22,7 +22,7 @@ MEMBERS = 1000
 def test_a_letter_to_one_overtakes_an_issue_that_is_on_its_way(
     worker, relay, services, keyring, deaths
 ):
-    issue = queue(services, keyring, MEMBERS)
+    issue = queue(services, MEMBERS)
     relay.delay = 0.02
     relay.on("RCPT new@dpsk12.org", lambda _: setattr(relay, "delay", 0.0))
     running = threading.Thread(target=worker.drain)
@@ -63,9 +63,9 @@ def test_no_more_is_claimed_than_asked_for_whatever_kinds_are_due(services, keyr
 
 
 @on_sqlite
-def test_an_answer_clears_a_recipient_of_the_deaths_of_workers(worker, relay, services, keyring):
+def test_an_answer_clears_a_recipient_of_the_deaths_of_workers(worker, relay, services):
     """Six workers may be killed in the years in which somebody's mailbox is full now and then."""
-    queue(services, keyring)
+    queue(services)
     relay.always("RCPT", "450 4.2.1 Later")
     worker.drain()
     with services.writing.begin() as session:
@@ -76,9 +76,9 @@ def test_an_answer_clears_a_recipient_of_the_deaths_of_workers(worker, relay, se
 
 
 def test_that_at_which_a_worker_died_is_claimed_alone_and_when_nothing_else_is_in_hand(
-    worker, relay, services, keyring
+    worker, relay, services
 ):
-    queue(services, keyring, 3)
+    queue(services, 3)
     relay.always("RCPT", "450 4.2.1 Later")
     worker.drain()
     [suspect, *others] = [one.id for one in deliveries(services)]
@@ -104,7 +104,7 @@ def test_one_at_whom_the_relay_always_gives_up_stops_it_for_others_once(
     worker, relay, services, keyring, verb
 ):
     """Then it is put off, ever longer and at last for good, like a mailbox that is full."""
-    queue(services, keyring, 3)
+    queue(services, 3)
     relay.always(f"{verb} member0@dpsk12.org", "421 4.3.2 Closing")
     with time_machine.travel(now(), tick=False) as clock:
         worker.drain()
@@ -121,8 +121,8 @@ def test_one_at_whom_the_relay_always_gives_up_stops_it_for_others_once(
 
 
 @on_sqlite
-def test_who_gets_an_answer_about_us_is_tried_after_the_others(worker, relay, services, keyring):
-    queue(services, keyring, 3)
+def test_who_gets_an_answer_about_us_is_tried_after_the_others(worker, relay, services):
+    queue(services, 3)
     relay.script("RCPT member0@dpsk12.org", "421 4.3.0 Try again later")
     worker.drain()
     first, *others = [one.due_at for one in deliveries(services)]

@@ -26,9 +26,9 @@ def wait_for_end(process: Forked) -> str:
 
 @pytest.mark.parametrize("arguments", [[], ["--drain"]], ids=["worker", "draining"])
 def test_a_worker_that_is_told_to_stop_finishes_what_it_holds_and_the_next_one_goes_on(
-    arguments, environment, relay, services, keyring
+    arguments, environment, relay, services
 ):
-    issue = queue(services, keyring, 60)
+    issue = queue(services, 60)
     relay.delay = SLOWLY
     with running(environment, "worker", *arguments) as process:
         relay.wait_for(10, SECONDS)
@@ -64,8 +64,8 @@ def test_an_idle_worker_ends_at_once_and_lets_pages_come_first_but_on_sqlite(
 
 
 @on_sqlite
-def test_a_draining_worker_says_what_waits_for_later(environment, relay, services, keyring):
-    issue = queue(services, keyring, 5)
+def test_a_draining_worker_says_what_waits_for_later(environment, relay, services):
+    issue = queue(services, 5)
     relay.script("RCPT", "450 4.2.1 Later")
     relay.script("DOT", drop())
     said = drain(environment)

@@ -63,7 +63,7 @@ def send(services, keyring) -> Send:
     """Queue an issue, let a worker with these settings send it, and return its books."""
 
     def send(settings: Settings) -> dict[str, int]:
-        issue = queue(services, keyring, MEMBERS)
+        issue = queue(services, MEMBERS)
         rest = (services.tokens, services.sealer, services.links, services.renderer)
         own = Services(Config.read(settings), services.writing, services.reading, *rest)
         worker = make_worker(own, keyring)

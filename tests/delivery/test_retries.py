@@ -37,10 +37,10 @@ def times_of(worker, clock, count: Callable[[], int]) -> list[int]:
 
 @on_sqlite
 def test_a_full_mailbox_is_tried_again_ever_less_often_until_it_expires(
-    clock, worker, relay, services, keyring
+    clock, worker, relay, services
 ):
     """First after 5 minutes, twice as long each time, at most 3 hours; given up after 48 hours."""
-    issue = queue(services, keyring)
+    issue = queue(services)
     relay.always("RCPT", "450 4.2.1 Later")
     start, waits = datetime.now(UTC), []
     worker.drain()
@@ -82,9 +82,9 @@ def test_a_full_mailbox_is_tried_again_ever_less_often_until_it_expires(
 )
 def test_a_reply_about_one_recipient_is_booked_and_the_rest_goes_on(
     verb, reply, state,
-    worker, relay, services, keyring
+    worker, relay, services
 ):  # fmt: skip
-    issue = queue(services, keyring, 3)
+    issue = queue(services, 3)
     relay.script(verb, reply)
     worker.drain()
     assert books(services, issue) == {"recipients": 3, "accepted": 2, state.value: 1}
@@ -140,10 +140,10 @@ def test_what_someone_waits_for_is_tried_within_a_minute_unless_the_mailbox_is_w
 )
 def test_what_is_about_us_costs_nobody_anything(
     verb, reply,
-    clock, worker, relay, services, keyring
+    clock, worker, relay, services
 ):  # fmt: skip
     """One try, then the relay is left alone; no attempt counts, and later all get their copy."""
-    issue = queue(services, keyring, 3)
+    issue = queue(services, 3)
     relay.script(verb, reply)
     worker.drain()
     assert len(relay.accepted) == 0
@@ -158,11 +158,11 @@ def test_what_is_about_us_costs_nobody_anything(
 
 @on_sqlite
 def test_the_log_says_once_that_a_relay_takes_email_again(
-    clock, worker, relay, services, keyring,
+    clock, worker, relay, services,
     caplog
 ):  # fmt: skip
     caplog.set_level("INFO")
-    queue(services, keyring, 3)
+    queue(services, 3)
     relay.script("CONNECT", drop())
     worker.drain()
     assert "takes email again" not in caplog.text
@@ -176,13 +176,13 @@ def test_the_log_says_once_that_a_relay_takes_email_again(
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("verb", ["EHLO", "MAIL"])
 def test_a_relay_that_ends_each_conversation_early_is_left_alone(
-    verb, clock, worker, relay, services, keyring
+    verb, clock, worker, relay, services
 ):
     """Three in a row are its fault; the time stands still, and a storm would never end.
 
     Nobody has been named yet, so nobody has had a try.
     """
-    issue = queue(services, keyring, 5)
+    issue = queue(services, 5)
     relay.always(verb, drop())
     worker.drain()
     assert 0 < relay.connections <= 3
@@ -194,9 +194,9 @@ def test_a_relay_that_ends_each_conversation_early_is_left_alone(
 @one_by_day("each reply to each verb")
 @pytest.mark.parametrize("reply", ["501 5.1.7 Bad sender", "530 5.7.0 Log in first", "500 What?"])
 def test_a_relay_that_does_not_like_us_is_asked_again_after_a_quarter_of_an_hour(
-    reply, clock, worker, relay, services, keyring
+    reply, clock, worker, relay, services
 ):
-    issue = queue(services, keyring, 3)
+    issue = queue(services, 3)
     relay.always("MAIL", reply)
     times = times_of(worker, clock, lambda: len(tries(relay)))
     assert times == [0, 15, 30, 45, 60], "after an hour the issue is late, and waits for its lead"
@@ -204,11 +204,9 @@ def test_a_relay_that_does_not_like_us_is_asked_again_after_a_quarter_of_an_hour
 
 
 @on_sqlite
-def test_a_relay_that_is_down_is_tried_once_for_all_that_waits(
-    clock, worker, relay, services, keyring
-):
+def test_a_relay_that_is_down_is_tried_once_for_all_that_waits(clock, worker, relay, services):
     """One try each minute, for somebody may wait for a link, until the issue is late."""
-    issue = queue(services, keyring, 250)
+    issue = queue(services, 250)
     relay.always("CONNECT", drop())
     times = times_of(worker, clock, lambda: relay.connections)
     assert len(times) == len(set(times))
@@ -218,11 +216,9 @@ def test_a_relay_that_is_down_is_tried_once_for_all_that_waits(
 
 
 @on_sqlite
-def test_a_break_after_the_dot_is_uncertain_and_resent_once(
-    clock, worker, relay, services, keyring
-):
+def test_a_break_after_the_dot_is_uncertain_and_resent_once(clock, worker, relay, services):
     """Each way to break is tried in tests/mail/test_dialogue.py, and in a storm of tests/faults."""
-    issue = queue(services, keyring, 2)
+    issue = queue(services, 2)
     relay.script("DOT", drop())
     worker.drain()
     assert books(services, issue) == {"recipients": 2, "accepted": 1, "uncertain": 1}
@@ -236,8 +232,8 @@ def test_a_break_after_the_dot_is_uncertain_and_resent_once(
     assert books(services, issue) == {"recipients": 2, "accepted": 2, "resent": 1}
 
 
-def test_what_is_uncertain_twice_is_not_sent_a_third_time(clock, worker, relay, services, keyring):
-    issue = queue(services, keyring)
+def test_what_is_uncertain_twice_is_not_sent_a_third_time(clock, worker, relay, services):
+    issue = queue(services)
     relay.script("DOT", drop(), drop())
     for _ in range(30):
         worker.drain()
@@ -248,10 +244,8 @@ def test_what_is_uncertain_twice_is_not_sent_a_third_time(clock, worker, relay, 
 
 
 @on_sqlite
-def test_a_second_copy_that_is_refused_is_not_counted_as_one(
-    clock, worker, relay, services, keyring
-):
-    issue = queue(services, keyring)
+def test_a_second_copy_that_is_refused_is_not_counted_as_one(clock, worker, relay, services):
+    issue = queue(services)
     relay.script("DOT", drop(), "451 4.3.0 Later", "550 5.7.1 No")
     for _ in range(4):
         worker.drain()
@@ -263,10 +257,8 @@ def test_a_second_copy_that_is_refused_is_not_counted_as_one(
 @pytest.mark.parametrize(
     ("settings", "copies"), [({"BELONG_UNCERTAIN": "0"}, 2), ({"BELONG_UNCERTAIN": "hold"}, 1)]
 )
-def test_the_setting_says_what_becomes_of_uncertain_issues(
-    copies, clock, worker, relay, services, keyring
-):
-    issue = queue(services, keyring)
+def test_the_setting_says_what_becomes_of_uncertain_issues(copies, clock, worker, relay, services):
+    issue = queue(services)
     relay.script("DOT", drop())
     worker.drain()
     assert len(relay.accepted) == copies

@@ -66,7 +66,7 @@ def test_a_worker_that_stands_still_is_relieved_in_its_own_folder_and_sends_noth
 
     What the relay says to the first worker then is of no account: the relief has sent it.
     """
-    issue = queue(services, keyring, 3)
+    issue = queue(services, 3)
     may_go_on = gate(verb)
     worker._turn()
     assert books(services, issue) == {"recipients": 3, "sending": 3}
@@ -86,7 +86,7 @@ def test_a_worker_that_stands_still_is_relieved_in_its_own_folder_and_sends_noth
     relief.close()
     assert books(services, issue) == {"recipients": 3, "accepted": 3}
     assert len(relay.accepted) == 3
-    queue(services, keyring, 0)
+    queue(services, 0)
     worker.drain()
     assert len({one.recipient for one in relay.accepted}) == len(relay.accepted) - 3
 
@@ -97,7 +97,7 @@ def test_what_a_worker_that_stood_still_had_in_flight_is_uncertain_until_its_ans
     gate, worker, relay,
     services, keyring
 ):  # fmt: skip
-    issue = queue(services, keyring, 3)
+    issue = queue(services, 3)
     may_go_on = gate("DOT")
     worker._turn()
     stand_still(worker)
@@ -144,10 +144,10 @@ def test_a_journal_that_was_full_knows_what_is_open_and_never_grows(tmp_path):
 
 @HOLD
 def test_a_journal_that_is_older_than_the_database_is_not_believed(
-    environment, relay, services, keyring, tmp_path
+    environment, relay, services, tmp_path
 ):
     """The disk took nothing more from some moment on, and the machine did not start anew."""
-    issue, folder = queue(services, keyring, 300), services.settings.state_folder / "workers"
+    issue, folder = queue(services, 300), services.settings.state_folder / "workers"
     relay.delay = 0.02
     with running(environment, "worker") as process:
         relay.wait_for(20, SECONDS)
@@ -168,10 +168,10 @@ def test_a_journal_that_is_older_than_the_database_is_not_believed(
 
 @on_sqlite
 def test_a_state_folder_that_is_read_only_stops_the_worker_until_it_is_not(
-    environment, relay, services, keyring, tmp_path
+    environment, relay, services, tmp_path
 ):
     """Marks in mapped memory can still be written, and would be lost."""
-    issue, folder = queue(services, keyring, 120), services.settings.state_folder / "workers"
+    issue, folder = queue(services, 120), services.settings.state_folder / "workers"
     if subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
         (pytest.fail if IS_REQUIRED else pytest.skip)(
             "NOT TESTED: disks that turn read-only; mounting needs root"

@@ -62,7 +62,7 @@ def work(services, keyring, minutes: int = 0) -> int:
 
 @BOTH
 def test_each_of_two_addresses_hears_once_that_mail_waits(services, keyring, relay, caplog):
-    queue(services, keyring, 3)
+    queue(services, 3)
     relay.always("MAIL", "535 5.7.8 Authentication credentials invalid")
     assert work(services, keyring) == 0
     assert work(services, keyring, minutes=14) == 0
@@ -102,7 +102,7 @@ def test_the_operator_hears_of_requests_that_are_due_in_years(services, keyring,
 
 @ALARM
 def test_what_waits_because_a_lead_paused_it_is_no_alarm(services, keyring, relay):
-    issue = queue(services, keyring, 3)
+    issue = queue(services, 3)
     relay.always("MAIL", "421 4.3.2 Closing")
     work(services, keyring)
     with services.writing.begin() as session:
@@ -113,7 +113,7 @@ def test_what_waits_because_a_lead_paused_it_is_no_alarm(services, keyring, rela
 
 @ALARM
 def test_a_trouble_that_lasts_is_told_again_after_six_hours(services, keyring, relay):
-    queue(services, keyring, 3)
+    queue(services, 3)
     relay.always("MAIL", "450 4.2.1 Peak SMTP relay limit exceeded")
     work(services, keyring)
     assert work(services, keyring, minutes=16) == 1
@@ -171,7 +171,7 @@ def test_no_row_lets_an_alert_go_to_anyone_who_is_not_set(services, keyring, rel
 
 
 def test_without_an_address_nobody_is_told(services, keyring, relay):
-    queue(services, keyring, 3)
+    queue(services, 3)
     relay.always("MAIL", "450 4.2.1 Peak SMTP relay limit exceeded")
     work(services, keyring)
     assert work(services, keyring, minutes=16) == 0

@@ -210,8 +210,8 @@ def test_requests_that_nobody_reads_are_noticed(clock, visitor, cli, services):
 
 @on_sqlite
 @pytest.mark.parametrize("settings", [{"BELONG_DAILY_QUOTA": "2"}])
-def test_what_waits_for_a_quota_of_ours_says_so(clock, cli, services, keyring, worker):
-    queue(services, keyring, 3)
+def test_what_waits_for_a_quota_of_ours_says_so(clock, cli, services, worker):
+    queue(services, 3)
     worker.drain()
     clock.shift(16 * MINUTE)
     said = [each for each in status(cli) if each.startswith("Email has been waiting")]
@@ -274,10 +274,10 @@ def test_whatever_stands_in_a_state_too_long_is_said(worker, services, keyring, 
 
 @on_both("a worker that sleeps")
 def test_try_now_wakes_a_running_worker_that_leaves_the_relay_alone(
-    clock, worker, relay, services, keyring, cli
+    clock, worker, relay, services, cli
 ):
     """The password was wrong, for which it waits a quarter of an hour; the quota for an hour."""
-    queue(services, keyring, 3)
+    queue(services, 3)
     relay.always("MAIL", "535 5.7.8 Authentication credentials invalid")
     worker.drain()
     relay.usual()

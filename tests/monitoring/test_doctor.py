@@ -88,9 +88,9 @@ def test_a_relay_that_takes_too_small_messages_for_flyers_is_said(environment):
 
 @on_sqlite
 def test_what_a_relay_has_not_judged_waits_although_it_is_tried_again_and_again(
-    environment, services, keyring, worker, relay
+    environment, services, worker, relay
 ):
-    queue(services, keyring, 1)
+    queue(services, 1)
     relay.always("MAIL", "535 5.7.8 Authentication credentials invalid")
     worker.drain()
     with services.writing.begin() as session:

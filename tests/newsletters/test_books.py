@@ -25,8 +25,8 @@ def the(session, keyring, address: str) -> Subscription:
 
 
 @on_both("claims")
-def test_the_books_balance_before_while_and_after(worker, relay, services, keyring):
-    issue = queue(services, keyring, 45)
+def test_the_books_balance_before_while_and_after(worker, relay, services):
+    issue = queue(services, 45)
     assert books(services, issue) == {"recipients": 45, "queued": 45}
     while_sending: list[dict[str, int]] = []
     relay.on("DOT", lambda _: while_sending.append(books(services, issue)))
@@ -43,7 +43,7 @@ def test_the_books_balance_before_while_and_after(worker, relay, services, keyri
 @one_connection
 def test_who_leaves_while_the_issue_goes_out_gets_nothing_more(worker, relay, services, keyring):
     """A copy that was read ahead two seconds ago is checked again; one more may have been begun."""
-    issue = queue(services, keyring, 5)
+    issue = queue(services, 5)
     staying = [f"member{number}@dpsk12.org" for number in range(5)]
 
     def dawdle(_command: str) -> None:
@@ -64,7 +64,7 @@ def test_who_leaves_while_the_issue_goes_out_gets_nothing_more(worker, relay, se
 def test_who_asks_never_to_be_mailed_again_is_left_alone_by_an_issue_under_way(
     worker, relay, services, keyring
 ):
-    issue = queue(services, keyring, 2)
+    issue = queue(services, 2)
     with services.writing.begin() as session:
         subscription = the(session, keyring, "member1@dpsk12.org")
         named = f"{subscription.public_id}/member1@dpsk12.org"

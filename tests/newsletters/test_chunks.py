@@ -93,9 +93,9 @@ def test_chunks_leave_no_gap_for_who_comes_back_and_hold_the_members_of_one_grou
     assert sorted(one.recipient for one in relay.accepted) == names(9)
 
 
-def test_each_claim_goes_on_where_the_last_one_ended(worker, services, keyring):
+def test_each_claim_goes_on_where_the_last_one_ended(worker, services):
     """Also if another worker makes it. The last one of a chunk finds fewer than it asked for."""
-    issue = queue(services, keyring, 7)
+    issue = queue(services, 7)
     claimed: list[int] = []
     for owner, number in (("one", 3), ("two", 3), ("one", 1)):
         with services.writing.begin() as session:
@@ -109,9 +109,9 @@ def test_each_claim_goes_on_where_the_last_one_ended(worker, services, keyring):
         assert claims.claim_chunk(session, "two", worker._issue_mailer, 3) is None
 
 
-def test_an_issue_of_which_version_1_0_has_sent_a_part_goes_on(worker, services, keyring, relay):
+def test_an_issue_of_which_version_1_0_has_sent_a_part_goes_on(worker, services, relay):
     """It left the number of a chunk as it was planned, and wrote beside it how many it sent."""
-    issue = queue(services, keyring, 6)
+    issue = queue(services, 6)
     with services.writing.begin() as session:
         session.scalars(select(Chunk)).one().high = 2
     worker.drain()
@@ -146,8 +146,8 @@ def test_a_copy_without_a_message_takes_that_of_the_default_or_waits_and_never_f
     assert (paused_at is None) == ("accepted" in said)
 
 
-def test_a_chunk_whose_members_have_all_left_does_not_hold_up_the_others(worker, services, keyring):
-    issue = queue(services, keyring, 9)
+def test_a_chunk_whose_members_have_all_left_does_not_hold_up_the_others(worker, services):
+    issue = queue(services, 9)
     with services.writing.begin() as session:
         assert len(plan_anew(session, session.get_one(Newsletter, issue), 2)) == 5
         stay = select(Subscription.id).where(Subscription.id.in_((1, 9)))
@@ -157,9 +157,9 @@ def test_a_chunk_whose_members_have_all_left_does_not_hold_up_the_others(worker,
     assert books(services, issue) == {"recipients": 9, "withdrawn": 7, "accepted": 2}
 
 
-def test_only_what_is_still_ours_is_settled(worker, services, keyring):
+def test_only_what_is_still_ours_is_settled(worker, services):
     """Two of five acceptances come late: one was given back, another worker holds the other."""
-    issue = queue(services, keyring, 5)
+    issue = queue(services, 5)
     with services.writing.begin() as session:
         ids = [each for each, _ in claim(session, worker)]
         given_back = update(Delivery).where(Delivery.id == ids[1])
@@ -171,10 +171,8 @@ def test_only_what_is_still_ours_is_settled(worker, services, keyring):
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_an_acceptance_is_written_beside_its_row_so_that_no_index_changes(
-    worker, services, keyring
-):
-    queue(services, keyring, 70)
+def test_an_acceptance_is_written_beside_its_row_so_that_no_index_changes(worker, services):
+    queue(services, 70)
     owner = worker.engine._lock.name
     with services.writing.begin() as session:
         ids = [each for each, _ in claim(session, worker, owner)]
@@ -193,10 +191,10 @@ def pages(session) -> dict[int, str]:
 
 
 def test_claims_whose_commit_went_unanswered_leave_though_the_database_is_met_only_later(
-    worker, services, keyring
+    worker, services
 ):
     number = 2 * MAX_IN_HAND
-    issue = queue(services, keyring, number)
+    issue = queue(services, number)
     engine, is_met = worker.engine, worker.engine._is_met
 
     def lose_the_answer(connection) -> None:
@@ -239,9 +237,9 @@ def test_an_erasure_that_a_failed_turn_undid_is_done_in_the_next_before_copies_l
 
 
 @on_sqlite
-def test_an_issue_of_a_database_that_went_back_has_its_own_words(worker, services, keyring, relay):
+def test_an_issue_of_a_database_that_went_back_has_its_own_words(worker, services, relay):
     """Its number may be that of an issue that left before; SQLite gives the highest again."""
-    first = queue(services, keyring, 1)
+    first = queue(services, 1)
     worker.drain()
     with services.writing.begin() as session:
         for table in (Delivery, Chunk, RenderedIssue, Newsletter):
@@ -256,10 +254,8 @@ def test_an_issue_of_a_database_that_went_back_has_its_own_words(worker, service
 
 
 @on_postgresql
-def test_who_is_erased_while_their_chunk_is_claimed_is_waited_for_and_left_out(
-    worker, services, keyring
-):
-    issue = queue(services, keyring, 3)
+def test_who_is_erased_while_their_chunk_is_claimed_is_waited_for_and_left_out(worker, services):
+    issue = queue(services, 3)
     working = threading.Thread(target=worker.drain)
     with services.writing.begin() as session:
         session.execute(delete(Subscription).where(Subscription.id == 2))
@@ -272,9 +268,9 @@ def test_who_is_erased_while_their_chunk_is_claimed_is_waited_for_and_left_out(
 
 @on_postgresql
 def test_a_stop_and_the_first_claim_of_an_issue_do_not_wait_for_each_other_in_a_circle(
-    worker, services, keyring
+    worker, services
 ):
-    issue = queue(services, keyring, MAX_IN_HAND + 1)
+    issue = queue(services, MAX_IN_HAND + 1)
     working = threading.Thread(target=worker.drain)
     with services.writing.begin() as session:
         newsletter = session.get_one(Newsletter, issue)

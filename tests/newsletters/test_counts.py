@@ -32,9 +32,9 @@ def ended_issues(services) -> list[int]:
 
 
 @pytest.fixture
-def sent(worker, services, keyring) -> int:
+def sent(worker, services) -> int:
     """An issue that everybody has."""
-    issue = queue(services, keyring, MEMBERS)
+    issue = queue(services, MEMBERS)
     worker.drain()
     return issue
 
@@ -125,9 +125,9 @@ def test_two_workers_log_an_issues_end_once(services, sent, caplog):
     assert [each.getMessage() for each in caplog.records].count("newsletter finished") == 1
 
 
-def test_a_worker_logs_an_issues_end_by_itself(worker, services, keyring, caplog):
+def test_a_worker_logs_an_issues_end_by_itself(worker, services, caplog):
     caplog.set_level("INFO")
-    issue = queue(services, keyring, MEMBERS)
+    issue = queue(services, MEMBERS)
     worker.drain()
     for minutes in (2, 6, 10):
         with time_machine.travel(now() + timedelta(minutes=minutes)):

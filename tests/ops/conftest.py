@@ -25,8 +25,8 @@ def worker_with(services) -> Iterator[Callable[[Keyring], Worker]]:
 
 
 @pytest.fixture
-def long_issue(environment, services, keyring, relay) -> int:
+def long_issue(environment, services, relay) -> int:
     """Return an issue that takes some seconds to leave; this host is known to the database."""
     assert run(environment, "worker", "--drain").returncode == 0
     relay.delay = 0.02
-    return queue(services, keyring, MANY)
+    return queue(services, MANY)

@@ -100,7 +100,7 @@ def test_a_copy_made_while_mail_leaves_is_whole_without_an_address_or_key_and_pu
     given, relay, services, keyring, tmp_path
 ):
     """Earlier members are there; email that waited then leaves after the release, and once."""
-    issue = queue(services, keyring, 40)
+    issue = queue(services, 40)
     relay.delay = 0.02
     copy = tmp_path / "copy"
     with running(given, "worker") as process:
@@ -152,9 +152,9 @@ def test_what_is_no_copy_is_not_put_back(given, services, keyring, tmp_path):
 
 @on_sqlite
 def test_on_a_new_host_a_copy_is_on_hold_even_if_nobody_restored_it(
-    given, relay, services, keyring, tmp_path
+    given, relay, services, tmp_path
 ):
-    queue(services, keyring, 2)
+    queue(services, 2)
     copy = tmp_path / "copy"
     succeed(given, "db", "backup", str(copy))
     there = tmp_path / "there"
@@ -219,11 +219,9 @@ def into(database_url: str) -> Iterator[list[str]]:
             yield ["--database", url]
 
 
-def test_a_drill_opens_a_copy_apart_and_leaves_nothing(
-    given, into, relay, services, keyring, tmp_path
-):
+def test_a_drill_opens_a_copy_apart_and_leaves_nothing(given, into, relay, services, tmp_path):
     """Email that waits in the copy is not sent, and the database in use is as it was."""
-    queue(services, keyring, 40)
+    queue(services, 40)
     drill = ("db", "drill", str(tmp_path / "copy"), *into)
     succeed(given, "db", "backup", str(tmp_path / "copy"))
     before = dump_of(services)

@@ -53,7 +53,7 @@ def test_a_clock_that_jumps_while_a_message_leaves_doubles_nothing(
     moment, jump, clock, worker, relay, services, keyring
 ):
     """Another worker of this host looks just then: it sees by the lock that the first one lives."""
-    issue = queue(services, keyring, 3)
+    issue = queue(services, 3)
     own = make_services(services.settings)  # with connections of its own, as a process has
     other = make_worker(own, keyring)
 
@@ -75,9 +75,9 @@ def test_a_clock_that_jumps_while_a_message_leaves_doubles_nothing(
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "0"}])
 @pytest.mark.parametrize("moment", ["MAIL", "DOT"])
 def test_workers_with_folders_of_their_own_do_not_take_each_other_for_dead(
-    moment, elsewhere, worker, relay, services, keyring
+    moment, elsewhere, worker, relay, services
 ):
-    issue = queue(services, keyring, 5)
+    issue = queue(services, 5)
     relay.on(moment, once(elsewhere.drain))
     worker.drain()
     assert set(copies(relay).values()) == {1}
@@ -87,13 +87,13 @@ def test_workers_with_folders_of_their_own_do_not_take_each_other_for_dead(
 @on_both("leases")
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "15m"}, {"BELONG_UNCERTAIN": "hold"}])
 def test_who_comes_late_after_its_lease_sends_nothing_that_another_took_over(
-    elsewhere, clock, worker, relay, services, keyring
+    elsewhere, clock, worker, relay, services
 ):
     """Only the lease tells of another host: after a jump of a day it is over.
 
     The late one's copies may have left, so they wait; meanwhile it says that they have.
     """
-    issue = queue(services, keyring, 3)
+    issue = queue(services, 3)
 
     def take_over() -> None:
         clock.shift(DAY)
@@ -135,7 +135,7 @@ def test_a_clock_that_is_right_after_all_is_released(
 ):
     worker.drain()
     clock.shift(90 * DAY)
-    queue(services, keyring, 1)
+    queue(services, 1)
     worker.drain()
     assert relay.accepted == []
     assert cli.invoke(args=["hold", "status"]).exit_code == 1
@@ -220,11 +220,11 @@ def test_a_web_whose_clock_was_ahead_leaves_joins_that_status_names_with_their_c
 @AHEAD
 @pytest.mark.parametrize("settings", [{"BELONG_SEND_RATE": "6000", "BELONG_DAILY_QUOTA": "50"}])
 def test_pace_quota_and_rest_of_a_clock_that_was_ahead_hold_nothing_back_after_that(
-    ahead, clock, worker, relay, services, keyring, cli
+    ahead, clock, worker, relay, services, cli
 ):
     worker.drain()
     clock.shift(ahead)
-    first = queue(services, keyring, 1)
+    first = queue(services, 1)
     worker.drain()
     relay.always("MAIL", "421 4.3.2 Closing")
     second = queue_more(services)
@@ -252,11 +252,9 @@ def test_periodic_tasks_are_done_again_after_a_clock_that_was_ahead(clock, worke
 
 
 @on_both("leases by the database's clock")
-def test_a_lease_of_a_clock_that_was_ahead_ends_after_two_minutes(
-    clock, worker, relay, services, keyring
-):
+def test_a_lease_of_a_clock_that_was_ahead_ends_after_two_minutes(clock, worker, relay, services):
     """Its worker had a folder of its own and is gone: only the lease tells."""
-    issue = queue(services, keyring, 1)
+    issue = queue(services, 1)
     with services.writing.begin() as session:
         claims.claim_chunk(session, "elsewhere", worker._issue_mailer, 70)
         session.add(Lease(owner="elsewhere", until=results._clock(session) + 30 * DAY))
@@ -268,11 +266,11 @@ def test_a_lease_of_a_clock_that_was_ahead_ends_after_two_minutes(
     assert books(services, issue)["sending"] == 1
 
 
-def test_what_rules_explain_keeps_its_time(clock, worker, relay, services, keyring, visitor, cli):
+def test_what_rules_explain_keeps_its_time(clock, worker, relay, services, visitor, cli):
     """Doubt, limits of a person, and the hour that a lead chose; a second try is made now."""
     relay.always("RCPT member0@dpsk12.org", "452 4.2.2 Mailbox full")
     relay.script("DOT member1@dpsk12.org", drop())
-    queue(services, keyring, 2)
+    queue(services, 2)
     for slug in ("asian", "latinx-hispanic", "lgbtq", "the-village") * 4:
         visitor.join(slug, "ada@dpsk12.org")
         worker.drain()
@@ -294,11 +292,11 @@ def test_what_rules_explain_keeps_its_time(clock, worker, relay, services, keyri
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "168h"}])
 @pytest.mark.parametrize("ahead", [timedelta(minutes=3), 8 * HOUR], ids=str)
 def test_a_copy_in_doubt_is_not_sent_again_because_a_clock_was_ahead(
-    ahead, clock, worker, relay, services, keyring, cli
+    ahead, clock, worker, relay, services, cli
 ):
     """One whose answer was lost before the clock was wrong, and one meanwhile: both wait a week."""
     relay.always("DOT", drop())
-    queue(services, keyring, 1)
+    queue(services, 1)
     worker.drain()
     clock.shift(ahead)
     queue_more(services)

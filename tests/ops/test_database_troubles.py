@@ -69,9 +69,9 @@ def test_while_the_database_cannot_be_used_a_form_keeps_the_words_and_stores_not
 
 @pytest.mark.parametrize("trouble", [down, read_only], indirect=True)
 def test_a_worker_waits_while_the_database_cannot_be_used_then_goes_on(
-    impatient, relay, services, keyring, trouble
+    impatient, relay, services, trouble
 ):
-    issue = queue(services, keyring, 3)
+    issue = queue(services, 3)
     with running(impatient, "worker") as process:
         relay.wait_for(3, SECONDS)
         with trouble:
@@ -87,7 +87,7 @@ def test_a_worker_waits_while_the_database_cannot_be_used_then_goes_on(
 
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
 def test_an_answer_that_comes_while_the_database_cannot_be_used_outlives_a_kill(
-    impatient, relay, services, keyring, trouble
+    impatient, relay, services, trouble
 ):
     """It is read, and noted in the journal, while the worker waits for the database."""
     asked, may_answer = threading.Event(), threading.Event()
@@ -98,7 +98,7 @@ def test_an_answer_that_comes_while_the_database_cannot_be_used_outlives_a_kill(
         conversation.say("250 2.0.0 Ok")
 
     relay.script("DOT", hesitate)
-    issue = queue(services, keyring, 1)
+    issue = queue(services, 1)
     with running(impatient, "worker") as process:
         assert asked.wait(SECONDS)
         with trouble:
@@ -116,11 +116,11 @@ def test_an_answer_that_comes_while_the_database_cannot_be_used_outlives_a_kill(
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "0"}])
 @pytest.mark.parametrize("moment", ["DOT", "EHLO", "MAIL", "DATA"])
 def test_a_cut_or_a_lock_at_any_moment_loses_nothing_and_doubles_only_after_the_dot(
-    moment, impatient, relay, services, keyring, database_url, tmp_path
+    moment, impatient, relay, services, database_url, tmp_path
 ):
     """PostgreSQL ends each connection; SQLite is locked until the worker says that it waits."""
     is_sqlite = database_url.startswith("sqlite")
-    issue = queue(services, keyring, 3)
+    issue = queue(services, 3)
     with ExitStack() as stack, ExitStack() as lock:
         strike = partial(lock.enter_context, locked(tmp_path / "belong.db"))
         relay.on(moment, once(strike if is_sqlite else partial(cut, database_url)))
@@ -186,10 +186,10 @@ def test_a_full_disk_stops_the_worker_before_mail_and_the_form_keeps_the_words(
 
 @on_sqlite
 def test_a_state_folder_that_is_full_at_the_start_is_said_in_a_sentence(
-    environment, relay, services, keyring
+    environment, relay, services
 ):
     """And nothing of the worker that could not begin stays there."""
-    issue = queue(services, keyring, 1)
+    issue = queue(services, 1)
     ended = subprocess.run(
         ["prlimit", f"--fsize={LITTLE}", *flask("worker")], cwd=ROOT, check=False,
         env=surroundings(environment), capture_output=True, text=True, timeout=SECONDS,

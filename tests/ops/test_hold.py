@@ -55,9 +55,9 @@ def elsewhere(settings: Settings, tmp_path) -> Settings:
 
 @on_both_traces
 def test_a_new_installation_begins_by_itself_and_goes_on_after_each_restart(
-    environment, relay, services, keyring
+    environment, relay, services
 ):
-    queue(services, keyring, 2)
+    queue(services, 2)
     for _ in range(3):
         assert drain(environment) == (0, NOTHING_WAITS)
         assert not is_held(environment)
@@ -66,11 +66,11 @@ def test_a_new_installation_begins_by_itself_and_goes_on_after_each_restart(
 
 
 def test_a_host_that_the_database_does_not_know_does_nothing_until_released_then_all_once(
-    environment, relay, services, keyring, tmp_path, visitor
+    environment, relay, services, tmp_path, visitor
 ):
     """A copy of the database on another machine; or a second machine that is to join."""
     assert drain(environment) == (0, NOTHING_WAITS)
-    issue = queue(services, keyring, 3)
+    issue = queue(services, 3)
     visitor.join("asian", "new@dpsk12.org")
     other = elsewhere(environment, tmp_path)
     for _ in range(2):
@@ -109,12 +109,12 @@ def _put_back(services, rows: list[tuple[str, int]]) -> None:
 
 
 @on_both_traces
-def test_an_older_database_under_the_same_host_is_on_hold(environment, relay, services, keyring):
+def test_an_older_database_under_the_same_host_is_on_hold(environment, relay, services):
     assert drain(environment) == (0, NOTHING_WAITS)
     with services.reading.begin() as session:
         then = [(host.folder, host.epoch) for host in session.scalars(select(Host))]
     assert drain(environment) == (0, NOTHING_WAITS)
-    queue(services, keyring, 1)
+    queue(services, 1)
     _put_back(services, then)
     assert "What changed: the database is older than what this host last saw" in is_held(
         environment
@@ -128,10 +128,10 @@ def test_an_older_database_under_the_same_host_is_on_hold(environment, relay, se
 
 
 def test_a_host_that_knows_another_database_takes_no_other_for_its_own(
-    environment, relay, services, keyring, tmp_path
+    environment, relay, services, tmp_path
 ):
     """Neither one that nobody has worked on, nor one from which email was sent."""
-    queue(services, keyring, 1)
+    queue(services, 1)
     other = elsewhere(environment, tmp_path)
     assert run(other, "hold", "status").returncode == 0
     witness(other).write_text(json.dumps({"folder": "other", "epoch": 7, "place": "elsewhere"}))
@@ -183,13 +183,13 @@ def test_a_worker_that_is_cut_off_between_database_and_witness_goes_on(environme
 
 @on_both_traces
 def test_what_is_begun_by_hand_holds_every_host_until_each_is_released(
-    environment, relay, services, keyring, tmp_path
+    environment, relay, services, tmp_path
 ):
     other = elsewhere(environment, tmp_path)
     assert drain(environment) == (0, NOTHING_WAITS)
     assert run(other, "hold", "release").returncode == 0
     assert run(environment, "hold", "begin").returncode == 0
-    queue(services, keyring, 1)
+    queue(services, 1)
     for each in (environment, other):
         assert "someone ran `hold begin`" in is_held(each)
     assert relay.accepted == []
@@ -203,7 +203,7 @@ def test_a_held_worker_deletes_nothing_and_takes_nothing_over(
     worker, worker_with, services, keyring, cli
 ):
     worker.drain()
-    queue(services, keyring, 1)
+    queue(services, 1)
     with services.writing.begin() as session:
         session.execute(text("UPDATE deliveries SET state = 'sending'"))
         session.execute(text("UPDATE chunks SET is_halted = is_halted"))
@@ -220,11 +220,11 @@ def test_a_held_worker_deletes_nothing_and_takes_nothing_over(
 
 
 def test_a_worker_that_comes_on_hold_gives_back_what_it_has_in_hand(
-    worker, services, keyring, relay, cli, caplog
+    worker, services, relay, cli, caplog
 ):
     """Copies that it had begun are finished and written down; the rest waits for the release."""
     caplog.set_level("INFO")
-    issue = queue(services, keyring, 60)
+    issue = queue(services, 60)
     relay.delay = 0.3
     worker._turn()
     assert books(services, issue)["sending"] > 0
@@ -249,10 +249,10 @@ def test_a_worker_that_comes_on_hold_gives_back_what_it_has_in_hand(
 
 
 @on_sqlite
-def test_mail_that_stays_on_this_machine_needs_no_release(environment, services, keyring, tmp_path):
+def test_mail_that_stays_on_this_machine_needs_no_release(environment, services, tmp_path):
     """A copy may be looked at, with `mailbox:` in place of a relay."""
     assert drain(environment) == (0, NOTHING_WAITS)
-    queue(services, keyring, 1)
+    queue(services, 1)
     other = elsewhere({**environment, "BELONG_SMTP_URL": "mailbox:"}, tmp_path)
     assert drain(other) == (0, NOTHING_WAITS)
 
@@ -277,11 +277,11 @@ def test_leads_read_on_their_pages_that_sending_is_on_hold(lead, visitor, cli):
 
 
 def test_hold_status_counts_what_would_leave_again_and_release_can_take_it_for_uncertain(
-    environment, worker, relay, services, keyring, visitor
+    environment, worker, relay, services, visitor
 ):
     """A copy made while an issue left: what it holds as waiting may have left since."""
     assert drain(environment) == (0, NOTHING_WAITS)
-    begun = queue(services, keyring, 5)
+    begun = queue(services, 5)
     visitor.join("asian", "ada@dpsk12.org")
     relay.always("RCPT", "451 4.3.0 Later")
     assert drain(environment)[0] == 0
@@ -311,10 +311,10 @@ def test_hold_status_counts_what_would_leave_again_and_release_can_take_it_for_u
 
 
 def test_a_release_in_doubt_pauses_what_would_be_sent_once_more_and_nothing_that_was_stopped(
-    worker, relay, services, keyring
+    worker, relay, services
 ):
     relay.always("DOT", drop())
-    issue = queue(services, keyring, 2)
+    issue = queue(services, 2)
     worker.drain()
     with services.writing.begin() as session:
         assert hold.waiting(session) == {"uncertain": 2}
@@ -333,11 +333,11 @@ def test_a_release_in_doubt_pauses_what_would_be_sent_once_more_and_nothing_that
 
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}, {"BELONG_UNCERTAIN": "0"}])
 def test_copies_taken_for_uncertain_leave_again_only_if_doubt_is_to_be_sent_again(
-    settings, environment, relay, services, keyring
+    settings, environment, relay, services
 ):
     """The database was an older one, or a standby's."""
     assert drain(environment) == (0, NOTHING_WAITS)
-    issue = queue(services, keyring, 2)
+    issue = queue(services, 2)
     relay.always("RCPT", "451 4.3.0 Later")
     assert drain(environment)[0] == 0
     relay.usual()

@@ -50,7 +50,7 @@ def test_an_issue_that_no_relay_took_for_an_hour_waits_for_its_lead(
     app, clock, worker, relay, services, keyring
 ):
     """Some have it when the relay goes away for five days; the lead, who reads why, goes on."""
-    issue = queue(services, keyring, 6)
+    issue = queue(services, 6)
     relay.script("MAIL", None, None)
     relay.always("MAIL", AWAY)
     wait(clock, worker, 55)
@@ -77,9 +77,9 @@ def test_an_issue_that_no_relay_took_for_an_hour_waits_for_its_lead(
 
 
 def test_while_the_relay_stays_away_who_goes_on_is_asked_again_after_an_hour_not_at_once(
-    clock, worker, relay, services, keyring
+    clock, worker, relay, services
 ):
-    issue = queue(services, keyring, 1)
+    issue = queue(services, 1)
     relay.always("MAIL", AWAY)
     wait(clock, worker, 70)
     _go_on(services, issue)
@@ -95,7 +95,7 @@ def test_while_the_relay_stays_away_who_goes_on_is_asked_again_after_an_hour_not
 def test_a_worker_that_was_down_for_five_days_asks_before_it_goes_on(
     clock, worker_with, relay, services, keyring
 ):
-    issue = queue(services, keyring, 3)
+    issue = queue(services, 3)
     with services.writing.begin() as session:
         session.execute(update(Account).values(language="es"))
     clock.shift(5 * DAY)
@@ -108,11 +108,9 @@ def test_a_worker_that_was_down_for_five_days_asks_before_it_goes_on(
     assert "no pudo salir ningún correo" in text_of(question.message)
 
 
-def test_what_was_put_off_for_one_member_expires_with_the_outage(
-    clock, worker, relay, services, keyring
-):
+def test_what_was_put_off_for_one_member_expires_with_the_outage(clock, worker, relay, services):
     """All others have it; the rest of the issue is no reason to ask anybody."""
-    issue = queue(services, keyring, 3)
+    issue = queue(services, 3)
     relay.script("RCPT member0@dpsk12.org", "451 4.7.1 Greylisted, try again later")
     worker.drain()
     relay.always("CONNECT", drop())
@@ -125,8 +123,8 @@ def test_what_was_put_off_for_one_member_expires_with_the_outage(
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_DAILY_QUOTA": "2"}])
-def test_a_quota_of_our_own_is_no_outage(clock, worker, relay, services, keyring):
-    issue = queue(services, keyring, 5)
+def test_a_quota_of_our_own_is_no_outage(clock, worker, relay, services):
+    issue = queue(services, 5)
     for _ in range(80):
         worker.drain()
         clock.shift(HOUR)
@@ -134,10 +132,8 @@ def test_a_quota_of_our_own_is_no_outage(clock, worker, relay, services, keyring
     assert len(relay.accepted) == 5
 
 
-def test_a_limit_that_the_relay_names_is_no_outage_for_a_day(
-    clock, worker, relay, services, keyring
-):
-    issue = queue(services, keyring, 3)
+def test_a_limit_that_the_relay_names_is_no_outage_for_a_day(clock, worker, relay, services):
+    issue = queue(services, 3)
     relay.always("MAIL", "550 5.4.5 Daily SMTP relay limit exceeded")
     for _ in range(20):
         worker.drain()
@@ -149,9 +145,9 @@ def test_a_limit_that_the_relay_names_is_no_outage_for_a_day(
     assert is_late(services, issue)
 
 
-def test_a_lead_who_has_decided_gets_no_question_about_it(clock, worker, relay, services, keyring):
+def test_a_lead_who_has_decided_gets_no_question_about_it(clock, worker, relay, services):
     """The question waits for the relay as well; meanwhile the lead has read the page."""
-    issue = queue(services, keyring, 1)
+    issue = queue(services, 1)
     relay.always("MAIL", AWAY)
     wait(clock, worker, 70)
     with services.writing.begin() as session:
@@ -166,8 +162,8 @@ def _go_on(services, issue: int) -> None:
         release.act(session, session.get_one(Newsletter, issue), release.resume)
 
 
-def test_an_issue_queued_while_another_leaves_is_not_late(clock, worker, relay, services, keyring):
-    first = queue(services, keyring, 1)
+def test_an_issue_queued_while_another_leaves_is_not_late(clock, worker, relay, services):
+    first = queue(services, 1)
     worker.drain()
     clock.shift(3 * DAY)
     with services.writing.begin() as session:

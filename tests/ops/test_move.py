@@ -190,11 +190,9 @@ def test_nobody_writes_to_the_source_meanwhile(services, target):
     hasty.dispose()
 
 
-def test_who_runs_it_goes_on_in_the_other_database(
-    environment, services, keyring, relay, other, tmp_path
-):
+def test_who_runs_it_goes_on_in_the_other_database(environment, services, relay, other, tmp_path):
     """Waiting email leaves from there, once, and nothing more from where it was."""
-    queue(services, keyring, MEMBERS)
+    queue(services, MEMBERS)
     named = tmp_path / "url"
     named.write_text(f"{other}\n")
     with running(environment, "worker") as worker:

@@ -26,9 +26,9 @@ PASSED = "dkim=pass header.d=example.org; spf=pass; dmarc=pass"
 
 
 @pytest.fixture
-def newsletter(relay, worker, services, keyring) -> bytes:
+def newsletter(relay, worker, services) -> bytes:
     """A copy of a newsletter as a relay got it, below its Return-Path."""
-    queue(services, keyring, 1)
+    queue(services, 1)
     worker.drain()
     [copy] = relay.accepted
     return f"Return-Path: <{copy.return_path}>\r\n".encode() + copy.data

@@ -183,7 +183,7 @@ def report_of(scenario, number: int = -1) -> dict[str, int]:
 
 
 def test_an_old_issue_keeps_only_how_many_of_its_copies_ended_how(scenario):
-    queue(scenario.services, scenario.keyring, 5)
+    queue(scenario.services, 5)
     scenario.mails()
     with scenario.services.writing.begin() as session:
         first, second, *_ = session.scalars(select(Delivery).order_by(Delivery.id))
@@ -198,7 +198,7 @@ def test_an_old_issue_keeps_only_how_many_of_its_copies_ended_how(scenario):
 
 def test_a_report_is_right_while_an_old_issue_is_being_counted(scenario):
     """A little goes at a time; what is counted and what is not add up at each moment."""
-    issue_id = queue(scenario.services, scenario.keyring)
+    issue_id = queue(scenario.services)
     scenario.mails()
     with scenario.services.writing.begin() as session:
         row = {"kind": "newsletter", "newsletter_id": issue_id, "state": State.ACCEPTED}
@@ -217,7 +217,7 @@ def test_a_report_is_right_while_an_old_issue_is_being_counted(scenario):
 
 
 def test_an_old_issue_that_is_paused_keeps_what_waits(scenario):
-    queue(scenario.services, scenario.keyring, 3)
+    queue(scenario.services, 3)
     scenario.mails()
     with scenario.services.writing.begin() as session:
         waiting = session.scalars(select(Delivery).order_by(Delivery.id)).first()

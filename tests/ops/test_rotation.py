@@ -50,7 +50,7 @@ def test_the_worker_wraps_anew_and_then_the_old_key_may_go(
     both, worker_with, services, keyring, relay
 ):
     """Also of an issue that is half sent: its ready bytes are wrapped, and stay for its report."""
-    queue(services, keyring, 5)
+    queue(services, 5)
     relay.script("RCPT member3@dpsk12.org", "450 4.2.1 Later")
     worker_with(keyring).drain()
     assert len(relay.accepted) == 4

@@ -96,9 +96,9 @@ def test_while_the_database_is_silent_each_page_says_so_soon_and_the_process_sta
 
 @one_by_day("networks that fail")
 def test_a_worker_that_is_told_to_stop_while_the_database_is_silent_ends(
-    beyond, tunnel, relay, services, keyring
+    beyond, tunnel, relay, services
 ):
-    issue = queue(services, keyring, 3)
+    issue = queue(services, 3)
     with running(beyond, "worker") as process:
         relay.wait_for(3, SECONDS)
         wait_until(lambda: books(services, issue).get("accepted") == 3)
@@ -117,9 +117,9 @@ def test_a_worker_that_is_told_to_stop_while_the_database_is_silent_ends(
 @pytest.mark.parametrize("tunnel", ["silent", "dropped", "deaf"], indirect=True)
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
 def test_a_worker_goes_on_after_a_silence_and_has_lost_and_doubled_nothing(
-    beyond, tunnel, relay, services, keyring
+    beyond, tunnel, relay, services
 ):
-    issue = queue(services, keyring, 120)
+    issue = queue(services, 120)
     relay.delay = 0.05
     with running(beyond, "worker") as process:
         relay.wait_for(30, SECONDS)
@@ -171,7 +171,7 @@ def test_a_host_that_freezes_within_a_transaction_stops_the_others_for_seconds_o
         time.sleep(1)  # it is at rest then, and takes the first lock for a claim
         with services.engine.begin() as connection:
             connection.execute(text("LOCK TABLE deliveries IN SHARE MODE"))
-            issue = queue(services, keyring, 30)
+            issue = queue(services, 30)
             wait_until(lambda: _count(services, WAITING))
             os.killpg(frozen.pid, signal.SIGSTOP)
         with running(other, "worker") as process:

@@ -80,8 +80,8 @@ def idle_for_long(session, *_: object) -> Any:
 
 @periodic_tasks
 @pytest.mark.parametrize("task", [count_for_long, idle_for_long])
-def test_email_leaves_while_a_count_takes_too_long(task, worker, services, keyring, relay):
-    issue = queue(services, keyring, 3)
+def test_email_leaves_while_a_count_takes_too_long(task, worker, services, relay):
+    issue = queue(services, 3)
     worker._periodic_tasks._tasks["Names of groups are not kept"] = task, ALWAYS
     worker.drain()
     assert books(services, issue) == {"recipients": 3, "accepted": 3}

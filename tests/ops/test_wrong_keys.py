@@ -36,9 +36,9 @@ def pair(environment, kept: Settings) -> Settings:
 
 @ALARM
 def test_a_wrong_private_key_holds_everything_and_the_operator_hears(
-    environment, services, keyring, relay, visitor
+    environment, services, relay, visitor
 ):
-    issue = queue(services, keyring, 200)
+    issue = queue(services, 200)
     visitor.join("lgbtq", ADA)
     wrong = pair(environment, OTHER)
     for _ in range(2):
@@ -56,8 +56,8 @@ def test_a_wrong_private_key_holds_everything_and_the_operator_hears(
     assert [mail["Subject"] for mail in relay.to(ADA)] == ["Confirm your request to DPS Belong"]
 
 
-def test_doctor_names_each_kind_that_does_not_open(environment, services, keyring, visitor):
-    queue(services, keyring, 3)
+def test_doctor_names_each_kind_that_does_not_open(environment, services, visitor):
+    queue(services, 3)
     visitor.send("/contact", message="Where is the library?", topic="need")
     quiet = {**environment, "BELONG_SMTP_URL": "mailbox:", "PGOPTIONS": "-c synchronous_commit=on"}
     well = run(quiet, "doctor")
@@ -70,8 +70,8 @@ def test_doctor_names_each_kind_that_does_not_open(environment, services, keyrin
 
 
 @on_sqlite
-def test_nothing_that_keys_must_open_is_begun_with_others(environment, services, keyring, tmp_path):
-    queue(services, keyring, 3)
+def test_nothing_that_keys_must_open_is_begun_with_others(environment, services, tmp_path):
+    queue(services, 3)
     before, there = dump_of(services), tmp_path / "there.db"
     for arguments in (
         "keys rotate", "db upgrade", "db downgrade", f"db move sqlite:///{there}",
@@ -85,11 +85,9 @@ def test_nothing_that_keys_must_open_is_begun_with_others(environment, services,
 
 
 @on_both("a copy of PostgreSQL is read before it is put in place")
-def test_a_copy_that_the_keys_do_not_open_replaces_nothing(
-    environment, services, keyring, tmp_path
-):
+def test_a_copy_that_the_keys_do_not_open_replaces_nothing(environment, services, tmp_path):
     """The database is as good as the copy until then. A name that looks like bytes is none."""
-    queue(services, keyring, 3)
+    queue(services, 3)
     with services.writing.begin() as session:
         session.execute(update(Group).values(name=r"\xylophone"))
     given = {**environment, "PATH": f"{BIN}:{os.environ['PATH']}"}
@@ -122,7 +120,7 @@ def test_a_key_that_another_host_has_already_is_missed_while_the_worker_works(
     services, keyring, worker_with
 ):
     older = worker_with(keyring)
-    queue(services, keyring, 3)
+    queue(services, 3)
     older.drain()
     newer = Keyring(Opener((KEYS["private"], OTHER["private"])), keyring.index)
     with services.writing.begin() as session:
@@ -143,7 +141,7 @@ def test_a_key_that_another_host_has_already_is_missed_while_the_worker_works(
 @pytest.mark.parametrize("poison", [b"\x02none" + b"x" * 300, b"\x01", b"\x02"])
 def test_one_row_that_cannot_be_opened_fails_alone(poison, services, keyring, worker_with):
     """Also one that names a key that was never here."""
-    issue = queue(services, keyring, 5)
+    issue = queue(services, 5)
     with services.writing.begin() as session:
         spoilt = update(Subscription).where(Subscription.id == 3).values(wrapped_address=poison)
         session.execute(spoilt)
@@ -157,7 +155,7 @@ def test_one_row_that_cannot_be_opened_fails_alone(poison, services, keyring, wo
 
 
 def test_a_wrong_index_key_takes_nobody_for_somebody_else(services, keyring, worker_with, visitor):
-    issue = queue(services, keyring, 3)
+    issue = queue(services, 3)
     visitor.join("the-village", "member1@dpsk12.org")
     worker = worker_with(Keyring(keyring.opener, BlindIndex((OTHER["index"],))))
     worker.drain()
@@ -166,10 +164,10 @@ def test_a_wrong_index_key_takes_nobody_for_somebody_else(services, keyring, wor
 
 
 def test_what_was_sealed_for_a_key_that_comes_later_is_read_then(
-    environment, services, keyring, relay, visitor
+    environment, services, relay, visitor
 ):
     """The web had the new public key before the worker had the private one."""
-    queue(services, keyring, 3)
+    queue(services, 3)
     visitor.join("lgbtq", ADA)
     resealed = Opener((KEYS["private"],))
     with services.writing.begin() as session:

@@ -176,7 +176,7 @@ def test_of_many_newsletters_that_the_web_makes_due_a_few_are_looked_at_between_
 def test_marks_that_pause_and_resume_again_and_again_send_nothing_twice_and_lose_nothing(scenario):
     """No one is emailed about it, and the worker writes nothing of it into the trail."""
     scenario.invite_lead(LEAD)
-    number = queue(scenario.services, scenario.keyring, 3)
+    number = queue(scenario.services, 3)
     with scenario.services.reading.begin() as session:
         issue = session.get_one(Newsletter, number).public_id
     scenario.relay.script("RCPT", "451 4.3.0 Later")
