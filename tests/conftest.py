@@ -28,6 +28,7 @@ from config import Config
 from tests.browser_client import Visitor
 from tests.clients import sign_in
 from tests.compiled import compile_once
+from tests.crawl import mailed_links
 from tests.factories import let_work_for_office
 from tests.memory import keep_in_memory
 from tests.postgres import empty, postgresql
@@ -190,6 +191,12 @@ def scenario(
 ) -> Scenario:
     """Visitor, worker and mail server together."""
     return Scenario(visitor, worker, relay, services, keyring)
+
+
+@pytest.fixture
+def links(scenario: Scenario) -> dict[str, str]:
+    """The links that act, by their page, of every kind of mail: each was sent."""
+    return mailed_links(scenario)
 
 
 @pytest.fixture

@@ -65,31 +65,29 @@ class Stop:
     is_private: bool = False
 
 
-def mailed_links(visitor, worker, relay, services, keyring) -> dict[str, str]:
+def mailed_links(scenario) -> dict[str, str]:
     """Have every kind of mail sent and return its links that act, by page."""
+    visitor, services, keyring = scenario.visitor, scenario.services, scenario.keyring
     with services.writing.begin() as session:
         make_member(session, keyring, MEMBER)
         queue_issue(session)
         group_named(session, SLUG).allows_personal_addresses = True
     visitor.join("lgbtq", GUEST)
-    worker.drain()
-    [asked], [issue] = relay.to(GUEST), relay.to(MEMBER)
+    [asked], [issue] = scenario.mails(GUEST), scenario.mails(MEMBER)
     gone = somebody_who_left(services, keyring)
     invite(services, keyring)
     visitor.send("/sign-in", email=LEAD)
     visitor.send("/groups/autoimmune/tell-me", email=MEMBER)
     visitor.send("/my-groups", email=MEMBER)
-    worker.drain()
-    sheet = link_to(relay.to(MEMBER)[-1], "my-groups")
-    note = link_to(relay.to(MEMBER)[-1], "forget-note")
+    sent = scenario.mails(MEMBER)[-1]
+    sheet = link_to(sent, "my-groups")
     visitor.send(f"{bare(sheet)}/change-address", email=MOVED)
-    worker.drain()
     return {
-        "sign-in": link_to(relay.to(LEAD)[-1], "sign-in"),
+        "sign-in": link_to(scenario.mails(LEAD)[-1], "sign-in"),
         "my-groups": sheet,
-        "forget-note": note,
-        "email-me-again": again_link(visitor, services, keyring, worker, relay),
-        "change-address": link_to(relay.to(MOVED)[-1], "change-address"),
+        "forget-note": link_to(sent, "forget-note"),
+        "email-me-again": again_link(scenario),
+        "change-address": link_to(scenario.mails(MOVED)[-1], "change-address"),
         "confirm": link_to(asked, "confirm"),
         "not-me": link_to(asked, "not-me"),
         "leave": link_to(issue, "leave"),
@@ -97,8 +95,8 @@ def mailed_links(visitor, worker, relay, services, keyring) -> dict[str, str]:
         "welcome": page_of(services, "welcome", Purpose.WELCOME, gone),
         "join-with-code": code_page(services),
         "my-calendar": calendar_link(services),
-        "confirm-mailbox": mailbox_link(services, worker, relay),
-        "invitation": invitation_link(services, keyring, worker, relay),
+        "confirm-mailbox": mailbox_link(scenario),
+        "invitation": invitation_link(scenario),
     }
 
 
@@ -131,32 +129,28 @@ def calendar_link(services) -> str:
     return page_of(services, "my-calendar", Purpose.MEMBER_CALENDAR, name)
 
 
-def mailbox_link(services, worker, relay) -> str:
+def mailbox_link(scenario) -> str:
     """Have a lead name a mailbox, and return the link that is mailed there."""
-    with services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         group = group_named(session, SLUG)
         [lead] = accounts.leads_of(session, group)
-        mailbox.propose_mailbox(session, services.sealer, group, lead, SHARED, "en")
-    worker.drain()
-    return link_to(relay.to(SHARED)[-1], "confirm-mailbox")
+        mailbox.propose_mailbox(session, scenario.services.sealer, group, lead, SHARED, "en")
+    return link_to(scenario.mails(SHARED)[-1], "confirm-mailbox")
 
 
-def invitation_link(services, keyring, worker, relay) -> str:
+def invitation_link(scenario) -> str:
     """Invite somebody to lead a group, and return the link that is mailed to them."""
-    with services.writing.begin() as session:
-        group = group_named(session, SLUG)
-        invitations.ask(session, keyring, group, INVITED)
-    worker.drain()
-    return link_to(relay.to(INVITED)[-1], "invitation")
+    with scenario.services.writing.begin() as session:
+        invitations.ask(session, scenario.keyring, group_named(session, SLUG), INVITED)
+    return link_to(scenario.mails(INVITED)[-1], "invitation")
 
 
-def again_link(visitor, services, keyring, worker, relay) -> str:
+def again_link(scenario) -> str:
     """Have somebody who wants no email ask for some again, and return the link."""
-    with services.writing.begin() as session:
-        suppressions.suppress(session, keyring.index, ALONE, suppressions.BY_REQUEST)
-    visitor.send("/email-me-again", email=ALONE)
-    worker.drain()
-    return link_to(relay.to(ALONE)[-1], "email-me-again")
+    with scenario.services.writing.begin() as session:
+        suppressions.suppress(session, scenario.keyring.index, ALONE, suppressions.BY_REQUEST)
+    scenario.visitor.send("/email-me-again", email=ALONE)
+    return link_to(scenario.mails(ALONE)[-1], "email-me-again")
 
 
 def bare(url: str) -> str:
@@ -267,15 +261,13 @@ def presses(visitor, links: dict[str, str]) -> Iterator[tuple[str, TestResponse]
     yield "confirm again", visitor.press(links["confirm"])
 
 
-def used(visitor, worker, relay) -> Iterator[TestResponse]:
+def used(scenario) -> Iterator[TestResponse]:
     """Open links that have been used: one that joined, and one whose request was canceled."""
     for address, page in (("joined@dpsk12.org", "confirm"), ("canceled@dpsk12.org", "not-me")):
-        visitor.join("asian", address)
-        worker.drain()
-        [asked] = relay.to(address)
-        visitor.press(link_to(asked, page), choice="forget")
+        asked = scenario.ask(address, "asian")
+        scenario.visitor.press(link_to(asked, page), choice="forget")
         for name in ("confirm", "not-me"):
-            yield visitor.open(link_to(asked, name))
+            yield scenario.visitor.open(link_to(asked, name))
 
 
 def invite(services, keyring) -> None:
@@ -392,14 +384,13 @@ def all_of_a_lead(lead, services) -> Iterator[TestResponse]:
     yield lead.press(release.replace("/release", "/undo"), csrf_token=token)
 
 
-def prove_again(lead, worker, relay) -> Iterator[TestResponse]:
+def prove_again(lead, scenario) -> Iterator[TestResponse]:
     """Press what wants a fresh proof, a while after signing in, and prove who it is by a link."""
     with time_machine.travel(now() + FRESH_PROOF_AGE):
         token = Form(lead.open("/lead/").text).fields["csrf_token"]
         video = "https://video.example.org"
         yield lead.press("/office/settings", csrf_token=token, video_url=video)
-        worker.drain()
-        link = link_to(relay.to(LEAD)[-1], "sign-in")
+        link = link_to(scenario.mails(LEAD)[-1], "sign-in")
         yield lead.open(link)
         yield lead.press(link)
         yield lead.open("/account/proof")

@@ -96,15 +96,16 @@ def app(environment):
     i18n.use_names(ours)
 
 
-def pages(app, visitor, worker, relay, services, keyring) -> Iterator[tuple[str, TestResponse]]:
+def pages(app, scenario) -> Iterator[tuple[str, TestResponse]]:
     """Open every page that there is, in each language, and press every mailed button."""
-    links = crawl.mailed_links(visitor, worker, relay, services, keyring)
+    visitor, services = scenario.visitor, scenario.services
+    links = crawl.mailed_links(scenario)
     for stop in crawl.stops(services, links, crawl.reference_of(visitor)):
         yield from in_each_language(visitor, path_of(stop.url))
     yield from crawl.pressed(visitor, links)
-    for answer in crawl.used(visitor, worker, relay):
+    for answer in crawl.used(scenario):
         yield "used", answer
-    lead = crawl.sign_in(app, keyring)
+    lead = crawl.sign_in(app, scenario.keyring)
     for path in list(crawl.lead_stops(app, services)):
         yield from in_each_language(lead, path)
     for answer in crawl.all_of_a_lead(lead, services):
@@ -116,13 +117,11 @@ def pages(app, visitor, worker, relay, services, keyring) -> Iterator[tuple[str,
             yield "contact", visitor.send(f"/contact?lang={code}", email=wrong)
 
 
-def test_every_page_and_email_of_the_walk_says_its_own_names_and_none_of_ours(
-    app, visitor, worker, relay, services, keyring
-):
+def test_every_page_and_email_of_the_walk_says_its_own_names_and_none_of_ours(app, scenario):
     found: dict[str, list[str]] = {}
     nameless: list[str] = []
     whole = ""
-    for name, answer in pages(app, visitor, worker, relay, services, keyring):
+    for name, answer in pages(app, scenario):
         content = f"{answer.headers}\n{answer.get_data().decode('utf-8', 'replace')}"
         whole += content
         if wrong := ours_in(content):
@@ -130,8 +129,8 @@ def test_every_page_and_email_of_the_walk_says_its_own_names_and_none_of_ours(
         is_page = answer.mimetype == "text/html" and answer.data and not answer.location
         if is_page and SITE not in content:
             nameless.append(name)
-    assert relay.accepted
-    for one in relay.accepted:
+    assert scenario.relay.accepted
+    for one in scenario.relay.accepted:
         mail = one.message
         said = f"{mail['From']} {mail['Subject']}\n{text_of(mail)}\n{html_of(mail)}"
         assert ours_in(said) == [], mail["Subject"]

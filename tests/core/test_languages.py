@@ -249,14 +249,15 @@ def test_errors_are_in_the_readers_language_those_of_libraries_too(visitor):
     assert not any("Not a valid" in piece or "cannot be longer" in piece for piece in pieces)
 
 
-def answers(app, visitor, worker, relay, services, keyring) -> Iterator[TestResponse]:
+def answers(app, scenario) -> Iterator[TestResponse]:
     """Walk past every page, with its buttons and what they refuse, in a Spanish browser."""
-    lead = crawl.sign_in(app, keyring)
+    lead = crawl.sign_in(app, scenario.keyring)
+    visitor, services = scenario.visitor, scenario.services
     visitor.headers = lead.headers = SPANISH
     with services.writing.begin() as session:
         session.execute(update(Account).values(language="es"))
         plan_meeting(session, contact="Ana", access=["interpreter"], has_families=True)
-    mailed = crawl.mailed_links(visitor, worker, relay, services, keyring)
+    mailed = crawl.mailed_links(scenario)
     links = {page: url.replace("lang=en", "lang=es") for page, url in mailed.items()}
     for stop in crawl.stops(services, links, crawl.reference_of(visitor)):
         if stop.name != "style":
@@ -266,22 +267,20 @@ def answers(app, visitor, worker, relay, services, keyring) -> Iterator[TestResp
     for path in ("/groups/autoimmune/tell-me", "/contact", "/my-groups", "/sign-in"):
         yield visitor.send(path, email="nobody")
     yield from (page for _name, page in crawl.pressed(visitor, links))
-    yield from crawl.used(visitor, worker, relay)
+    yield from crawl.used(scenario)
     yield crawl.open_thread(visitor, services)
     yield from crawl.all_of_a_lead(lead, services)
     for typed in (MEETING, {**MEETING, "ends_at": "1:00"}):
         yield lead.send(f"{VILLAGE}/meetings/new", preview="1", **typed)
     yield lead.send(f"{VILLAGE}/page", summary_en="")
     yield lead.send("/office/settings", video_url="http://x")
-    yield from crawl.prove_again(lead, worker, relay)
+    yield from crawl.prove_again(lead, scenario)
 
 
 @on_sqlite
-def test_every_page_is_spanish_for_who_reads_spanish(
-    app, visitor, worker, relay, services, keyring
-):
+def test_every_page_is_spanish_for_who_reads_spanish(app, scenario):
     seen = {}
-    for answer in answers(app, visitor, worker, relay, services, keyring):
+    for answer in answers(app, scenario):
         path = answer.request.path
         if answer.mimetype == "text/html" and 'class="brand"' in answer.text:
             page = Reader(answer.text)

@@ -64,11 +64,9 @@ def test_a_worker_links_as_the_apps_own_url_map_does(app, services, base_url, va
         assert links.plain(endpoint, **spoken) == own.build(endpoint, spoken, force_external=True)
 
 
-def test_no_header_of_a_request_bends_a_mailed_link_or_a_redirect(
-    visitor, worker, relay, services, keyring
-):
+def test_no_header_of_a_request_bends_a_mailed_link_or_a_redirect(visitor, relay, scenario):
     visitor.headers = FORGED
-    mailed_links(visitor, worker, relay, services, keyring)
+    mailed_links(scenario)
     links = [
         link
         for address in (GUEST, MEMBER)

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.browser_client import path_of
-from tests.crawl import mailed_links, pressed
+from tests.crawl import pressed
 from tests.db_dump import dump_of, kept_of
 from tests.markers import on_both
 
@@ -24,10 +24,7 @@ MACHINES: tuple[dict[str, str], ...] = (
 QUERIES = ("", "&_method=POST", "&List-Unsubscribe=One-Click&choice=never")
 
 
-def test_a_mailed_link_opened_twenty_times_and_more_changes_nothing(
-    visitor, worker, relay, services, keyring
-):
-    links = mailed_links(visitor, worker, relay, services, keyring)
+def test_a_mailed_link_opened_twenty_times_and_more_changes_nothing(visitor, services, links):
     before = kept_of(services)
     ways = list(itertools.product(("GET", "HEAD", "OPTIONS"), MACHINES, QUERIES))
     assert len(ways) >= 40
@@ -39,8 +36,7 @@ def test_a_mailed_link_opened_twenty_times_and_more_changes_nothing(
     assert kept_of(services) == before
 
 
-def test_the_same_links_act_when_pressed(visitor, worker, relay, services, keyring):
-    links = mailed_links(visitor, worker, relay, services, keyring)
+def test_the_same_links_act_when_pressed(visitor, services, links):
     before = kept_of(services)
     for name, answer in pressed(visitor, links):
         after = dump_of(services)
@@ -56,13 +52,11 @@ def test_the_same_links_act_when_pressed(visitor, worker, relay, services, keyri
 
 @on_both("races")
 @pytest.mark.parametrize("name", ["confirm", "one-click", "leave", "not-me"])
-def test_pressed_many_times_at_once_a_link_acts_once(
-    visitor, worker, relay, services, keyring, name
-):
-    link = mailed_links(visitor, worker, relay, services, keyring)[name]
+def test_pressed_many_times_at_once_a_link_acts_once(visitor, worker, relay, links, name):
     with ThreadPoolExecutor(4) as pool:
         presses = [
-            pool.submit(visitor.press, link, **{"List-Unsubscribe": "One-Click"}) for _ in range(8)
+            pool.submit(visitor.press, links[name], **{"List-Unsubscribe": "One-Click"})
+            for _ in range(8)
         ]
         codes = {press.result().status_code for press in presses}
     assert codes <= {200, 204, 303}

@@ -11,7 +11,7 @@ from belong_mail.members.jobs import MoveAddress
 from belong_mail.members.models import AddressChange
 from belong_mail.newsletters import release
 from tests.browser_client import Form
-from tests.crawl import MEMBER, MOVED, lead_stops, mailed_links, sign_in
+from tests.crawl import MEMBER, MOVED, lead_stops, sign_in
 from tests.factories import make_members, queue_at_once
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -45,10 +45,8 @@ def test_a_paused_issue_is_not_even_read_ahead(services, keyring, worker, relay)
         assert session.scalars(select(Chunk.inserted)).all() == [None]
 
 
-def test_nobody_moves_to_an_address_that_has_not_confirmed(
-    visitor, services, keyring, worker, relay
-):
-    mailed_links(visitor, worker, relay, services, keyring)
+@pytest.mark.usefixtures("links")
+def test_nobody_moves_to_an_address_that_has_not_confirmed(services, worker, relay):
     with services.writing.begin() as session:
         change = session.scalars(select(AddressChange)).one()
         change.confirmed_at = now()  # by the web alone: the secret stands in the new mailbox

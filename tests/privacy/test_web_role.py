@@ -35,6 +35,7 @@ from tests.factories import make_member, members_of, queue_at_once, queue_issue
 from tests.inbound.mail import complaint
 from tests.markers import on_both, on_postgresql
 from tests.processes import feed, run
+from tests.scenario import Scenario
 from tests.web_role import is_listed, role_of, unlisted, url_of_web
 
 pytestmark = on_both("rights of the web's role")
@@ -200,7 +201,8 @@ def site(environment: Settings, services) -> Iterator[Flask]:
 def test_a_whole_life_with_two_roles(site, environment, services, keyring, worker, relay):
     """Every page and button works."""
     visitor = Visitor(site.test_client(use_cookies=False))
-    links = crawl.mailed_links(visitor, worker, relay, services, keyring)
+    scenario = Scenario(visitor, worker, relay, services, keyring)
+    links = crawl.mailed_links(scenario)
     for stop in crawl.stops(services, links, crawl.reference_of(visitor)):
         with visitor.open(stop.url) as answer:
             assert answer.status_code < 500, stop.name
@@ -217,7 +219,7 @@ def test_a_whole_life_with_two_roles(site, environment, services, keyring, worke
     lead = signed_in(site, keyring, crawl.LEAD)
     for answer in crawl.all_of_a_lead(lead, services):
         assert answer.status_code < 500
-    proved = [each.status_code for each in crawl.prove_again(lead, worker, relay)]
+    proved = [each.status_code for each in crawl.prove_again(lead, scenario)]
     assert proved == [403, 200, 303, 200]
     with services.writing.begin() as session:
         queue_issue(session)

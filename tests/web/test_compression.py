@@ -6,7 +6,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from tests.browser_client import Form, Visitor, path_of
-from tests.crawl import lead_stops, mailed_links, reference_of, sign_in, stops
+from tests.crawl import lead_stops, reference_of, sign_in, stops
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 GZIP = {"Accept-Encoding": "gzip, deflate, br"}
@@ -60,10 +60,9 @@ def test_who_does_not_take_gzip_gets_none(visitor):
 
 
 def test_no_answer_with_a_secret_or_a_strangers_words_is_compressed(
-    app, visitor, worker, relay, services, keyring
+    app, visitor, services, keyring, links
 ):
     lead = sign_in(app, keyring)
-    links = mailed_links(visitor, worker, relay, services, keyring)
     reference = reference_of(visitor)
     places = [stop.url for stop in stops(services, links, reference) if stop.is_private]
     places += ["/nowhere", "/?x=1", "/contact?topic=x", "/groups/the-village/join?email=a"]

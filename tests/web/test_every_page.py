@@ -27,21 +27,20 @@ from tests.processes import ROOT
 
 
 @on_sqlite
-def test_every_template_compiles_and_every_page_of_them_is_shown_somewhere(
-    app, visitor, worker, relay, services, keyring
-):
+def test_every_template_compiles_and_every_page_of_them_is_shown_somewhere(app, scenario):
     shown: set[str] = set()
     record_templates(app, shown)
-    links = mailed_links(visitor, worker, relay, services, keyring)
+    visitor, services = scenario.visitor, scenario.services
+    links = mailed_links(scenario)
     for stop in stops(services, links, reference_of(visitor)):
         visitor.client.get(path_of(stop.url), buffered=True)
     assert visitor.open("/groups/asian/join/personal").status_code == 404
     list(pressed(visitor, links))
-    assert {page.status_code for page in used(visitor, worker, relay)} == {200}
+    assert {page.status_code for page in used(scenario)} == {200}
     assert open_thread(visitor, services).status_code == 200
     assert visitor.client.post("/contact", headers={"Origin": "null"}).status_code == 403
-    lead = sign_in(app, keyring)
-    for _page in (*all_of_a_lead(lead, services), *prove_again(lead, worker, relay)):
+    lead = sign_in(app, scenario.keyring)
+    for _page in (*all_of_a_lead(lead, services), *prove_again(lead, scenario)):
         pass
     environment = app.jinja_env
     names = {name for name in environment.list_templates() if name.endswith(".html")}
@@ -96,12 +95,9 @@ def test_the_mailbox_of_development_opens_on_this_machine_and_through_no_proxy(a
     assert client.get("/dev/mailbox").status_code == 200
 
 
-def test_reading_any_page_or_mailed_link_changes_nothing(
-    app, visitor, worker, relay, services, keyring
-):
+def test_reading_any_page_or_mailed_link_changes_nothing(app, visitor, services, keyring, links):
     lead = sign_in(app, keyring)
     lead_places = list(lead_stops(app, services))
-    links = mailed_links(visitor, worker, relay, services, keyring)
     places = list(stops(services, links, reference_of(visitor)))
     assert {
         rule.rule.split("/")[1]

@@ -15,7 +15,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 from belong_mail.web.security_headers import CONTENT_POLICY
 from tests.browser_client import Form, path_of
 from tests.clients import sign_in
-from tests.crawl import mailed_links, pressed, reference_of, stops
+from tests.crawl import pressed, reference_of, stops
 from tests.db_dump import kept_of
 from tests.district_names import HTTPS, NAMED
 
@@ -30,8 +30,7 @@ POSTS = (
 )  # fmt: skip
 
 
-def test_every_answer_is_guarded_by_its_headers(app, visitor, worker, relay, services, keyring):
-    links = mailed_links(visitor, worker, relay, services, keyring)
+def test_every_answer_is_guarded_by_its_headers(app, visitor, services, links):
     answers = []
     for stop in stops(services, links, reference_of(visitor)):
         for method, language in itertools.product(("GET", "HEAD", "OPTIONS"), ("en", "es")):
@@ -202,9 +201,8 @@ def test_a_form_that_is_too_long_gets_its_own_page_where_an_error_page_reads_it_
     assert "ERROR" not in caplog.text
 
 
-def test_ten_megabytes_are_refused_in_words(visitor, worker, relay, services, keyring):
+def test_ten_megabytes_are_refused_in_words(visitor, services, links):
     """A body without a length as well."""
-    links = mailed_links(visitor, worker, relay, services, keyring)
     before = kept_of(services)
     for language in ("en", "es"):
         visitor.headers = {"Accept-Language": language}

@@ -9,7 +9,7 @@ import time_machine
 
 from belong_mail.core.db import now
 from tests.clients import sign_in
-from tests.crawl import bare, mailed_links
+from tests.crawl import bare
 from tests.db_dump import kept_of
 from tests.words import Reader
 
@@ -23,8 +23,7 @@ PRESSED = (
 
 
 @pytest.fixture
-def links(visitor, worker, relay, services, keyring):
-    links = mailed_links(visitor, worker, relay, services, keyring)
+def links(links):
     return {**links, "erase": f"{bare(links['my-groups'])}/erase"}
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.browser_client import Form, Visitor, path_of
-from tests.crawl import lead_stops, mailed_links, reference_of, sign_in, stops
+from tests.crawl import lead_stops, reference_of, sign_in, stops
 from tests.db_dump import kept_of
 from tests.words import Reader
 
@@ -30,11 +30,10 @@ def typed_into(page: str) -> dict[str, str]:
 
 
 def test_a_form_shows_itself_in_another_language_with_everything_typed(
-    app, visitor, worker, relay, services, keyring
+    app, visitor, services, keyring, links
 ):
     """Every page that can be opened offers the other language."""
     lead = sign_in(app, keyring)
-    links = mailed_links(visitor, worker, relay, services, keyring)
     found = stops(services, links, reference_of(visitor))
     places = [path_of(stop.url) for stop in found if not stop.url.startswith("/static/")]
     forms = []

@@ -6,5 +6,5 @@ from tests.web.rights.site import Site, make_site
 
 
 @pytest.fixture
-def site(app, services, keyring, worker, relay) -> Site:
-    return make_site(app, services, keyring, worker, relay)
+def site(app, scenario) -> Site:
+    return make_site(app, scenario)

@@ -218,10 +218,10 @@ class Site:
         return self.bodies.get(route.endpoint, {}) if route.method == "POST" else {}
 
 
-def make_site(app, services, keyring, worker, relay) -> Site:
+def make_site(app, scenario) -> Site:
     """Build it: two groups with one of everything, everybody signed in, every link emailed."""
-    stranger = Visitor(app.test_client(use_cookies=False))
-    links = crawl.mailed_links(stranger, worker, relay, services, keyring)
+    stranger, services, keyring = scenario.visitor, scenario.services, scenario.keyring
+    links = crawl.mailed_links(scenario)
     with services.writing.begin() as session:
         group = group_named(session, OWN)
         invitations.invite(session, keyring, group, "person@dpsk12.org")
