@@ -45,7 +45,6 @@ class Visitor:
     headers: dict[str, str] = field(default_factory=dict)
 
     def open(self, url: str) -> Any:
-        """Open a page by path or by a mailed link."""
         return self.client.get(path_of(url), headers=self.headers)
 
     def press(self, url: str, **fields: Any) -> Any:
@@ -98,7 +97,6 @@ def links_of(page: str) -> set[str]:
 
 
 def links_in(mail: EmailMessage) -> list[str]:
-    """List the links of the text part, in order."""
     return re.findall(r"https?://\S+", text_of(mail))
 
 

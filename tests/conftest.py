@@ -181,7 +181,6 @@ def worker(
 
 @pytest.fixture
 def visitor(app: Flask) -> Visitor:
-    """Somebody with a browser that keeps no cookies."""
     return Visitor(app.test_client(use_cookies=False))
 
 
@@ -189,7 +188,6 @@ def visitor(app: Flask) -> Visitor:
 def scenario(
     visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
 ) -> Scenario:
-    """Visitor, worker and mail server together."""
     return Scenario(visitor, worker, relay, services, keyring)
 
 
@@ -226,7 +224,6 @@ def lead(app: Flask, keyring: Keyring) -> Visitor:
 
 @pytest.fixture
 def other_lead(app: Flask, keyring: Keyring) -> Visitor:
-    """A signed-in lead of another group."""
     return sign_in(app, keyring, "asian")
 
 

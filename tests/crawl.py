@@ -66,7 +66,6 @@ class Stop:
 
 
 def mailed_links(scenario) -> dict[str, str]:
-    """Have every kind of mail sent and return its links that act, by page."""
     visitor, services, keyring = scenario.visitor, scenario.services, scenario.keyring
     with services.writing.begin() as session:
         make_member(session, keyring, MEMBER)
@@ -109,7 +108,6 @@ def somebody_who_left(services, keyring) -> str:
 
 
 def page_of(services, page: str, purpose: Purpose, public_id: str) -> str:
-    """Return the link to a page that the pages alone lead to."""
     token = services.tokens.sign(purpose, public_id, now())
     return f"{services.settings.base_url}/{page}/{token}?lang=en"
 
@@ -183,7 +181,6 @@ def mailbox_stops(services) -> Iterator[Stop]:
 
 
 def stops(services, links: dict[str, str], reference: str) -> Iterator[Stop]:
-    """List every page that can be opened."""
     for path in PLAIN:
         yield Stop(path, path)
     with services.reading.begin() as session:
@@ -316,7 +313,6 @@ def lead_stops(app, services) -> Iterator[str]:
 
 
 def ended_group(services) -> str:
-    """Return the slug of a group that has ended."""
     slug = "ended"
     with services.writing.begin() as session:
         if groups.find_of_any_age(session, slug) is None:
@@ -338,7 +334,6 @@ def somebody_who_leads(session) -> str:
 
 
 def enclose(session, issue) -> tuple[Image, Flyer]:
-    """Put a picture and a flyer into an issue."""
     image = Image(
         newsletter_id=issue.id, description="Tea", media_type="image/png", content=b"PNG",
         width=1, height=1,
@@ -352,7 +347,6 @@ def enclose(session, issue) -> tuple[Image, Flyer]:
 
 
 def open_thread(visitor, services) -> TestResponse:
-    """Open the thread of somebody who wrote to the office without an address."""
     code = threads.new_code()
     with services.writing.begin() as session:
         begin_thread(session, services, code)

@@ -10,7 +10,6 @@ Dump = dict[str, list[tuple[object, ...]]]
 
 
 def dump(engine) -> Dump:
-    """Read every row of every table."""
     with engine.connect() as connection:
         return {
             table.name: sorted((tuple(row) for row in connection.execute(select(table))), key=repr)
@@ -28,7 +27,6 @@ def dump_of(services) -> Dump:
 
 
 def trail(services, *kinds: Kind) -> list[AuditEntry]:
-    """Return the entries of the audit trail of some kinds, or all, in order."""
     found = select(AuditEntry).order_by(AuditEntry.id)
     with services.reading.begin() as session:
         return list(session.scalars(found.where(AuditEntry.kind.in_(kinds)) if kinds else found))

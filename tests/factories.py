@@ -79,7 +79,6 @@ def queue_at_once(worker, session, *words: str, **more: str) -> Newsletter:
 
 
 def members_of(session, slug: str) -> int:
-    """Count a group's active members."""
     found = select(func.count(Subscription.id)).where(
         Subscription.group_id == group_named(session, slug).id, Subscription.is_active
     )
@@ -87,7 +86,6 @@ def members_of(session, slug: str) -> int:
 
 
 def plan_meeting(session, slug: str = "the-village", **planned: Any) -> Meeting:
-    """Plan a meeting of a week from now, in the afternoon; or as it is said."""
     usual = {
         "starts_on": now().date() + timedelta(days=7),
         "starts_at": time(16),

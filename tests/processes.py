@@ -55,7 +55,6 @@ def surroundings(settings: Mapping[str, str]) -> dict[str, str]:
 def run(
     settings: Mapping[str, str], *arguments: str, seconds: float = SECONDS
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command of ours to its end."""
     with TemporaryDirectory(prefix="belong-") as folder:
         said, complained = Path(folder, "out"), Path(folder, "err")
         process = fork(settings, arguments, said, complained)

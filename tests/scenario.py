@@ -60,7 +60,6 @@ class Scenario:
         return [str(mail["Subject"]) for mail in self.mails(address)]
 
     def ask(self, address: str = ADA, slug: str = VILLAGE, **typed: Any) -> EmailMessage:
-        """Ask to join and return the mail that came of it."""
         before = len(self.mails(address))
         assert self.visitor.join(slug, address, **typed).status_code == 303
         [mail] = self.mails(address)[before:]
@@ -70,7 +69,6 @@ class Scenario:
         return link_to(self.ask(address, slug, **typed), "confirm")
 
     def enter(self, address: str = ADA, slug: str = VILLAGE, **typed: Any) -> EmailMessage:
-        """Ask, confirm, and return the welcome."""
         link = self.confirm_link(address, slug, **typed)
         assert self.visitor.follow(link).status_code == 200
         return self.mails(address)[-1]
@@ -140,7 +138,6 @@ class Scenario:
             return purge_all(session)
 
     def rows(self, table: str) -> int:
-        """Count the rows of a table."""
         return len(dump_of(self.services)[table])
 
     @property

@@ -28,12 +28,10 @@ each_document = pytest.mark.parametrize("document", DOCUMENTS)
 
 
 def prose_of(document: str) -> str:
-    """Return a document without its blocks of code."""
     return re.sub(r"^ *```.*?^ *```", "", DOCUMENTS[document], flags=re.MULTILINE | re.DOTALL)
 
 
 def quoted(document: str) -> list[str]:
-    """List what stands in backticks."""
     return [" ".join(words.split()) for words in re.findall(r"`([^`]+)`", prose_of(document))]
 
 

@@ -29,7 +29,6 @@ def role_of(url: str) -> str:
 
 
 def url_of_web(url: str) -> str:
-    """Return the URL by which the web reaches a test database."""
     web = make_url(url).set(username=role_of(url), password=PASSWORD)
     return web.render_as_string(hide_password=False)
 
@@ -49,7 +48,6 @@ def web_role(server: str, name: str) -> Iterator[None]:
 
 
 def give_rights(engine) -> None:
-    """Give the web's role of a test database its rights."""
     with engine.begin() as connection:
         grants.apply_grants(connection, role_of(engine.url.render_as_string()))
 

@@ -40,7 +40,6 @@ def entries(code: str = "es") -> list[Message]:
 
 
 def forms(words: str | tuple[str, ...] | list[str] | None) -> tuple[str, ...]:
-    """Return singular and plural, or the one form there is."""
     return (words,) if isinstance(words, str) else tuple(words or ())
 
 

@@ -64,7 +64,6 @@ class Served:
         raise NotImplementedError
 
     def words(self) -> bytes:
-        """Return everything that the processes wrote."""
         raise NotImplementedError
 
     def add_members(self, number: int) -> None:
@@ -78,7 +77,6 @@ class Served:
         self.flask("newsletter", "send", SLUG, str(file), "--subject", subject)
 
     def plan_meetings(self, *plans: dict[str, Any]) -> None:
-        """Plan meetings as `plan_meeting` does."""
         with self.session() as session:
             for plan in plans:
                 plan_meeting(session, **plan)
@@ -208,7 +206,6 @@ def link_in(mail: StoredMail, page: str) -> str:
 
 
 def sign_in(page, site, address: str = LEAD) -> None:
-    """Sign somebody in by an emailed link."""
     before = site.links_to(address, "sign-in")
     page.goto("/sign-in")
     page.fill("[name=email]", address)

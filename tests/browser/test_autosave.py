@@ -18,7 +18,6 @@ NO_CONNECTION = re.compile("No connection")
 
 @pytest.fixture
 def page(context, site) -> Page:
-    """Begin a newsletter."""
     page = context.new_page()
     sign_in(page, site)
     page.get_by_role("button", name="Write a newsletter").first.click()

@@ -21,7 +21,6 @@ def provider() -> Iterator[Provider]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory, provider) -> Iterator[Site]:
-    """Serve a site of a district that has an identity provider."""
     with Site(tmp_path_factory.mktemp("district"), **provider.settings()) as site:
         provider.set(redirect_uri=f"{site.url}/sign-in/district/back")
         yield site

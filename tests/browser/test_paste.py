@@ -43,7 +43,6 @@ RUNS = """<img src="https://example.org/x.png" onerror="document.title = 1">
 
 @pytest.fixture
 def text(page, site) -> Locator:
-    """Return the text of a new draft, whose page is open."""
     lead = f"{next(NAMES)}@dpsk12.org"
     site.flask("lead", "invite", lead, "--group", SLUG, "--name", "Kim")
     page.goto(site.link_to(lead, "invitation"))

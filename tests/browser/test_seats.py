@@ -27,8 +27,6 @@ IS_SEEN = """() => {
 
 @dataclass(frozen=True)
 class Hands:
-    """Hands on a keyboard, without a mouse."""
-
     page: Page
 
     def reach(self, target: Locator) -> None:

@@ -101,7 +101,6 @@ class Driven:
         self.command("ElementSendKeys", id=self.find(f"//main//*[@name='{name}']"), text=words)
 
     def heading(self, words: str) -> None:
-        """See a page's heading."""
         self.find(f"//h1[normalize-space()='{words}']")
 
     def value(self, name: str) -> str:

@@ -28,7 +28,6 @@ class Gate:
         self.is_over = self.is_open = False
 
     def arrive(self, backend: int) -> None:
-        """Wait for the next turn."""
         self.backend = backend
         self.arrivals += 1
         if not self.is_open:
@@ -49,7 +48,6 @@ class Gate:
             self._may_go.release()
 
     def open(self) -> None:
-        """Let the actor go on to its end."""
         self.is_open = True
         self._may_go.release()
 

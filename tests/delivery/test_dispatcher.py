@@ -39,7 +39,6 @@ def claim(dispatcher, too_late: int = 0, first: int = 0) -> None:
 
 
 def send(dispatcher, number: int) -> None:
-    """Let so many leave."""
     for _ in range(number):
         outgoing = dispatcher.next_message()
         assert outgoing is not None

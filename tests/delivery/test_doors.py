@@ -26,7 +26,6 @@ FLASK = "/opt/belong-mail/.venv/bin/flask"
 
 
 def loaded(environment, door: str) -> set[str]:
-    """Return the modules that a process has once it has imported a door."""
     code = f"import json, sys, {door}; print(json.dumps(sorted(sys.modules)))"
     ended = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=surroundings(environment), text=True,

@@ -74,7 +74,6 @@ class Issues:
             session.execute(update(Delivery).values(again))
 
     def begin_due(self) -> None:
-        """Release an issue that has not been queued yet."""
         self.begin()
         with self._services.writing.begin() as session:
             for table in (Chunk, RenderedIssue):

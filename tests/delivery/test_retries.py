@@ -20,7 +20,6 @@ MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
 def tries(relay) -> list[str]:
-    """List the messages that the relay was asked to take."""
     return [command for command in relay.commands if command.startswith("MAIL")]
 
 

@@ -30,7 +30,6 @@ PHONES_AND_SITES = frozenset((
 
 
 def renderer() -> Renderer:
-    """Return one that needs no database."""
     links, address = Links(ROOT, Tokens(("a key",))), "1860 Lincoln St, Denver"
     return Renderer(i18n.names(), links, "DPS Belong", address, "o@example.org", HELP)
 

@@ -14,13 +14,11 @@ USER, PASSWORD = "belong", "s3cret"
 
 @pytest.fixture
 def extensions() -> tuple[str, ...]:
-    """The extensions that the relay offers."""
     return EXTENSIONS
 
 
 @pytest.fixture
 def is_secure() -> bool:
-    """Whether the relay wants TLS and a password."""
     return False
 
 
@@ -36,7 +34,6 @@ def relay(extensions: tuple[str, ...], request, *, is_secure: bool) -> Iterator[
 
 @pytest.fixture
 def patience() -> str:
-    """Time-outs and connections in the relay's URL."""
     return "timeout=20&dot_timeout=20"
 
 

@@ -18,7 +18,6 @@ class Failed(OperationalError):
 
 @contextmanager
 def failing(engine, nth: int) -> Iterator[None]:
-    """Let the n-th statement fail, before it has done anything."""
     left = nth
 
     def fail(*_: Any) -> None:

@@ -111,7 +111,6 @@ class Scene:
             return newsletters.report(session, found)
 
     def filled(self, issue: str) -> dict[str, int]:
-        """Return what is not 0 in the books."""
         return {name: number for name, number in self.books(issue).items() if number}
 
     def pass_time(self) -> None:

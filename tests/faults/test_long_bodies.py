@@ -90,7 +90,6 @@ def test_a_worker_killed_within_a_long_body_doubles_nothing(scene):
 
 
 def nap(conversation) -> None:
-    """Read on a little later."""
     conversation.stopping.wait(1.5)
 
 

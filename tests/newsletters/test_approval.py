@@ -36,8 +36,6 @@ def seen_by(lead, page: str) -> str:
 
 @dataclass(frozen=True)
 class Room(Scenario):
-    """A group of two leaders that asks for approval."""
-
     lead: Visitor
     second: Visitor
 

@@ -31,7 +31,6 @@ def names(count: int) -> list[str]:
 
 
 def claim(session, worker, owner: str = OWNER):
-    """Claim the next chunk; return each delivery and what writes its copy."""
     return claims.claim_chunk(session, owner, worker._issue_mailer, 100) or []
 
 
@@ -62,7 +61,6 @@ def test_what_is_read_of_a_chunk_as_it_is_claimed_is_what_would_be_read_later(
 
 
 def plan_anew(session, newsletter, least: int) -> list[Chunk]:
-    """Plan a queued issue in chunks of at least so many members."""
     session.execute(delete(Chunk))
     newsletters.plan(session, newsletter, least)
     return list(session.scalars(select(Chunk).order_by(Chunk.id)))

@@ -33,7 +33,6 @@ def ended_issues(services) -> list[int]:
 
 @pytest.fixture
 def sent(worker, services) -> int:
-    """An issue that everybody has."""
     issue = queue(services, MEMBERS)
     worker.drain()
     return issue
@@ -45,7 +44,6 @@ def ids(session) -> list[int]:
 
 
 def bounce(session, number: int = 0) -> None:
-    """Let one copy come back."""
     delivery = session.get_one(Delivery, ids(session)[number])
     assert outcomes.apply_bounce(delivery, 550, "5.1.1", "")
 

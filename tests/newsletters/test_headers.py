@@ -24,7 +24,6 @@ MEMBERS = (ADA, BEN)
 
 @pytest.fixture
 def sent(worker, relay, services, keyring):
-    """One issue, as two members got it."""
     with services.writing.begin() as session:
         for member in MEMBERS:
             make_member(session, keyring, member)

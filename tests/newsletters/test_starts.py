@@ -21,12 +21,10 @@ WORDS = {"subject": "Tea", "preheader": "And cake", "text": "Dear {first_name}",
 
 
 def start(lead) -> str:
-    """Start from the template; return the draft's page."""
     return str(lead.act("/lead/groups/the-village/newsletters", template="1").location)
 
 
 def save_template(lead, **words: str) -> str:
-    """Save a new draft as the template; return the draft's page."""
     page = begin(lead)
     answer = lead.send(page, **{**WORDS, **words}, template="1")
     assert "Saved as the group’s template." in lead.open(answer.location).text

@@ -4,7 +4,6 @@ from tests.scenario import drain_in
 
 
 def begin(lead, slug: str = "the-village") -> str:
-    """Begin a draft and return its page."""
     answer = lead.act(f"/lead/groups/{slug}/newsletters")
     assert answer.status_code == 303
     return str(answer.location)

@@ -18,7 +18,6 @@ NOON = datetime(2026, 11, 24, 19, 0, tzinfo=UTC)
 
 
 def raises(app, error: Exception) -> None:
-    """Have every page fail."""
 
     @app.before_request
     def fail():

@@ -88,7 +88,6 @@ class Stage(Served):
             assert self.end("worker") == 0, self.words().decode()
 
     def visitor(self, port: int = 0) -> Visitor:
-        """Return a browser of somebody's own, which trusts our authority alone."""
         context = ssl.create_default_context(cafile=self.authority.file)
         return Visitor(Browser(port or self.port, context, keeps_cookies=True), {**OUR_OWN_FORM})
 
@@ -97,7 +96,6 @@ class Stage(Served):
         return Unit(services / f"belong-{name}.service")
 
     def start(self, name: str) -> None:
-        """Start the web or the worker, as its unit says."""
         log = self.log / f"{name}.log"
         self.processes[name] = self.unit(name).start(self.surroundings, log)
 
@@ -167,7 +165,6 @@ class Stage(Served):
         return b"\n".join(file.read_bytes() for file in sorted(self.log.glob("*.log")))
 
     def settings(self) -> Mapping[str, str]:
-        """Return all settings, the web's and the worker's."""
         return {**self.unit("web").environment(), **self.unit("worker").environment()}
 
 

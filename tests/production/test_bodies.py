@@ -63,7 +63,6 @@ def proxied(request, stage, tmp_path) -> Iterator[Proxied]:
 
 
 def messages(stage) -> int:
-    """Count the messages of the contact form that are kept."""
     with stage.session() as session:
         return session.scalar(select(func.count(ContactMessage.id))) or 0
 

@@ -97,7 +97,6 @@ def test_what_comes_back_passes_the_pipe_line(stage, server):
 
 
 def pipe(stage, server: str, recipient: str) -> tuple[User, list[str], dict[str, str]]:
-    """Read who runs what from the file that we ship for a mail server."""
     line = (stage.installation.deploy / SERVERS[server]).read_text()
     path = stage.surroundings | {"PATH": "/usr/bin:/bin"}
     if server == "postfix":

@@ -97,7 +97,6 @@ def test_a_reload_replaces_both_web_processes_and_the_site_stays_up(stage):
 
 @pytest.fixture
 def outage(stage) -> Iterator[Stage]:
-    """Take the web away, and bring it back."""
     stage.kill("web")
     yield stage
     stage.start("web")

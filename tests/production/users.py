@@ -68,6 +68,5 @@ def sudo() -> str:
 
 
 def give(path: Path, name: str) -> None:
-    """Make a file or folder somebody's."""
     if IS_ROOT:
         os.chown(path, IDS[name], IDS[name])

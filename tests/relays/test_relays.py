@@ -30,7 +30,6 @@ pytestmark = [
 
 
 def report(settings: Mapping[str, str], issue: str) -> dict[str, int]:
-    """Read an issue's books."""
     said = run(settings, "newsletter", "report", issue, "--json").stdout
     return dict(json.loads(said))
 

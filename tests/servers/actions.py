@@ -63,7 +63,6 @@ def drop(data: bytes = b"") -> Action:
 
 
 def reset(conversation) -> None:
-    """Break the connection with RST."""
     linger = struct.pack("ii", 1, 0)
     conversation.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     raise Over
@@ -80,7 +79,6 @@ def hang(seconds: float = 3600.0) -> Action:
 
 
 def drip(text: str, every: float) -> Action:
-    """Answer a byte at a time."""
 
     def act(conversation) -> None:
         for octet in f"{text}\r\n".encode():

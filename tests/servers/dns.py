@@ -66,6 +66,5 @@ class DnsServer:
 
 
 def in_strings(text: str) -> str:
-    """Write a TXT record as strings of at most 255 octets."""
     parts = [text[at : at + 255] for at in range(0, len(text), 255)]
     return " ".join('"' + part.replace('"', '\\"') + '"' for part in parts)

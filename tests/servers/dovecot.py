@@ -91,13 +91,10 @@ class Dovecot:
 
 @dataclass(frozen=True)
 class Inbox:
-    """Somebody's mailbox in a Dovecot."""
-
     imap: Dovecot
     user: str
 
     def url(self, password: str = PASSWORD, options: str = "") -> str:
-        """Return the URL of the mailbox, by TLS."""
         opened = f"{self.user}:{quote(password)}" if password else self.user
         where = f"localhost:{self.imap.tls_port}/INBOX?ca={self.imap.ca}"
         return f"imaps://{opened}@{where}{options}"
@@ -136,7 +133,6 @@ class Inbox:
 
 @contextmanager
 def dovecot(passdb: str = "") -> Iterator[Dovecot]:
-    """Run Dovecot until the block is left."""
     if PROGRAM is None:
         raise AssertionError("REQUIRE_DOVECOT is set, and there is no Dovecot.")
     with TemporaryDirectory(prefix="belong-imap-") as name:

@@ -55,8 +55,6 @@ DEFAULTS: dict[str, Any] = {
 
 
 class Provider:
-    """A provider's knowledge; it runs within `identity_provider`."""
-
     def __init__(self) -> None:
         self.issuer = ""
         self.redirect_uri = ""

@@ -24,7 +24,6 @@ Action = Callable[["Conversation", str], bool]
 
 
 def drop(_: "Conversation", _tag: str) -> bool:
-    """Hang up before anything is done."""
     raise HungUp
 
 

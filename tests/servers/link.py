@@ -21,8 +21,6 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class End(asyncio.Protocol):
-    """One side of a connection; hands what comes to the other side, later."""
-
     def __init__(self, delay: float, other: "End | None" = None) -> None:
         self._delay = delay
         self._other = other

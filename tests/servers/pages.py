@@ -25,7 +25,6 @@ def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
 
 
 def form_of(request: BaseHTTPRequestHandler) -> dict[str, str]:
-    """Read the form that was sent."""
     length = int(request.headers.get("Content-Length", 0))
     return dict(parse_qsl(request.rfile.read(length).decode()))
 

@@ -20,8 +20,6 @@ SECONDS_TO_END = 60
 
 @dataclass(frozen=True)
 class Answer:
-    """A real server's answer."""
-
     status_code: int
     headers: http.client.HTTPMessage
     data: bytes
@@ -101,14 +99,12 @@ class Site:
         self.worker = self._start("worker")
 
     def restart_worker(self, **settings: str) -> None:
-        """End the worker well and start one with other settings."""
         self.let_worker_begin()
         self.worker.terminate()
         assert self.worker.wait(SECONDS_TO_END) == 0, self.words().decode()
         self.worker = self._start("worker", **settings)
 
     def end(self) -> None:
-        """End both; the worker must end well."""
         self.let_worker_begin()
         processes = (self.web, self.worker)
         for process in processes:

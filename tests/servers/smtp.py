@@ -14,8 +14,6 @@ __all__ = ["Accepted", "Say", "Server", "drip", "drop", "hang", "reset", "write"
 
 
 class Server(Desk):
-    """Speaks SMTP to whoever connects."""
-
     def __init__(
         self,
         *,

@@ -48,7 +48,6 @@ class Authority:
         return cls(folder, key, name, file)
 
     def server(self, **leaf: Any) -> ssl.SSLContext:
-        """Return a server's context with such a leaf."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.leaf(**leaf))
         return context

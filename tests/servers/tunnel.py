@@ -33,7 +33,6 @@ class Tunnel:
 
     @property
     def url(self) -> str:
-        """The database's URL by way of this tunnel."""
         query = {name: value for name, value in self._target.query.items() if name != "host"}
         host, port = self._listener.getsockname()
         way = self._target.set(host=host, port=port, query=query)

@@ -52,7 +52,6 @@ def test_every_template_compiles_and_every_page_of_them_is_shown_somewhere(app, 
 
 
 def referenced(environment: Environment, names: set[str]) -> set[str]:
-    """Return the templates that others extend, include or import."""
     found: set[str] = set()
     for name in names:
         source = (ROOT / "templates" / name).read_text()

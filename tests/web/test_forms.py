@@ -35,7 +35,6 @@ COMPARED = {
 
 
 def values(attribute: str, page: str) -> list[str]:
-    """Return all words of an attribute, wherever it stands."""
     return " ".join(re.findall(rf' {attribute}="([^"]+)"', page)).split()
 
 

@@ -36,7 +36,6 @@ def connect(port: int, words: str) -> socket.socket:
 
 
 def rest(connection: socket.socket) -> bytes:
-    """Return all that a server says until it closes the connection."""
     said = b""
     while piece := connection.recv(65536):
         said += piece

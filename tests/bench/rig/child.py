@@ -90,7 +90,6 @@ def _watch(
 def running(
     command: Sequence[str], env: Mapping[str, str], *, core: int | None = None, **options: Any
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server on a core until the block ends."""
     with daemon(*command, env=env, cwd=ROOT, **options) as process:
         if core is not None:
             pin(process.pid, core)
@@ -106,6 +105,5 @@ def peak_of(process_id: int) -> int:
 
 
 def cpu_of(process_id: int) -> float:
-    """Return the seconds of CPU that a running process has used."""
     fields = Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

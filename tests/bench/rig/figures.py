@@ -96,7 +96,6 @@ def row(figure: Figure, rounds: Sequence[Round]) -> tuple[str, ...]:
 
 
 def as_markdown(rounds: Sequence[Round]) -> str:
-    """Write the table for a page or a terminal."""
     lines = [HEAD, ("---", *["--:"] * (len(HEAD) - 1)), *(row(each, rounds) for each in FIGURES)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

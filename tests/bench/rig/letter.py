@@ -23,7 +23,6 @@ class Letter:
     octets: int
 
     def part(self, kind: str) -> str:
-        """Return the text of its part, plain or html."""
         message = message_from_bytes(self.eml.read_bytes(), EmailMessage, policy=policy.default)
         found = message.get_body((kind,))
         if found is None:

@@ -53,7 +53,6 @@ class Mailman:
     members: int
 
     def build(self) -> None:
-        """Make the list; its members are made up."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         self._settle(smtp=free_port())
@@ -105,7 +104,6 @@ class Mailman:
         child.run(command, dict(os.environ))
 
     def _runner(self, name: str) -> int:
-        """Return the process that runs one of our Mailman's queues."""
         for process_id, words in self._processes():
             if f"--runner={name}:" in words:
                 return process_id

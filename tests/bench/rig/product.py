@@ -102,7 +102,6 @@ class House:
         return done.stdout
 
     def queue(self, issue: Path) -> str:
-        """Schedule an issue for all members, for now; return its id."""
         words = (GROUP, str(issue), "--subject", SUBJECT, "--json")
         return str(json.loads(self.tell("newsletter", "send", *words))["id"])
 
@@ -140,7 +139,6 @@ class House:
         }
 
     def wait_until_sending(self) -> None:
-        """Wait until the first member's copy is accepted."""
         accepted = select(Delivery.id).where(Delivery.state == State.ACCEPTED).limit(1)
         with engine_of(self.database_url) as engine, engine.connect() as connection:
             looking = connection.execution_options(isolation_level="AUTOCOMMIT")
@@ -159,7 +157,6 @@ class House:
 
 
 def build(members: int, folder: Path, database_url) -> House:
-    """Make an instance with so many members."""
     made = encryption.new_keys()
     given = {f"BELONG_{kind.upper()}_KEYS": made[kind] for kind in encryption.KINDS}
     house = House(members, folder, database_url, given)

@@ -160,7 +160,6 @@ def mlmmj(bench) -> Measures:
 
 
 def far(bench) -> Measures:
-    """A relay that is 20 ms away."""
     plan = bench.plan
     with ExitStack() as stack:
         sink = stack.enter_context(sinks.plain(bench.folder))
@@ -172,7 +171,6 @@ def far(bench) -> Measures:
 
 
 def away(bench) -> Measures:
-    """A database that is far away."""
     measured = {}
     for milliseconds in AWAY:
         click.echo(f"    {milliseconds} ms …")  # The last one alone takes two minutes.
@@ -186,7 +184,6 @@ def away(bench) -> Measures:
 
 
 def scale(bench) -> Measures:
-    """Many recipients, and few."""
     plan = bench.plan
     few = bench.sent("few", plan.few, times=plan.times_few)
     return few | bench.sent("many", plan.many)

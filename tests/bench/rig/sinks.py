@@ -41,7 +41,6 @@ class Sink:
         return self.relay.format(port=self.port, connections=self.connections)
 
     def taken(self) -> int:
-        """Return how many messages have arrived."""
         last = self.count.read_text().rpartition("mesg=")[2].strip()
         return int(last) if last.isdigit() else 0
 

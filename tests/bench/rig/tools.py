@@ -31,8 +31,6 @@ class NotHere(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program, and the folders of its libraries."""
-
     path: str
     libraries: str = ""
 
@@ -90,7 +88,6 @@ def install_nodemailer() -> None:
 
 
 def mailman() -> Path | None:
-    """Return the `mailman` command, if it is installed."""
     command = FOLDER / "mailman" / "bin" / "mailman"
     return command if command.is_file() else None
 

@@ -21,7 +21,6 @@ PAGE = "/office/audit"
 
 
 def add(services, number: int = 1, **values: object) -> None:
-    """Write entries as of a command."""
     row = {"kind": Kind.STOPPED, "role": Role.OPERATOR, **values}
     with services.writing.begin() as session:
         session.execute(insert(AuditEntry), [row] * number)

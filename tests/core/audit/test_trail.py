@@ -24,7 +24,6 @@ pytestmark = [periodic_tasks, on_both("triggers and policies keep the trail")]
 
 
 def written(services, age: timedelta = timedelta(0)) -> int:
-    """Write an entry of some age and return its id."""
     values = {"kind": Kind.STOPPED, "role": audit.Role.OPERATOR, "at": now() - age}
     with services.writing.begin() as session:
         entry = AuditEntry(**values)

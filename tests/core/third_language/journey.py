@@ -31,7 +31,6 @@ def begin(lead, slug: str = "the-village") -> str:
 
 
 def join(visitor, worker, relay, address: str, code: str) -> EmailMessage:
-    """Join The Village in a language, and return the welcome."""
     visitor.join("the-village", address, language=code)
     worker.drain()
     [asked] = relay.to(address)

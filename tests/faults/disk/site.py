@@ -96,7 +96,6 @@ class Site:
             session.execute(update(Lease).values(until=now() - timedelta(minutes=1)))
 
     def close(self) -> None:
-        """Close the database, as a process does that ends."""
         self._engine.dispose()
 
     def _settle(self) -> None:

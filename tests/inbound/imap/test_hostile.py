@@ -46,7 +46,6 @@ def poll(worker) -> None:
 
 
 def wait_for_command(scripted, verb: str, number: int, worker: Forked) -> None:
-    """Wait until a command is asked for the n-th time."""
     wait_until(lambda: scripted.times[verb] >= number, worker.said)
 
 

@@ -258,7 +258,6 @@ def read(content: bytes) -> PdfReader:
 
 
 def at(item, *path):
-    """Return what stands at the end of a path through dictionaries and lists."""
     for step in path:
         item = item[step].get_object()
     return item

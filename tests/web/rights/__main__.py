@@ -13,7 +13,6 @@ PLACE = Path(__file__).resolve().parents[3] / "docs" / "rights.md"
 
 
 def written() -> str:
-    """Return the document as an app with every page has it."""
     with tempfile.TemporaryDirectory() as folder:
         environment = settings_for(f"sqlite:///{folder}/belong.db", Path(folder))
         environment |= {"BELONG_SMTP_URL": "smtp://127.0.0.1:1?tls=none", **SETTINGS}

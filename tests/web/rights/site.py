@@ -263,7 +263,6 @@ def account_of(session, keyring, address: str) -> Account:
 
 
 def make_objects(session, services, slug: str, lead: Account) -> Objects:
-    """Make one of everything that a group has."""
     group = group_named(session, slug)
     draft, sent = newsletters.draft(session, group, "Tea", "Come."), queue_issue(session, slug)
     newsletters.plan(session, sent)

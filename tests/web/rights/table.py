@@ -96,8 +96,6 @@ COMMANDS = {
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A page or a button, and who may use it."""
-
     # With the button, where several have one.
     endpoint: str
     address: str

@@ -97,7 +97,6 @@ class World:
         self.scenario.worker.drain()
 
     def ask_to_sign_in(self) -> str:
-        """Have a link emailed to the owner's browser, and return it."""
         self.browser.send("/sign-in", email=LEAD)
         return link_to(self.scenario.mails(LEAD)[-1], "sign-in")
 
