@@ -10,15 +10,11 @@ from sqlalchemy import select
 
 from belong_mail.core.db import now
 from belong_mail.delivery.models import Lease
-from tests.browser_client import link_to
 from tests.inbound.mail import bounce, hand_back
 from tests.markers import night, on_both, on_sqlite
 from tests.processes import SECONDS
 from tests.servers.smtp import hang
 from tests.waiting import wait_until
-
-# Seconds within which a leave acts.
-AT_ONCE = 2.0
 
 
 @on_both("claims and leases")
@@ -73,35 +69,6 @@ def test_a_worker_told_to_stop_while_the_relay_hangs_before_the_dot_goes_and_lea
     scene.relay.usual()
     assert scene.finish() == "Nothing is waiting."
     assert scene.complaints(issue) == []
-
-
-def test_who_leaves_during_an_issue_gets_nothing_that_begins_two_seconds_later(scene, visitor):
-    """Through the link of an earlier issue, while the next one is on its way.
-
-    Their copy is written by then, and the relay is slow: its turn comes after the two seconds.
-    """
-    members = 60
-    scene.queue(members)
-    scene.finish()
-    leaver = "member40@dpsk12.org"
-    link = link_to(scene.relay.to(leaver)[0], "leave")
-    first = len(scene.copies())
-    issue = scene.queue(0)
-    scene.relay.delay = 0.5
-    with scene.worker() as worker:
-        scene.relay.wait_for(first + 1, SECONDS)
-        assert visitor.follow(link).status_code == 200
-        left_at = time.time()
-        time.sleep(AT_ONCE + 0.1)
-        scene.relay.delay = 0.0
-        scene.relay.wait_for(first + members - 1, SECONDS)
-        worker.send_signal(signal.SIGTERM)
-        worker.wait()
-    scene.finish()
-    late = [copy for copy in scene.copies()[first:] if copy.recipient == leaver]
-    assert [copy for copy in late if copy.at > left_at + AT_ONCE] == []
-    assert scene.books(issue)["withdrawn"] + len(late) == 1
-    assert scene.books(issue)["accepted"] == members - 1 + len(late)
 
 
 @on_both("locks")
