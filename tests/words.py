@@ -10,6 +10,7 @@ from babel.messages.pofile import read_po
 from lxml.html import document_fromstring
 
 from belong_mail.core import i18n
+from belong_mail.core.i18n import forms
 
 READ = (
     "//text()[not(parent::style or parent::code)] | //@aria-label | //@title | //@alt"
@@ -37,10 +38,6 @@ def catalog(code: str) -> Catalog:
 @cache
 def entries(code: str = "es") -> list[Message]:
     return [message for message in catalog(code) if message.id]
-
-
-def forms(words: str | tuple[str, ...] | list[str] | None) -> tuple[str, ...]:
-    return (words,) if isinstance(words, str) else tuple(words or ())
 
 
 class Reader:

@@ -95,13 +95,14 @@ def _read_po(code: str) -> tuple[dict[str, tuple[str, ...]], Callable[[int], int
 
     with (TRANSLATIONS / code / "LC_MESSAGES" / "messages.po").open("rb") as file:
         messages = pofile.read_po(file, locale=code)
-    said = {_forms(each.id)[0]: _forms(each.string or "") for each in messages if not each.fuzzy}
-    is_said = {source: forms for source, forms in said.items() if all(forms)}
+    said = {forms(each.id)[0]: forms(each.string or "") for each in messages if not each.fuzzy}
+    is_said = {source: words for source, words in said.items() if all(words)}
     return is_said, gettext.c2py(messages.plural_expr)
 
 
-def _forms(words: str | Sequence[str]) -> tuple[str, ...]:
-    return (words,) if isinstance(words, str) else tuple(words)
+def forms(words: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return singular and plural, or the one form there is."""
+    return (words,) if isinstance(words, str) else tuple(words or ())
 
 
 class TextIn(str):  # noqa: SLOT000 - it has one more attribute

@@ -16,6 +16,7 @@ from belong_mail.accounts import invitations
 from belong_mail.accounts.models import Account
 from belong_mail.core import i18n
 from belong_mail.core.db import now
+from belong_mail.core.i18n import forms
 from belong_mail.groups.header_words import IDENTIFYING
 from belong_mail.groups.seeds import GROUPS
 from belong_mail.members import reminders
@@ -27,7 +28,7 @@ from tests.factories import group_named, plan_meeting, queue_issue
 from tests.house_terms import faults, operators_words, seeded
 from tests.markers import on_sqlite
 from tests.processes import ROOT
-from tests.words import Reader, catalog, english_in, entries, forms, said
+from tests.words import Reader, catalog, english_in, entries, said
 
 in_each_language = pytest.mark.parametrize("code", i18n.OTHER_LANGUAGES)
 PLACES = re.compile(r"%\(\w+\)\w|<[^>]+>|https?:\S+|\d+(?:,\d+)*")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from babel.messages.pofile import read_po, write_po
 
+from belong_mail.core.i18n import forms
 from tests.guards.sabotage import copied_checkout
 from tests.markers import night
-from tests.words import forms
 
 CODE, NAME = "eo", "Esperanto"
 LIST_OF_LANGUAGES = "belong_mail/core/i18n.py"
