@@ -2,9 +2,9 @@
 
 from tests.browser_client import html_of, link_to, text_of
 from tests.factories import make_member, members_of, queue_issue
-from tests.markers import on_both, periodic_tasks
+from tests.markers import on_both
 
-pytestmark = [periodic_tasks, on_both("journeys")]
+pytestmark = on_both("journeys")
 
 
 def test_a_teacher_joins_and_confirms(visitor, worker, relay, services):

@@ -16,7 +16,7 @@ from belong_mail.members.models import Subscription
 from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
 from tests.delivery.factories import books, deliveries, queue
-from tests.markers import on_both, periodic_tasks
+from tests.markers import on_both
 from tests.servers.smtp import drop
 
 Clock = time_machine.Traveller
@@ -151,7 +151,6 @@ def test_days_for_which_an_issue_was_paused_are_not_taken_from_its_tries(
     assert books(services, issue) == {"recipients": 1, "deferred": 1}
 
 
-@periodic_tasks
 def test_what_was_in_hand_at_a_pause_and_is_put_off_does_not_expire_during_it(
     clock, worker, services
 ):

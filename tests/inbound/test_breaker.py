@@ -14,10 +14,8 @@ from tests.browser_client import link_to
 from tests.factories import queue_at_once
 from tests.inbound.mail import NO_DOMAIN, SPAM, UNKNOWN, bounce
 from tests.inbound.scenario import ADA, VILLAGE
-from tests.markers import on_both, on_sqlite, periodic_tasks
+from tests.markers import on_both, on_sqlite
 from tests.servers.smtp import Accepted
-
-pytestmark = periodic_tasks
 
 MANY = 100
 OPERATOR = "operator@example.org"

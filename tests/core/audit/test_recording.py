@@ -26,10 +26,7 @@ from tests.browser_client import Visitor, link_to
 from tests.contact.writing import write as write_to_the_office
 from tests.db_dump import dump_of, trail
 from tests.factories import group_named, make_members, plan_meeting
-from tests.markers import periodic_tasks
 from tests.newsletters.writing import act, begin, write
-
-pytestmark = periodic_tasks
 
 VILLAGE = "/lead/groups/the-village"
 LEAD = "lead-of-the-village@dpsk12.org"

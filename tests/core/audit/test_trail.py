@@ -17,10 +17,10 @@ from belong_mail.core.retention import AUDIT_AGE
 from belong_mail.groups import service as groups
 from belong_mail.ops import rooms
 from tests.db_dump import trail
-from tests.markers import on_both, on_sqlite, periodic_tasks
+from tests.markers import on_both, on_sqlite
 from tests.web_role import url_of_web
 
-pytestmark = [periodic_tasks, on_both("triggers and policies keep the trail")]
+pytestmark = on_both("triggers and policies keep the trail")
 
 
 def written(services, age: timedelta = timedelta(0)) -> int:
