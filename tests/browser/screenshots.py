@@ -7,11 +7,16 @@ from typing import Literal
 
 from playwright.sync_api import sync_playwright
 
+from tests.browser import leads, members, strangers
 from tests.browser.chromium import FLAGS, MISSING, PATH
 from tests.browser.site import Site
-from tests.browser.strangers import mails
-from tests.browser.walks import WALKS
 
+# Who walks past which pages, and how many they are with the emails that they cause.
+WALKS = (
+    ("strangers", strangers.strangers, 59),
+    ("members", members.members, 23),
+    ("leads", leads.leads, 66),
+)
 WIDTHS = (320, 768, 1440)
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 HEIGHT = 740
@@ -19,13 +24,13 @@ HEIGHT = 740
 
 def take(browser, site, language, folder: Path) -> None:
     """Take every picture in one language: both themes, each width."""
-    for walk in WALKS:
+    for who, pages, _ in WALKS:
         context = browser.new_context(base_url=site.url, locale=language)
-        page, address = context.new_page(), f"{walk.who}.{language}@dpsk12.org"
-        for name in walk.pages(page, site, address):
+        page, address = context.new_page(), f"{who}.{language}@dpsk12.org"
+        for name in pages(page, site, address):
             _picture(page, folder / f"{name}-{language}")
         letter = context.new_page()
-        for name, html in mails(site, address):
+        for name, html in strangers.mails(site, address):
             letter.set_content(html)
             _picture(letter, folder / f"{name}-{language}")
         context.close()

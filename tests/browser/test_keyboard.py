@@ -1,6 +1,7 @@
-"""Forms without a mouse: the order of Tab, and the way past what every page begins with."""
+"""Forms without a mouse, whose stops are as they are read; and one without the style sheet."""
 
-from playwright.sync_api import expect
+import pytest
+from playwright.sync_api import Page, expect
 
 from tests.markers import night
 
@@ -53,3 +54,31 @@ def test_a_receipts_code_is_copied_and_pasted_where_it_opens_the_message(phone):
     phone.press("[name=code]", "Control+v")
     phone.press("[name=code]", "Enter")
     expect(phone.get_by_text("Where is the library?")).to_be_visible()
+
+
+HEARD = "() => document.body.innerText.split('\\n').map(it => it.trim()).filter(Boolean)"
+
+
+@pytest.fixture
+def bare(phone) -> Page:
+    """Hold a phone to which the style sheet never comes."""
+    phone.route("**/*.css*", lambda route: route.fulfill(content_type="text/css", body=""))
+    return phone
+
+
+@night("journeys in a browser")
+def test_without_style_a_page_reads_from_top_to_bottom_and_its_form_is_sent(bare, site):
+    bare.goto(JOIN)
+    said = bare.evaluate(HEARD)
+    order = [
+        "Skip to main content", "Groups", "Contact", "Join The Village Belong Group",
+        "Your work email address", "Leave this empty", "Send me the link", "What happens next",
+        "Privacy",
+    ]  # fmt: skip
+    places = [next((i for i, line in enumerate(said) if line == words), -1) for words in order]
+    assert -1 not in places, said
+    assert places == sorted(places), said
+    bare.get_by_label("Your work email address").fill("bare@dpsk12.org")
+    bare.get_by_role("button", name="Send me the link").click()
+    expect(bare.get_by_role("heading", name="Now check your inbox")).to_be_visible()
+    site.mail_to("bare@dpsk12.org")

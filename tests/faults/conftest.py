@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.faults.scene import Scene
-from tests.servers.manners import EXTENSIONS
+from tests.servers.conversation import EXTENSIONS
 from tests.servers.smtp import Server
 
 USER, PASSWORD = "belong", "s3cret"

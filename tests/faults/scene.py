@@ -16,7 +16,7 @@ from belong_mail.delivery.models import Delivery
 from belong_mail.newsletters import service as newsletters
 from belong_mail.ops.demo_data import add_members
 from belong_mail.worker.loop import make_worker
-from tests.counts import count_faults
+from tests.delivery.factories import count_faults
 from tests.factories import group_named, make_members, queue_at_once
 from tests.faults.audit import Copy, audit, imbalance
 from tests.processes import SECONDS, Forked, drain, run, running

@@ -15,7 +15,7 @@ from tests.db_dump import dump_of, kept_of
 from tests.factories import group_named
 from tests.faults.failing import failures
 from tests.markers import on_both
-from tests.servers.manners import SLOW
+from tests.servers.conversation import SLOW
 
 PEOPLE = [f"person{each}@dpsk12.org" for each in range(38)]
 STAFF = Staff(("dpsk12.org",))

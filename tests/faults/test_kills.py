@@ -7,7 +7,7 @@ from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.retry import MAX_DEATHS
 from tests.faults.scene import CONNECTIONS
 from tests.markers import in_turn, on_sqlite, one_by_day
-from tests.servers.manners import EXTENSIONS, SLOW
+from tests.servers.conversation import EXTENSIONS, SLOW
 
 ONE_CONNECTION = pytest.mark.parametrize("patience", ["connections=1&timeout=20&dot_timeout=20"])
 WAYS = [EXTENSIONS, SLOW]

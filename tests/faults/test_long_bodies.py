@@ -11,7 +11,7 @@ from belong_mail.newsletters.release import release
 from tests.factories import group_named, make_members
 from tests.markers import in_turn, on_sqlite, one_by_day
 from tests.servers.actions import Action, drop, hang, reset
-from tests.servers.manners import EXTENSIONS, SLOW
+from tests.servers.conversation import EXTENSIONS, SLOW
 from tests.servers.smtp import Server
 
 # Octets: a third more in the mail, which is more than both sides' kernels keep: 4 MB of what is

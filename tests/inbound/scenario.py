@@ -2,11 +2,13 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
 from belong_mail.core.db import now
+from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import WorkerLimit
 from belong_mail.delivery.models import Delivery
+from belong_mail.inbound import pipe
 from belong_mail.members.models import Subscription
 from tests.delivery.factories import books
 from tests.factories import make_member, queue_issue
@@ -87,3 +89,16 @@ class BounceScenario(Scenario):
         """Return when the relay took each delivery."""
         with self.services.reading.begin() as session:
             return {each.id: each.finished_at for each in session.query(Delivery)}
+
+
+def poll(worker) -> None:
+    """Let a worker poll the mailbox now, and do all that is due."""
+    assert worker._intake is not None
+    worker._intake.poll_at = 0.0
+    worker.drain()
+
+
+def jobs_of(session) -> int:
+    """Count the messages that came back and wait for the worker."""
+    waiting = select(func.count(Job.id)).where(Job.kind == pipe.RETURNED)
+    return session.scalar(waiting) or 0

@@ -15,13 +15,12 @@ from belong_mail.delivery.models import Chunk, Delivery, IssueCount, State
 from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from tests.counts import count_faults
-from tests.delivery.factories import books, queue
-from tests.markers import on_both, periodic_tasks
+from tests.delivery.factories import books, count_faults, queue
+from tests.markers import on_both
 from tests.monitoring.looking import figures
 from tests.overlapping import do_twice_at_once
 
-pytestmark = [periodic_tasks, on_both("counts by triggers")]
+pytestmark = on_both("counts by triggers")
 
 MEMBERS = 4
 

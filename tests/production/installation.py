@@ -10,7 +10,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 from tests.processes import ROOT
-from tests.production.users import IS_ROOT, sudo, with_numbers
+from tests.production.units import IS_ROOT, sudo, with_numbers
 
 GUIDE = ROOT / "docs" / "operators" / "install.md"
 NOT_INSTALLED = shutil.ignore_patterns(

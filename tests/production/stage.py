@@ -19,8 +19,7 @@ from tests.browser_client import Visitor, html_of, text_of
 from tests.dev.checkout import is_alive
 from tests.production import nginx
 from tests.production.installation import Installation
-from tests.production.units import Unit
-from tests.production.users import WORKER, User, give
+from tests.production.units import WORKER, Unit, User, give
 from tests.servers.desk import Accepted
 from tests.servers.ports import free_port
 from tests.servers.site import Browser

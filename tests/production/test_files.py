@@ -13,8 +13,7 @@ from belong_mail.delivery.models import Delivery, State
 from tests.browser.site import SLUG
 from tests.inbound.mail import bounce
 from tests.processes import ROOT
-from tests.production.units import settings
-from tests.production.users import IS_ROOT, User
+from tests.production.units import IS_ROOT, User, settings
 
 DEPLOY = ROOT / "deploy"
 SERVERS = {"postfix": "postfix-master.cf", "exim": "exim-transport"}

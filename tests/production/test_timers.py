@@ -12,8 +12,7 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from belong_mail.ops import backup_retention
-from tests.production.units import settings
-from tests.production.users import WORKER
+from tests.production.units import WORKER, settings
 from tests.servers.pages import serving
 
 

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Literal
 
 from tests.servers.actions import Say, drip, drop, hang, reset, write
-from tests.servers.conversation import Conversation
+from tests.servers.conversation import EXTENSIONS, Conversation, Manners
 from tests.servers.desk import Accepted, Desk
-from tests.servers.manners import EXTENSIONS, Manners
 
 __all__ = ["Accepted", "Say", "Server", "drip", "drop", "hang", "reset", "write"]
 

@@ -11,9 +11,8 @@ from belong_mail.core.db import now
 from belong_mail.core.retention import READ_MAIL_AGE
 from belong_mail.inbound.models import InboundDigest, InboundMailbox, last_polled
 from belong_mail.members.models import Subscription
-from tests.inbound.imap.inbox import jobs_of, poll
 from tests.inbound.mail import UNKNOWN, bounce, complaint
-from tests.inbound.scenario import ADA
+from tests.inbound.scenario import ADA, jobs_of, poll
 from tests.markers import on_both, on_sqlite
 from tests.processes import running
 from tests.servers.dovecot import PASSWORD, needs_dovecot

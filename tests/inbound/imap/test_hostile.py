@@ -12,16 +12,15 @@ from belong_mail.core.jobs import Job
 from belong_mail.inbound import pipe
 from belong_mail.inbound.models import InboundDigest, InboundMailbox, last_polled
 from belong_mail.monitoring.checks import CHECKS
-from tests.inbound.imap.inbox import jobs_of
-from tests.inbound.scenario import ADA
-from tests.markers import on_sqlite, periodic_tasks
+from tests.inbound.scenario import ADA, jobs_of
+from tests.markers import on_sqlite
 from tests.monitoring.looking import wrong_names
 from tests.processes import Forked, drain, running
 from tests.servers.imap import drop, hang, say
 from tests.waiting import wait_until
 
 COMMANDS = ("CONNECT", "CAPABILITY", "LOGIN", "SELECT", "SEARCH", "FETCH", "MOVE", "LOGOUT")
-pytestmark = [periodic_tasks, on_sqlite]
+pytestmark = on_sqlite
 
 
 def message(number: int) -> bytes:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from belong_mail.inbound.models import last_polled
-from tests.inbound.imap.inbox import poll
+from tests.inbound.scenario import poll
 from tests.markers import on_sqlite
 from tests.servers.dovecot import BY_PASSWORD, Dovecot, dovecot, needs_dovecot
 from tests.servers.tokens import TokenEndpoint

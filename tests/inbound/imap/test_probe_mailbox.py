@@ -5,7 +5,7 @@ import re
 from belong_mail.core.environment import ROOT
 from belong_mail.mail.imap.location import READ_FOLDER, parse_mailbox
 from belong_mail.monitoring import probe
-from tests.inbound.imap.inbox import jobs_of, poll
+from tests.inbound.scenario import jobs_of, poll
 from tests.markers import on_sqlite
 from tests.servers.dovecot import needs_dovecot
 
