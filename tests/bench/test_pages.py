@@ -32,7 +32,6 @@ def cookie(visitor):
 @on_sqlite
 @pytest.mark.timeout(600)
 def test_a_page_costs_no_more_than_it_did(app, environment, services, keyring, tmp_path):
-    """A leader of a group, with a draft, an issue and meetings."""
     if not (shutil.which("valgrind") and shutil.which("gcc")):
         (pytest.fail if IS_REQUIRED else pytest.skip)("NOT TESTED: instructions; no valgrind.")
     with services.writing.begin() as session:

@@ -38,14 +38,12 @@ def unlimited(request) -> None:
 
 @pytest.fixture(params=["en", "es"])
 def language(request) -> str:
-    code: str = request.param
-    return code
+    return request.param
 
 
 @pytest.fixture(params=[True, False], ids=["script", "no-script"])
 def has_script(request) -> bool:
-    has: bool = request.param
-    return has
+    return request.param
 
 
 @pytest.fixture

@@ -110,7 +110,6 @@ def test_strings_fit_a_group_one_oclock_and_one(code, group, time, wrong):
 
 
 def test_the_spanish_privacy_page_has_a_sentence_for_each_of_the_english():
-    """It lacked two."""
     folder = ROOT / "templates" / "directory"
     pages = [(folder / f"{name}.html").read_text() for name in ("privacy", "who_can_see")]
     english = re.findall(r'_\("([^"]+)"', " ".join(pages))

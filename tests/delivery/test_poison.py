@@ -119,7 +119,6 @@ def test_an_issue_that_the_web_writes_as_unsent_repeats_no_copy_and_stops_no_oth
 
 @on_sqlite
 def test_a_refused_copy_of_a_newsletter_whose_row_is_gone_stops_no_worker(worker, relay, services):
-    """It goes while the relay has the copy in hand."""
     issue = queue(services, 1)
     relay.on("DATA", lambda _command: lose_newsletter(services, issue))
     relay.script("DOT", "554 5.7.1 Looks like spam")
@@ -215,7 +214,6 @@ def test_a_request_whose_statement_fails_as_a_missing_databases_would_waits_alon
 
 
 def test_the_results_of_a_worker_whose_lease_was_lost_are_refused(worker, relay, services):
-    """Another took over while the message was on its way."""
     issue = queue(services, 1)
 
     def steal(_command: str) -> None:
@@ -265,7 +263,6 @@ def test_what_a_worker_claims_after_its_lease_was_ended_is_found_when_it_dies(wo
 
 
 def test_two_workers_freeze_an_issue_once(worker, relay, services, keyring, caplog):
-    """Both take a chunk of the same new issue at the same moment."""
     issue = queue(services, 250)
     others = [make_worker(services, keyring) for _ in range(3)]
     at_once({str(each): one.drain for each, one in enumerate([worker, *others])})

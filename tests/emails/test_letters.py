@@ -79,7 +79,6 @@ def test_the_introduction_goes_to_the_lead_and_is_answered_to_the_member(scenari
 
 @on_sqlite
 def test_a_message_to_the_office_comes_from_us_and_is_answered_to_its_writer(scenario):
-    """An anonymous one has nobody to answer."""
     words = "Hello\r\nBcc: eve@example.org\n.\n\nFrom here {{ 7*7 }} <script>"
     scenario.visitor.send("/contact", name="Ada", email=ADA, topic="need", message=words)
     check_letter(last(scenario), NAMES)

@@ -1,8 +1,6 @@
 """A transaction that fails at each of its statements, one after the other."""
 
-import itertools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import event
@@ -16,9 +14,12 @@ class Failed(OperationalError):
         super().__init__("", {}, Exception())
 
 
-@contextmanager
-def failing(engine, nth: int) -> Iterator[None]:
-    left = nth
+def failures(engine, act: Callable[[], None], check: Callable[[], None], step: int = 1) -> int:
+    """Let an act fail at its first statement, its second and so on, until it succeeds.
+
+    Checks after each failure, and returns how often it failed.
+    """
+    times = left = 0
 
     def fail(*_: Any) -> None:
         nonlocal left
@@ -28,22 +29,14 @@ def failing(engine, nth: int) -> Iterator[None]:
 
     event.listen(engine, "before_cursor_execute", fail)
     try:
-        yield
+        while True:
+            left = 1 + times * step
+            try:
+                act()
+            except Failed:
+                check()
+                times += 1
+            else:
+                return times
     finally:
         event.remove(engine, "before_cursor_execute", fail)
-
-
-def failures(engine, act: Callable[[], None], check: Callable[[], None], step: int = 1) -> int:
-    """Let an act fail at its first statement, its second and so on, until it succeeds.
-
-    Checks after each failure, and returns how often it failed.
-    """
-    for times in itertools.count():
-        try:
-            with failing(engine, 1 + times * step):
-                act()
-        except Failed:
-            check()
-        else:
-            break
-    return times

@@ -56,7 +56,6 @@ def test_a_worker_killed_before_the_dot_doubles_nothing(moment, nth, extensions,
     indirect=["database_url"],
 )
 def test_a_worker_killed_after_the_dot_doubles_one_at_most(moment, scene):
-    """Before the answer, and before the answer is written down."""
     issue = kill_once(scene, moment, 7)
     assert scene.complaints(issue, breaks=1) == []
 

@@ -327,7 +327,6 @@ def test_one_connection_carries_many_messages(server, transport, note):
 
 
 def test_a_connection_without_work_waits_for_a_while_and_then_says_goodbye(server, relay, note):
-    """A minute, where nobody says otherwise."""
     hand = Hand(relay, idle=0.5)
     assert MAX_IDLE_SECONDS == 60.0
     for _ in range(2):

@@ -73,7 +73,6 @@ def test_what_arrived_after_all_and_was_sent_twice_is_in_the_counts(services, se
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_two_who_change_copies_of_an_issue_do_not_wait_for_each_other(services, sent):
-    """Both have counted before either is done."""
     turns = iter(range(2))
     with services.writing.begin() as first, services.writing.begin() as second:
         for session in (first, second):

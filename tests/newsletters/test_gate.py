@@ -250,7 +250,8 @@ def test_a_reply_address_or_a_flyer_that_names_the_group_goes_through_no_door(
         flyer = Flyer(title="LGBTQ+ flyer", content=b"%PDF-", size=5, pages=1, is_tagged=True)
         issue.flyers = [flyer]
         assert not issue_mailer.fit_messages(mailer, issue)
-        assert "is held: something in it has to change first." in caplog.text
+        held = f"Newsletter {issue.id} is held: something in it has to change first."
+        assert held in caplog.text
         assert "LGBTQ" not in caplog.text
         flyer.title = "Tea"
         assert issue_mailer.fit_messages(mailer, issue)

@@ -89,12 +89,6 @@ def test_words_for_a_draft_that_is_sent_or_deleted_meanwhile_are_shown(lead, ver
     assert ">Words of mine &amp; more</p>" in told.text
 
 
-def test_no_browser_cuts_a_long_text_that_is_pasted(lead):
-    areas = re.findall("<textarea[^>]*>", lead.open(begin(lead)).text)
-    assert len(areas) == 2
-    assert not [each for each in areas if "maxlength" in each]
-
-
 def test_words_are_saved_while_they_are_typed(lead):
     page = begin(lead)
     fields = Form(lead.open(page).text).fields
@@ -181,8 +175,11 @@ def test_the_checklist_mentions_a_language_that_is_missing_and_sends_all_the_sam
     assert lead.send(f"{page}/release", when="1").status_code == 303
 
 
-def test_the_buttons_say_where_they_lead(lead):
+def test_the_buttons_say_where_they_lead_and_no_browser_cuts_a_long_text_that_is_pasted(lead):
     page = begin(lead)
+    areas = re.findall("<textarea[^>]*>", lead.open(page).text)
+    assert len(areas) == 2
+    assert not [each for each in areas if "maxlength" in each]
     for button in ("pictures", "flyers", "meetings", "template", "release"):
         assert f' name="{button}"' in lead.open(page).text
     for button in ("pictures", "flyers", "release"):

@@ -13,8 +13,7 @@ BROKEN = (
 
 @pytest.fixture(params=BROKEN, ids=["sqlite", "postgresql"])
 def database_url(request) -> str:
-    url: str = request.param
-    return url
+    return request.param
 
 
 @pytest.fixture

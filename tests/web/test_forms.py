@@ -102,7 +102,6 @@ def test_today_is_the_day_in_denver(app):
 
 
 def test_a_source_is_an_address_or_a_subscribers_network(visitor, services):
-    """As the limits see it."""
     typed = {"message": "Hello.", "topic": "need", "email": "ada@example.org"}
     typed |= {"csrf_token": Form(visitor.open("/contact").text).fields["csrf_token"]}
     for one, other, sources in (

@@ -111,7 +111,6 @@ OWN: tuple[dict[str, str], ...] = (
 
 
 def test_other_sites_forms_are_refused_and_nothing_is_stored(visitor, services):
-    """Our own come through."""
     before = kept_of(services)
     for headers in OTHER_SITES:
         visitor.headers = headers
@@ -202,7 +201,6 @@ def test_a_form_that_is_too_long_gets_its_own_page_where_an_error_page_reads_it_
 
 
 def test_ten_megabytes_are_refused_in_words(visitor, services, links):
-    """A body without a length as well."""
     before = kept_of(services)
     for language in ("en", "es"):
         visitor.headers = {"Accept-Language": language}

@@ -67,7 +67,6 @@ def site(logs: Path, blank_sqlite) -> Iterator[Site]:
 
 
 def test_idle_connections_hold_up_no_page(site):
-    """By far more than there are threads."""
     port = site.browser.port
     with ExitStack() as open_ones:
         for words in ("", "GET / HTTP/1.1\r\nHost: loc", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"):

@@ -114,7 +114,6 @@ def test_a_wrong_password_is_told_in_words_and_the_next_polls_are_rarer(
     services, caplog
 ):  # fmt: skip
     """No address and no word of the server stands in the log."""
-    del environment
     inbox.put(HUMAN)
     worker = scenario.worker
     assert worker._intake is not None
