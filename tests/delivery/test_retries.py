@@ -80,9 +80,8 @@ def test_a_full_mailbox_is_tried_again_ever_less_often_until_it_expires(
     ],
 )
 def test_a_reply_about_one_recipient_is_booked_and_the_rest_goes_on(
-    verb, reply, state,
-    worker, relay, services
-):  # fmt: skip
+    verb, reply, state, worker, relay, services
+):
     issue = queue(services, 3)
     relay.script(verb, reply)
     worker.drain()
@@ -137,10 +136,7 @@ def test_what_someone_waits_for_is_tried_within_a_minute_unless_the_mailbox_is_w
         "450 4.2.1 Peak SMTP relay limit exceeded for customer",
     ],
 )
-def test_what_is_about_us_costs_nobody_anything(
-    verb, reply,
-    clock, worker, relay, services
-):  # fmt: skip
+def test_what_is_about_us_costs_nobody_anything(verb, reply, clock, worker, relay, services):
     """One try, then the relay is left alone; no attempt counts, and later all get their copy."""
     issue = queue(services, 3)
     relay.script(verb, reply)
@@ -156,10 +152,7 @@ def test_what_is_about_us_costs_nobody_anything(
 
 
 @on_sqlite
-def test_the_log_says_once_that_a_relay_takes_email_again(
-    clock, worker, relay, services,
-    caplog
-):  # fmt: skip
+def test_the_log_says_once_that_a_relay_takes_email_again(clock, worker, relay, services, caplog):
     caplog.set_level("INFO")
     queue(services, 3)
     relay.script("CONNECT", drop())

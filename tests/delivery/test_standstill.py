@@ -59,9 +59,8 @@ def stand_still(worker) -> None:
 @one_connection
 @pytest.mark.parametrize(("verb", "has_heard"), [("MAIL", True), ("DATA", True), ("DATA", False)])
 def test_a_worker_that_stands_still_is_relieved_in_its_own_folder_and_sends_nothing_more(
-    verb, has_heard, gate, worker, relay,
-    services, keyring
-):  # fmt: skip
+    verb, has_heard, gate, worker, relay, services, keyring
+):
     """A message before its final dot has certainly not left, and never does.
 
     What the relay says to the first worker then is of no account: the relief has sent it.
@@ -94,9 +93,8 @@ def test_a_worker_that_stands_still_is_relieved_in_its_own_folder_and_sends_noth
 @HOLD
 @one_connection
 def test_what_a_worker_that_stood_still_had_in_flight_is_uncertain_until_its_answer_comes(
-    gate, worker, relay,
-    services, keyring
-):  # fmt: skip
+    gate, worker, relay, services, keyring
+):
     issue = queue(services, 3)
     may_go_on = gate("DOT")
     worker._turn()

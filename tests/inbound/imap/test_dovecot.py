@@ -110,9 +110,8 @@ def test_two_workers_that_start_at_once_read_each_message_once(environment, inbo
 
 @on_sqlite
 def test_a_wrong_password_is_told_in_words_and_the_next_polls_are_rarer(
-    scenario, inbox, environment, cli,
-    services, caplog
-):  # fmt: skip
+    scenario, inbox, cli, services, caplog
+):
     """No address and no word of the server stands in the log."""
     inbox.put(HUMAN)
     worker = scenario.worker
