@@ -23,7 +23,7 @@ from tests.db_dump import trail
 from tests.factories import group_named
 from tests.markers import on_both, on_sqlite
 from tests.overlapping import do_twice_at_once
-from tests.scenario import ADA, VILLAGE
+from tests.scenario import ADA, VILLAGE, drain_in
 
 OFFICE, COLLEAGUE = "office@dpsk12.org", "colleague@dpsk12.org"
 INBOX = "dps-belong@example.org"
@@ -408,8 +408,7 @@ def test_a_leader_who_stopped_is_not_invited_back_by_an_invitation_to_something_
 @pytest.mark.usefixtures("stopped")
 def test_a_week_later_nothing_of_a_leader_who_stopped_is_left_but_the_account(scenario):
     for minutes in (-5, 1):
-        with time_machine.travel(now() + timedelta(days=7, minutes=minutes)):
-            scenario.worker.drain()
+        drain_in(scenario.worker, days=7, minutes=minutes)
         assert (scenario.right(NEW, VILLAGE) is None) is (minutes > 0)
     assert scenario.account(NEW).name, "it stands beside what they wrote"
     assert scenario.subjects(OFFICE).count(CHANGED) == 3, "invited, accepted, stopped"

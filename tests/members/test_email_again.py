@@ -16,7 +16,7 @@ from belong_mail.members.jobs import NeverMail
 from tests.browser_client import html_of, link_to, text_of
 from tests.db_dump import dump_of, kept_of
 from tests.factories import queue_issue
-from tests.scenario import ADA, VILLAGE
+from tests.scenario import ADA, VILLAGE, drain_in
 
 BOB = "bob@dpsk12.org"
 PAGE = "/email-me-again"
@@ -116,8 +116,7 @@ def test_a_link_that_was_used_in_time_counts_though_the_worker_was_down_meanwhil
     url = link(alone)
     with time_machine.travel(now() + timedelta(hours=71)):
         alone.visitor.follow(url)
-    with time_machine.travel(now() + timedelta(hours=90)):
-        alone.worker.drain()
+    drain_in(alone.worker, hours=90)
     assert not is_alone(alone)
 
 

@@ -25,7 +25,7 @@ from tests.canary import stands_in
 from tests.db_dump import dump_of
 from tests.factories import group_named
 from tests.markers import on_both, on_sqlite
-from tests.scenario import ADA, VILLAGE
+from tests.scenario import ADA, VILLAGE, drain_in
 
 DENVER = ZoneInfo("America/Denver")
 HOME = "ada.lovelace@home.example"
@@ -384,8 +384,7 @@ def test_the_two_addresses_are_never_written_down_together(allowing, caplog):
         assert (request.group_id, request.subscription_id) == (None, None)
     code = code_in(text_of(allowing.mails(ADA)[0]))
     enter(allowing, page, code)
-    with time_machine.travel(now() + timedelta(minutes=2), tick=True):
-        allowing.worker.drain()
+    drain_in(allowing.worker, minutes=2)
     after = added(before, dump_of(allowing.services))
     assert set(after) == {"subscriptions", "pending_confirmations", "deliveries", "worker_limits"}
     with allowing.services.reading.begin() as session:

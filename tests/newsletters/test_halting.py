@@ -22,6 +22,7 @@ from tests.delivery.factories import books, deliveries
 from tests.factories import make_members, queue_at_once
 from tests.markers import on_both
 from tests.processes import SECONDS
+from tests.scenario import drain_in
 from tests.waiting import wait_until
 
 MEMBERS = 2000
@@ -118,8 +119,7 @@ def test_a_mark_of_a_moment_loses_no_copy_that_a_server_put_off(
                 session.execute(text(f"UPDATE {mark} = {value}"))
             worker.engine.work()
             worker.engine.finish()
-    with time_machine.travel(now() + timedelta(hours=2)):
-        worker.drain()
+    drain_in(worker, hours=2)
     assert len(relay.accepted) == 1
 
 
@@ -178,8 +178,7 @@ def test_copies_that_are_in_hand_at_a_stop_are_withdrawn_once_they_come_back(
     worker._read_requests()
     with services.writing.begin() as session:
         results._give_back(session, "other", ids, now())
-    with time_machine.travel(now() + timedelta(minutes=1)):
-        worker.drain()
+    drain_in(worker, minutes=1)
     assert books(services, issue.id)[State.WITHDRAWN] == len(ids) == 2
     assert relay.accepted == []
     assert worker.waiting() == {}

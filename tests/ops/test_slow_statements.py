@@ -20,6 +20,7 @@ from belong_mail.worker.periodic_tasks import MAX_REST_SECONDS, Backoff, Periodi
 from tests.delivery.factories import books, deliveries, queue
 from tests.factories import queue_issue
 from tests.markers import periodic_tasks
+from tests.scenario import drain_in
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
@@ -120,8 +121,7 @@ def test_a_request_that_meets_a_lock_is_read_within_seconds_of_its_release(worke
     with services.reading.begin() as session:
         [request] = session.scalars(select(Job)).all()
         assert request.failures == 0
-    with time_machine.travel(now() + timedelta(seconds=20)):
-        worker.drain()
+    drain_in(worker, seconds=20)
     with services.reading.begin() as session:
         assert not session.scalars(select(Job)).all()
 

@@ -5,11 +5,9 @@ comes to their mailboxes. None of it names a member of another group to them.
 """
 
 from collections.abc import Iterator
-from datetime import timedelta
 from email.message import EmailMessage
 
 import pytest
-import time_machine
 from sqlalchemy import delete, select, update
 
 from belong_mail.accounts.invitations import find_account
@@ -31,7 +29,7 @@ from belong_mail.members.wrapped_fields import wrap_field
 from belong_mail.newsletters.models import Newsletter, RenderedIssue
 from tests.browser_client import html_of, link_to, links_in, path_of, text_of
 from tests.factories import group_named, make_member, queue_issue
-from tests.scenario import Scenario
+from tests.scenario import Scenario, drain_in
 
 ADA, ADAS_NAME = "ada@dpsk12.org", "Adalberta"
 BOB = "bob@dpsk12.org"
@@ -312,8 +310,7 @@ def test_a_copy_holds_and_erasing_takes_no_row_that_only_says_it_is_ones_own(sce
     scenario.worker.drain()
     with scenario.services.writing.begin() as session:
         again(session, victim).address_index = index
-    with time_machine.travel(now() + timedelta(days=2, minutes=2), tick=True):
-        scenario.worker.drain()
+    drain_in(scenario.worker, days=2, minutes=2)
     assert scenario.is_member(ADA, OURS)
     assert not scenario.is_member(MALLORY, THEIRS)
 

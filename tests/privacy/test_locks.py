@@ -24,7 +24,7 @@ from tests.factories import queue_at_once, queue_issue
 from tests.markers import on_postgresql, periodic_tasks
 from tests.privacy.doors import guess
 from tests.privacy.test_loud import FAILED, OPERATOR, alerted, hear
-from tests.scenario import VILLAGE
+from tests.scenario import VILLAGE, drain_in
 from tests.web_role import locked_by_web
 
 pytestmark = [on_postgresql, periodic_tasks]
@@ -284,7 +284,6 @@ def test_a_failed_lookup_is_told_though_it_cannot_be_noted_at_once(scenario):
     with scenario.services.writing.begin() as session:
         session.execute(delete(Job))
     for minutes in (2, 4, 500):  # told once, it is forgotten
-        with time_machine.travel(now() + timedelta(minutes=minutes)):
-            scenario.worker.drain()
+        drain_in(scenario.worker, minutes=minutes)
     [mail] = scenario.relay.to(OPERATOR)
     assert FAILED in text_of(mail)

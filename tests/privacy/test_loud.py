@@ -29,7 +29,7 @@ from tests.browser_client import link_to, text_of
 from tests.factories import group_named
 from tests.markers import on_both, on_postgresql, periodic_tasks
 from tests.privacy.doors import INBOX, OFFICE, OTHER, guess, used
-from tests.scenario import VILLAGE
+from tests.scenario import VILLAGE, drain_in
 from tests.web_role import locked_by_web
 
 pytestmark = periodic_tasks
@@ -133,8 +133,7 @@ def test_the_operator_hears_of_a_guess_that_meets_a_lock(door, address, lock, sc
 
 def hear(scenario) -> str:
     """Let the worker look again two minutes later; return the one alert of the operator's."""
-    with time_machine.travel(now() + timedelta(minutes=2)):
-        scenario.worker.drain()
+    drain_in(scenario.worker, minutes=2)
     [mail] = scenario.relay.to(OPERATOR)
     return f"{mail['Subject']}\n{text_of(mail)}"
 
@@ -317,8 +316,7 @@ def test_a_right_that_the_web_ends_by_a_row_is_told(scenario):
     is_postgresql = scenario.engine.dialect.name == "postgresql"
     ends_at = "-infinity" if is_postgresql else "2020-01-01"
     silence(scenario, SILENCERS["the right"].replace("2020-01-01", ends_at))
-    with time_machine.travel(now() + timedelta(minutes=2)):
-        scenario.worker.drain()
+    drain_in(scenario.worker, minutes=2)
     assert told_of_a_role(scenario) == sorted([LEAD, INBOX])
 
 
@@ -330,8 +328,7 @@ def test_a_colleague_of_the_office_whom_the_web_removes_by_a_row_is_told(scenari
     own = scenario.account(COLLEAGUE).id
     silence(scenario, f"{SILENCERS['the right']} WHERE account_id = {own}")
     for minutes in (2, 4):
-        with time_machine.travel(now() + timedelta(minutes=minutes)):
-            scenario.worker.drain()
+        drain_in(scenario.worker, minutes=minutes)
     assert told_of_a_role(scenario) == sorted([COLLEAGUE, OFFICE, INBOX])
     assert "ended your role" in text_of(scenario.relay.to(COLLEAGUE)[-1])
     assert scenario.right(COLLEAGUE) is None
@@ -404,8 +401,7 @@ def test_the_operator_hears_of_a_guess_whose_email_was_held_back_until_it_was_ov
     scenario.worker._read_requests()
     before = len(scenario.relay.to(MEMBER))
     for minutes in (40, 42, 400, 800):
-        with time_machine.travel(now() + timedelta(minutes=minutes)):
-            scenario.worker.drain()
+        drain_in(scenario.worker, minutes=minutes)
     assert len(scenario.relay.to(MEMBER)) == before
     told = [mail["Subject"] for mail in scenario.relay.to(OPERATOR)]
     assert told == [

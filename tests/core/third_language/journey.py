@@ -4,11 +4,9 @@ Collected by `test_third_language` alone, in a copy of the product that has the 
 """
 
 import re
-from datetime import timedelta
 from email.message import EmailMessage
 from pathlib import Path
 
-import time_machine
 from sqlalchemy import select
 
 from belong_mail.core import i18n
@@ -18,6 +16,7 @@ from tests.browser_client import Form, html_of, link_to, text_of
 from tests.clients import sign_in
 from tests.core.third_language.test_third_language import CODE, MARK, NAME
 from tests.factories import group_named
+from tests.scenario import drain_in
 from tests.words import Reader
 
 ADA, BEN, CARMEN = "ada@dpsk12.org", "ben@dpsk12.org", "carmen@dpsk12.org"
@@ -86,8 +85,7 @@ def test_a_member_gets_emails_and_issues_in_it(visitor, lead, worker, relay):
     assert lead.send(page, **words).status_code == 303
     assert Form(lead.open(page).text).fields[f"text_{CODE}"] == "Venu, **vi**"
     assert lead.send(f"{page}/release", when="1").status_code == 303
-    with time_machine.travel(now() + timedelta(minutes=2), tick=True):
-        worker.drain()
+    drain_in(worker, minutes=2)
     issues = {address: relay.to(address)[-1] for address in (ADA, BEN, CARMEN)}
     assert {address: issue["Subject"] for address, issue in issues.items()} == {
         ADA: "Teo", BEN: "Tea", CARMEN: "Tea",
