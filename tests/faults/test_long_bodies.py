@@ -17,7 +17,7 @@ from tests.servers.smtp import Server
 # Octets: a third more in the mail, which is more than both sides' kernels keep: 4 MB of what is
 # sent (tcp_wmem), and little of what is to be read.
 PICTURE = 4_000_000
-PATIENCE = pytest.mark.parametrize("patience", ["connections=1&timeout=4&dot_timeout=20"])
+pytestmark = pytest.mark.parametrize("patience", ["connections=1&timeout=4&dot_timeout=20"])
 WAYS: dict[str, Action] = {"drop": drop(), "reset": reset, "hang": hang()}
 
 
@@ -51,7 +51,6 @@ def queue(scene, members: int) -> str:
 
 
 @one_by_day("faults")
-@PATIENCE
 @pytest.mark.parametrize(
     ("way", "extensions", "database_url"),
     in_turn([*WAYS], [EXTENSIONS, SLOW], ["sqlite", "postgresql"]),
@@ -77,7 +76,6 @@ def test_breaks_within_long_bodies_lose_nothing_and_make_no_second_copy(way, sce
 
 
 @one_by_day("faults")
-@PATIENCE
 @on_sqlite
 @pytest.mark.parametrize("extensions", [EXTENSIONS, SLOW], ids=["pipelining", "slow"])
 def test_a_worker_killed_within_a_long_body_doubles_nothing(scene):
@@ -95,7 +93,6 @@ def nap(conversation) -> None:
 
 @one_by_day("faults")
 @on_sqlite
-@PATIENCE
 @pytest.mark.parametrize("extensions", [EXTENSIONS, SLOW], ids=["pipelining", "slow"])
 def test_a_long_body_has_time_for_as_long_as_it_moves(scene):
     """RFC 5321, 4.5.3.2.5: the time-out is of each block, here 2.4 seconds."""

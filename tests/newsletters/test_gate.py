@@ -34,6 +34,8 @@ from tests.remote_content import remote_content
 from tests.scenario import drain_in
 from tests.smtp_raw import header_lines
 
+pytestmark = pytest.mark.usefixtures("members")
+
 SLUG = "lgbtq"
 LEAD = f"lead-of-{SLUG}@dpsk12.org"
 TRACKER = "https://tracker.example.net/p.gif"
@@ -109,7 +111,6 @@ UNSENT = [
 
 
 @on_sqlite
-@pytest.mark.usefixtures("members")
 @pytest.mark.parametrize(("field", "words", "said"), UNSENT)
 def test_a_lead_reads_why_an_issue_is_not_sent(lead, worker, relay, field, words, said):
     spanish = {"subject_es": "Té", "text_es": "Vengan.", f"{field}_es": words}
@@ -141,7 +142,6 @@ def test_the_command_line_queues_none_of_it(cli, tmp_path, services, when, text,
     assert dump_of(services)["newsletters"] == []
 
 
-@pytest.mark.usefixtures("members")
 @pytest.mark.parametrize(
     ("written", "said"),
     [(("Tea", REFUSED[0][0]), REFUSED[0][1]), (("Pride tea", "Come."), "“pride”")],
@@ -203,7 +203,6 @@ def bend_frozen_bytes(session, keyring) -> None:
         frozen.wire = keyring.opener.wrap(bad, issue_mailer.TEMPLATE_COLUMN, row)
 
 
-@pytest.mark.usefixtures("members")
 @pytest.mark.parametrize("bend", [bend_subject, bend_frozen_bytes])
 def test_copies_that_wait_for_a_second_try_stay_where_what_leaves_tells(
     services, keyring, worker, relay, bend
@@ -277,7 +276,6 @@ def test_what_no_form_would_take_is_held_before_it_is_read(what, services, worke
         session.rollback()
 
 
-@pytest.mark.usefixtures("members")
 def test_two_copies_differ_in_links_and_greeting_alone(services, worker, relay):
     with services.writing.begin() as session:
         queue_issue(session, SLUG, subject="Tea, {first_name}", text="Dear {first_name}, come.")
@@ -309,7 +307,6 @@ def test_nothing_that_queues_lets_an_identifying_subject_or_preview_line_pass(se
             assert issue.queued_at is issue.due_at is None
 
 
-@pytest.mark.usefixtures("members")
 @pytest.mark.parametrize("column", ["subject", "preheader"])
 def test_an_issue_that_is_on_its_way_and_tells_is_paused_for_good(
     lead, services, worker, relay, column
@@ -332,7 +329,6 @@ def test_an_issue_that_is_on_its_way_and_tells_is_paused_for_good(
     assert books(services, number) == {"recipients": 3, "withdrawn": 3}
 
 
-@pytest.mark.usefixtures("members")
 def test_a_command_does_not_resume_an_issue_that_tells(services, worker, cli):
     """Some may have got it before: it does not say that nothing was sent."""
     with services.writing.begin() as session:
@@ -344,7 +340,6 @@ def test_a_command_does_not_resume_an_issue_that_tells(services, worker, cli):
     assert ended.output.startswith("Error: Nothing more was sent.\n")
 
 
-@pytest.mark.usefixtures("members")
 def test_every_header_of_a_discreet_groups_emails_is_silent(
     lead, services, keyring, worker, relay, visitor
 ):
@@ -374,7 +369,6 @@ def test_every_header_of_a_discreet_groups_emails_is_silent(
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_MAIL_FROM": "DPS LGBTQ+ Network"}])
-@pytest.mark.usefixtures("members")
 def test_no_newsletter_of_a_discreet_group_comes_from_a_name_that_tells(services, worker, relay):
     with services.writing.begin() as session:
         queue_issue(session, SLUG)

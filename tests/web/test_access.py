@@ -23,6 +23,8 @@ from tests.factories import group_named
 from tests.markers import on_sqlite
 from tests.web.rights.table import PART, rights_table
 
+pytestmark = on_sqlite
+
 PAGE = "a page that may be secret"
 
 
@@ -30,7 +32,6 @@ def add_page(app, view: object) -> None:
     app.add_url_rule("/new", "new", view, methods=["GET", "POST"])
 
 
-@on_sqlite
 def test_page_without_a_mark_is_refused_to_strangers(app, visitor):
     """And an app with one does not start."""
     add_page(app, lambda: PAGE)
@@ -42,7 +43,6 @@ def test_page_without_a_mark_is_refused_to_strangers(app, visitor):
         init_access(app, CSRFProtect())
 
 
-@on_sqlite
 @pytest.mark.parametrize(
     ("mark", "seats"),
     [
@@ -69,7 +69,6 @@ def test_page_is_opened_by_whom_its_mark_names(app, services, keyring, mark, sea
         assert (browser.open("/new").status_code == 200) == (mark is access.for_accounts)
 
 
-@on_sqlite
 @pytest.mark.parametrize("mark", [public, access.development])
 def test_public_page_is_opened_by_anyone_but_takes_no_form_without_a_token(app, visitor, mark):
     add_page(app, mark(lambda: PAGE))
@@ -77,7 +76,6 @@ def test_public_page_is_opened_by_anyone_but_takes_no_form_without_a_token(app, 
     assert visitor.client.post("/new").status_code == 400
 
 
-@on_sqlite
 @pytest.mark.parametrize("settings", [NAMED])
 def test_page_of_development_is_refused_to_strangers_in_production(app, visitor):
     """And those that the product has are not there at all."""
@@ -90,7 +88,6 @@ def test_page_of_development_is_refused_to_strangers_in_production(app, visitor)
     assert not [rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/dev")]
 
 
-@on_sqlite
 @pytest.mark.parametrize(
     "mark", [no_cookie, from_anywhere, lambda view: public(from_anywhere(view))]
 )
@@ -101,7 +98,6 @@ def test_app_does_not_start_with_a_form_that_strangers_could_have_a_lead_send(ap
         init_access(app, CSRFProtect())
 
 
-@on_sqlite
 def test_form_without_a_cookie_has_a_link_or_a_signed_time(app, visitor, services):
     """Without either a POST is shown its form again; one page alone takes posts of other sites."""
     with services.writing.begin() as session:
@@ -114,7 +110,6 @@ def test_form_without_a_cookie_has_a_link_or_a_signed_time(app, visitor, service
             assert visitor.client.post(path).status_code == 422, rule
 
 
-@on_sqlite
 def test_no_form_of_another_site_is_taken_and_no_head_of_a_stranger_answered(app, keyring, visitor):
     lead, elsewhere = crawl.sign_in(app, keyring), {"Sec-Fetch-Site": "cross-site"}
     for route in rights_table(app):
