@@ -18,7 +18,6 @@ from belong_mail.core.decryption import Keyring, worker_keys
 from belong_mail.core.rate_limits import Limit, WorkerLimit
 from belong_mail.groups.models import Group
 from belong_mail.groups.service import UNDO_LAUNCH
-from belong_mail.meetings.models import Meeting
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops.launcher import WORKER_ALONE
 from belong_mail.pages import dev_mailbox
@@ -80,19 +79,6 @@ class Served:
         with self.session() as session:
             for plan in plans:
                 plan_meeting(session, **plan)
-
-    def forget_meetings(self) -> None:
-        """Leave none of those that other tests have planned."""
-        self.execute(delete(Meeting))
-
-    def say_of_group(self, slug: str, **words: dict[str, str]) -> None:
-        """Write a group's words as leads and the office do."""
-        self.execute(update(Group).where(Group.slug == slug).values(**words))
-
-    def allow_personal_addresses(self, slug: str) -> None:
-        """Let staff join a group with a personal address, as the office does."""
-        allowing = update(Group).where(Group.slug == slug)
-        self.execute(allowing.values(allows_personal_addresses=True))
 
     def let_starts_be_final(self) -> None:
         """Bring the groups that have just started beyond the hour in which that can be undone."""

@@ -7,9 +7,12 @@ from typing import Literal
 
 import pytest
 from playwright.sync_api import Page
+from sqlalchemy import delete, update
 
 from belong_mail.core.db import now
 from belong_mail.groups import seeds
+from belong_mail.groups.models import Group
+from belong_mail.meetings.models import Meeting
 from tests.markers import night
 from tests.pages.codes import read_png
 
@@ -57,13 +60,13 @@ def busy(site) -> date:
         {"slug": slug, "repeats": "weekly", "is_open": True, "place": f"{place}, {place}"}
         for slug in GROUPS
     ]  # fmt: skip
-    site.forget_meetings()
+    site.execute(delete(Meeting))
     site.plan_meetings(*plans)
     longest = dict.fromkeys(
         ("en", "es"), ("Empowerment and development for every colleague. " * 4)[:160]
     )
-    for slug in GROUPS:
-        site.say_of_group(slug, summary=longest, audience=longest)
+    named = update(Group).where(Group.slug.in_(GROUPS))
+    site.execute(named.values(summary=longest, audience=longest))
     return FIRST
 
 
