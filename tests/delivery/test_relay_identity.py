@@ -162,6 +162,16 @@ def certified_relay(request, authority, ours: Ours) -> Iterator[Server]:
         yield server
 
 
+def test_a_relay_with_a_wrong_certificate_gets_no_email_and_the_log_says_what_is_wrong(
+    authority, environment, send, caplog
+):
+    """Each flaw of a certificate is tried in tests/mail/test_connection.py."""
+    with Server(tls="starttls", context=authority.server(is_self_signed=True)) as server:
+        assert send(named(environment, server, authority.file, "")) == ALL_QUEUED
+        assert [each for each in server.commands if each.startswith("MAIL")] == []
+    assert "certificate" in caplog.text.partition("The relay could not be used, at ")[2]
+
+
 @pytest.mark.parametrize("shown", ["ours", "of another authority", "expired"])
 def test_a_relay_takes_email_by_our_certificate_and_one_that_it_refuses_is_named(
     shown, certified_relay, authority, ours, environment, send, caplog
