@@ -71,8 +71,7 @@ def test_the_introduction_goes_to_the_lead_and_is_answered_to_the_member(scenari
     scenario.invite_lead(LEAD)
     scenario.enter(introduce_me="y", first_name="Ada &amp; %(name)s")
     [mail] = [one for one in scenario.relay.accepted if one.recipient == LEAD]
-    headers = check_letter(mail, WITH_REPLY_TO)
-    assert headers["Reply-To"] == ADA
+    assert check_letter(mail, WITH_REPLY_TO)["Reply-To"] == ADA
     assert "Ada &amp; %(name)s" in text_of(mail.message)
     assert "Ada &amp;amp; %(name)s" in html_of(mail.message)
 
@@ -83,8 +82,7 @@ def test_a_message_to_the_office_comes_from_us_and_is_answered_to_its_writer(sce
     scenario.visitor.send("/contact", name="Ada", email=ADA, topic="need", message=words)
     check_letter(last(scenario), NAMES)
     [one] = [one for one in scenario.relay.accepted if one.recipient == INBOX]
-    headers = check_letter(one, WITH_REPLY_TO)
-    assert headers["Reply-To"] == ADA
+    assert check_letter(one, WITH_REPLY_TO)["Reply-To"] == ADA
     assert "{{ 7*7 }} <script>" in text_of(one.message)
     assert "<script>" not in html_of(one.message)
     scenario.visitor.send("/contact", name="", email="", topic="need", message="We need a room.")

@@ -64,8 +64,7 @@ def test_https_comes_first_then_an_address_of_ones_own(scenario):
     scenario.issue()
     found = set()
     for copy in scenario.relay.accepted:
-        headers = check_form(copy.data)
-        assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+        assert check_form(copy.data)["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
         link, mailto = ways_out(copy)
         assert "/one-click/" in link
         assert mailto.startswith("mailto:")

@@ -63,8 +63,7 @@ def test_a_lead_writes_tests_and_releases(lead, services, members, worker, relay
 def test_a_lead_reads_that_an_issue_had_nobody_to_go_to(lead, worker):
     page = write(lead)
     release(lead, page, worker)
-    shown = lead.open(f"{page}/sending").text
-    assert "The group had no members to send it to." in shown
+    assert "The group had no members to send it to." in lead.open(f"{page}/sending").text
 
 
 # When an issue goes out: later, over the changes of the clocks, and after downtime.

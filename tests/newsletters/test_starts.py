@@ -87,8 +87,7 @@ def test_a_template_never_goes_out(lead, services, members, worker, relay):
     for page in ("release", "sending", "read"):
         assert lead.open(f"{template}/{page}").status_code == 404
     act(lead, template, "test", 404)
-    pressed = lead.act(f"{template}/release", when="1")
-    assert pressed.status_code == 404
+    assert lead.act(f"{template}/release", when="1").status_code == 404
     with services.writing.begin() as session:
         found = session.scalars(select(Newsletter).where(Newsletter.is_template)).one()
         with pytest.raises(InvalidState):

@@ -141,8 +141,7 @@ def test_the_preview_shows_the_dark_plain_text_and_each_language(lead):
 def test_the_preview_stores_nothing(lead):
     page = begin(lead)
     subject = "=?utf-8?q?=0ABcc:x?= \u2028 " + "x" * 999
-    shown = preview(lead, page, subject=subject, text="<script>1</script>\x00")
-    assert "<script" not in shown
+    assert "<script" not in preview(lead, page, subject=subject, text="<script>1</script>\x00")
     assert "0ABcc" not in lead.open(page).text
 
 

@@ -74,8 +74,7 @@ def test_idle_connections_hold_up_no_page(site):
                 open_ones.enter_context(connect(port, words))
         for path in ("/", "/groups/the-village/join", "/static/belong.css"):
             begun = time.monotonic()
-            page = site.browser.get(path)
-            assert page.status_code == 200
+            assert site.browser.get(path).status_code == 200
             assert time.monotonic() - begun < PROMPT
         form = Form(site.browser.get("/contact").text).fields
         form |= {"message": "Where? ¿Dónde?", "topic": "need", "email": "ada@dpsk12.org"}
