@@ -41,7 +41,6 @@ def claim(dispatcher, too_late: int = 0, first: int = 0) -> None:
 def send(dispatcher, number: int) -> None:
     for _ in range(number):
         outgoing = dispatcher.next_message()
-        assert outgoing is not None
         dispatcher.record_reply(outgoing, WELCOME)
 
 
@@ -74,7 +73,6 @@ def test_each_success_allows_one_more_connection_and_trouble_halves_them():
 def test_what_was_claimed_while_the_relay_objected_is_given_back(dispatcher):
     dispatcher.put([PendingMessage(1, lambda: LETTER, made_at=float("inf"))])
     taken = dispatcher.next_message()
-    assert taken is not None
     assert not dispatcher.record_reply(taken, Reply(421, "4.7.0 Slow down", "RCPT"))
     dispatcher.put([PendingMessage(2, lambda: LETTER, made_at=float("inf"))])
     assert dispatcher.next_message() is None
@@ -99,7 +97,6 @@ def test_a_reply_about_us_is_counted_at_who_gets_it_twice_unless_it_names_a_limi
 def test_what_no_conversation_can_carry_fails(dispatcher):
     claim(dispatcher)
     outgoing = dispatcher.next_message()
-    assert outgoing is not None
     dispatcher.fail_unrenderable(outgoing)
     assert dispatcher.results() == [(outgoing.id, UNWRITABLE)]
 

@@ -52,13 +52,11 @@ def test_a_password_may_have_any_sign_and_the_folder_is_the_inbox_if_none_is_nam
 
 def test_a_token_is_asked_for_by_the_url_and_the_file_is_read_at_each_look(tmp_path):
     place = parsed(BY_TOKEN, json.dumps(REFRESH))
-    assert place.credentials is not None
     assert place.credentials.read()["token_uri"] == "https://oauth2.googleapis.com/token"
     file = tmp_path / "token"
     place = parsed(f"{BY_TOKEN}&token_file={file}")
     for token in ("first", "second"):
         file.write_text(f"{token}\n")
-        assert place.credentials is not None
         assert place.credentials.read()["access_token"] == token
 
 

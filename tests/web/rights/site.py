@@ -130,9 +130,7 @@ class Actor:
     def remember(self) -> None:
         """Keep the cookie that holds, and the token that goes with it."""
         self.token = Form(self.browser.open("/lead/").text).fields["csrf_token"]
-        found = self.browser.client.get_cookie("belong")
-        assert found is not None
-        self.cookie = found.value
+        self.cookie = self.browser.client.get_cookie("belong").value
 
     def come_back(self) -> None:
         if self.cookie:

@@ -64,9 +64,7 @@ def copied(app, browser: Visitor, page: str, button: str, **typed: str) -> Copy:
 
 
 def cookie_of(browser: Visitor) -> str:
-    cookie = browser.client.get_cookie("belong")
-    assert cookie is not None
-    return cookie.value
+    return browser.client.get_cookie("belong").value
 
 
 @dataclass
