@@ -12,14 +12,7 @@ from belong_mail.mail.phrases import known_phrase, reply_phrases
 from belong_mail.mail.smtp.replies import Reply, ReplyClass, classify_reply
 from tests.browser_client import link_to
 from tests.factories import make_member
-from tests.inbound.mail import (
-    DISABLED,
-    FULL,
-    NO_DOMAIN,
-    UNKNOWN,
-    bounce,
-    forwarded,
-)
+from tests.inbound.mail import DISABLED, FULL, NO_DOMAIN, UNKNOWN, bounce, forwarded
 from tests.inbound.scenario import ADA, VILLAGE
 from tests.mail.bounces.samples import SAMPLES
 from tests.mail.outcomes import CASES

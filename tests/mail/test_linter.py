@@ -2,12 +2,7 @@
 
 import pytest
 
-from belong_mail.mail.message.linter import (
-    Expected,
-    Problem,
-    Rule,
-    lint,
-)
+from belong_mail.mail.message.linter import Expected, Problem, Rule, lint
 from belong_mail.mail.message.mime import AttachedFile, InlineFile, compose
 from belong_mail.mail.message.template import MessageTemplate, slot
 

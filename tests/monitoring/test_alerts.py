@@ -28,12 +28,7 @@ from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import figures
 from belong_mail.worker.loop import make_worker
-from belong_mail.worker.periodic_tasks import (
-    MANY_FAILURES,
-    MAX_REST_SECONDS,
-    REST_SECONDS,
-    Backoff,
-)
+from belong_mail.worker.periodic_tasks import MANY_FAILURES, MAX_REST_SECONDS, REST_SECONDS, Backoff
 from tests.browser_client import text_of
 from tests.delivery.factories import deliveries, queue
 from tests.factories import queue_issue

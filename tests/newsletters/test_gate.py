@@ -13,9 +13,7 @@ from belong_mail.core import i18n
 from belong_mail.core.db import now
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.groups import mailbox
-from belong_mail.groups.header_words import (
-    identifying_word,
-)
+from belong_mail.groups.header_words import identifying_word
 from belong_mail.groups.models import Group
 from belong_mail.leads import mailbox as shared_mailbox
 from belong_mail.mail.message.linter import Rule

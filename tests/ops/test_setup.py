@@ -15,13 +15,7 @@ from belong_mail.core import encryption
 from belong_mail.core.db import has_tables
 from belong_mail.ops import setup_answers
 from belong_mail.ops.setup_answers import CRISIS_LINE, ETC, QUESTIONS
-from belong_mail.ops.setup_command import (
-    NEXT,
-    PROGRAM,
-    USED,
-    _number,
-    setup_command,
-)
+from belong_mail.ops.setup_command import NEXT, PROGRAM, USED, _number, setup_command
 from config import Config
 from tests.processes import ROOT
 

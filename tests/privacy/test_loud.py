@@ -15,12 +15,7 @@ from belong_mail.accounts.retention import end_invitations
 from belong_mail.core import jobs
 from belong_mail.core.db import now, required
 from belong_mail.core.jobs import Job, SealedJob
-from belong_mail.core.rate_limits import (
-    UNUSUAL_LOOKUPS,
-    Limit,
-    WorkerLimit,
-    record_use,
-)
+from belong_mail.core.rate_limits import UNUSUAL_LOOKUPS, Limit, WorkerLimit, record_use
 from belong_mail.delivery.mailer import post_to_address
 from belong_mail.members.jobs import Join, SendMyGroups
 from belong_mail.members.service import ask_to_join

@@ -25,11 +25,7 @@ from belong_mail.members.models import (
     Subscription,
     WaitlistEntry,
 )
-from belong_mail.members.self_service_tasks import (
-    MAX_MESSAGE_OCTETS,
-    MAX_MESSAGES,
-    messages_of,
-)
+from belong_mail.members.self_service_tasks import MAX_MESSAGE_OCTETS, MAX_MESSAGES, messages_of
 from tests.browser_client import html_of, link_to, text_of
 from tests.factories import queue_issue
 from tests.markers import on_both, on_postgresql, periodic_tasks
