@@ -29,7 +29,7 @@ from belong_mail.web.language import (
 
 # Query arguments that make a page say what was just done; links to other languages keep them.
 SAID = ("pressed", "by")
-HOURS = re.compile(r"\d+:\d\d–\d+:\d\d")
+HOURS = re.compile(r"\d+:\d\d–\d+:\d\d(?: [AP]M| [ap]\. m\.)?")
 CACHEABLE_STATUSES = {200, 206, 304}
 
 
@@ -200,7 +200,7 @@ def in_sentence(name: str) -> Markup:
 
 
 def unbroken(words: str) -> Markup:
-    """Keep hours such as “4:00–5:00” on one line: browsers break it after a dash."""
+    """Keep hours such as “4:00–5:00 PM” on one line: browsers break it after its dash."""
     return Markup(HOURS.sub(r'<span class="whole">\g<0></span>', str(escape(words))))  # noqa: S704 - escaped
 
 
