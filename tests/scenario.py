@@ -6,7 +6,7 @@ from email.message import EmailMessage
 from typing import Any
 
 import time_machine
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Executable, Select
 
 from belong_mail.accounts import invitations
 from belong_mail.accounts import service as accounts
@@ -20,6 +20,7 @@ from belong_mail.members.wrapped_fields import find_by_address
 from belong_mail.ops.rooms import purge_all
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, link_to
+from tests.database import execute, query
 from tests.db_dump import dump_of
 from tests.factories import (
     group_named,
@@ -136,6 +137,12 @@ class Scenario:
         """Let what is too old be deleted, as if some time had passed."""
         with time_machine.travel(now() + after), self.services.writing.begin() as session:
             return purge_all(session)
+
+    def query(self, wanted: Select[Any]) -> list[Any]:
+        return query(self.services, wanted)
+
+    def execute(self, statement: Executable) -> None:
+        execute(self.services, statement)
 
     def rows(self, table: str) -> int:
         return len(dump_of(self.services)[table])

@@ -418,8 +418,7 @@ def test_a_week_later_nothing_of_a_leader_who_stopped_is_left_but_the_account(sc
 def test_no_one_gives_up_what_was_never_accepted(scenario, office):
     """An intruder in the web can end an invitation, and ask for it in the invited one's name."""
     invite(office, scenario, NEW, VILLAGE)
-    with scenario.services.writing.begin() as session:
-        session.execute(update(Right).where(Right.accepted_at.is_(None)).values(ends_at=now()))
+    scenario.execute(update(Right).where(Right.accepted_at.is_(None)).values(ends_at=now()))
     person = scenario.account(NEW).public_id
     seal(scenario, EndRight(person, person, group_id(scenario, VILLAGE)))
     assert "Stopped leading on" not in office.open(VILLAGE_PAGE).text
@@ -428,8 +427,7 @@ def test_no_one_gives_up_what_was_never_accepted(scenario, office):
 def test_a_row_that_says_office_invites_no_one(scenario, office):
     """An intruder in the web can write it, and has no proof."""
     invite(office, scenario, NEW, VILLAGE)
-    with scenario.services.writing.begin() as session:
-        session.execute(update(Right).values(wrapped_proof=None))
+    scenario.execute(update(Right).values(wrapped_proof=None))
     invite(office, scenario, OTHER, VILLAGE)
     press(office, scenario, NEW, "again")
     assert scenario.account(OTHER) is None

@@ -16,6 +16,7 @@ from belong_mail.web.access import Access, endpoints
 from tests import crawl
 from tests.browser_client import Form, Visitor, link_to
 from tests.clients import sign_in
+from tests.database import execute
 from tests.db_dump import kept_of
 from tests.leads.forms import FORMS, WITHOUT_WORDS, fill_in, path_for
 from tests.markers import on_sqlite
@@ -164,8 +165,7 @@ def test_links_are_emailed_no_more_often_than_for_a_sign_in(later, pages, servic
         assert "Now check your inbox" in later.press(path, **sent).text
     worker.drain()
     assert len(relay.to(crawl.LEAD)) == before + SIGN_IN_KNOWN_BROWSER_RATE.burst
-    with services.writing.begin() as session:
-        session.execute(update(Limit).values(used_until=(now() + timedelta(hours=1)).timestamp()))
+    execute(services, update(Limit).values(used_until=(now() + timedelta(hours=1)).timestamp()))
     answer = later.press(path, **sent)
     assert "You’ve requested many links." in answer.text
     assert form_of(answer.text, path)["email"] == typed["email"]
@@ -230,8 +230,7 @@ def test_who_signs_in_as_another_keeps_nothing_of_who_was_signed_in(
 def test_who_lost_every_right_meanwhile_gets_no_link(later, worker, relay, services):
     before = len(relay.to(crawl.LEAD))
     later.act("/account/passkeys/remove", passkey="x")
-    with services.writing.begin() as session:
-        session.execute(delete(Right))
+    execute(services, delete(Right))
     worker.drain()
     assert len(relay.to(crawl.LEAD)) == before
 

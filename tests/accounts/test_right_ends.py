@@ -17,6 +17,7 @@ from belong_mail.delivery.models import Delivery
 from belong_mail.groups.models import Group
 from tests.browser_client import Visitor, text_of
 from tests.clients import signed_in
+from tests.database import execute, query
 from tests.db_dump import trail
 from tests.factories import group_named
 from tests.markers import on_both, periodic_tasks
@@ -85,8 +86,7 @@ def test_a_right_that_was_renewed_is_told_of_again_and_none_of_a_retired_group(s
         session.execute(update(Group).values(retired_at=now()))
         assert people.ending(session, scenario.account(OFFICE)) == []
     assert on_day(scenario, now(), INBOX) == []
-    with services.writing.begin() as session:
-        session.execute(update(Group).values(retired_at=None))
+    execute(services, update(Group).values(retired_at=None))
     assert on_day(scenario, now() + timedelta(minutes=2), INBOX) == [SOON]
 
 
@@ -113,12 +113,10 @@ def test_a_right_that_no_one_renews_ends(app, scenario):
 @on_both("rights")
 def test_no_right_lasts_longer_than_a_year_whatever_its_row_says(scenario, services, ends_at):
     """Else an intruder in the web could keep one for ever, unheard."""
-    with services.writing.begin() as session:
-        session.execute(update(Right).values(ends_at=ends_at))
+    execute(services, update(Right).values(ends_at=ends_at))
     scenario.worker.drain()
     latest = now() + YEAR
-    with services.reading.begin() as session:
-        ends = session.scalars(select(Right.ends_at)).all()
+    ends = query(services, select(Right.ends_at))
     for end in ends:
         assert end is not None
         assert latest - timedelta(minutes=5) < end <= latest
@@ -191,8 +189,7 @@ def test_an_end_that_the_web_moves_is_told(days, scenario, services):
     """It may write a later one at any time; an accepted right that it left alone is not told of."""
     with time_machine.travel(now() + timedelta(days=days)):
         assert on_day(scenario, now(), INBOX) == []
-        with services.writing.begin() as session:
-            session.execute(update(Right).values(ends_at=now() + YEAR))
+        execute(services, update(Right).values(ends_at=now() + YEAR))
         assert on_day(scenario, now() + timedelta(minutes=2), INBOX) == [CHANGED]
 
 

@@ -94,8 +94,7 @@ def test_the_link_works_only_in_the_browser_that_asked(app, scenario):
 
 
 def rows(scenario) -> list[str]:
-    with scenario.services.reading.begin() as session:
-        return list(session.scalars(select(BrowserSession.public_id).order_by(BrowserSession.id)))
+    return scenario.query(select(BrowserSession.public_id).order_by(BrowserSession.id))
 
 
 def test_ones_sessions_are_listed_and_ended_one_by_one_or_all_but_this_one(app, scenario):

@@ -15,6 +15,7 @@ from belong_mail.office import service as office_service
 from belong_mail.ops.rooms import purge_all
 from tests.browser_client import Form, html_of, links_in, text_of
 from tests.contact.writing import AGAIN, ANSWERED, ASKED, CODE, write
+from tests.database import query
 from tests.db_dump import dump_of, kept_of
 from tests.markers import on_both
 
@@ -117,8 +118,7 @@ def test_codes_differ_hold_enough_and_are_easy_to_copy(visitor):
 
 def test_the_office_sees_threads_and_never_their_words(visitor, office, worker, relay, services):
     write(visitor)
-    with services.reading.begin() as session:
-        reference = session.scalars(select(Thread.reference)).one()
+    [reference] = query(services, select(Thread.reference))
     assert 'href="/office"' in office.open("/lead/").text
     page = office.open("/office").text
     assert reference in page
@@ -137,8 +137,7 @@ def test_who_waits_longest_for_an_answer_is_listed_first(visitor, office, servic
     with time_machine.travel(now() - timedelta(hours=1)):
         write(visitor)
     write(visitor)
-    with services.reading.begin() as session:
-        long, short = session.scalars(select(Thread.reference).order_by(Thread.id))
+    long, short = query(services, select(Thread.reference).order_by(Thread.id))
     page = office.open("/office").text
     assert 0 < page.index(long) < page.index(short)
 

@@ -166,9 +166,8 @@ def test_no_mark_keeps_from_leads_and_office_that_a_group_ends(scenario, clock):
     """The web may write, for a minute, that nobody leads it."""
     scenario.invite_office(OFFICE)
     scenario.invite_lead(LEAD)
-    with scenario.services.writing.begin() as session:
-        session.execute(update(Group).where(Group.slug == SLUG).values(ends_at=now()))
-        session.execute(update(Right).values(accepted_at=None))
+    scenario.execute(update(Group).where(Group.slug == SLUG).values(ends_at=now()))
+    scenario.execute(update(Right).values(accepted_at=None))
     later(scenario, clock, minutes=2)
     told = [one.recipient for one in scenario.relay.accepted if one.message["Subject"] == ENDING]
     assert sorted(told) == sorted([LEAD, OFFICE, INBOX])
@@ -275,8 +274,7 @@ def test_a_date_that_the_web_moved_up_deletes_nobody_before_all_were_told_for_a_
         make_members(session, scenario.keyring, 3)
     office.send(f"{PAGE}/end")
     later(scenario, clock, days=20)
-    with scenario.services.writing.begin() as session:
-        session.execute(update(Group).where(Group.slug == SLUG).values(ends_at=now()))
+    scenario.execute(update(Group).where(Group.slug == SLUG).values(ends_at=now()))
     later(scenario, clock, minutes=2)
     assert rows(scenario, Subscription) == 3
     assert subjects(scenario).count(ENDING) == 2
@@ -292,8 +290,7 @@ def test_an_end_that_the_web_takes_back_deletes_nobody_and_the_group_goes_on(sce
     with scenario.services.writing.begin() as session:
         make_members(session, scenario.keyring, 3)
     for end in (now() - timedelta(days=400), None):
-        with scenario.services.writing.begin() as session:
-            session.execute(update(Group).where(Group.slug == SLUG).values(ends_at=end))
+        scenario.execute(update(Group).where(Group.slug == SLUG).values(ends_at=end))
         later(scenario, clock, minutes=2)
     assert subjects(scenario) == [ENDING, GOES_ON]
     assert rows(scenario, Subscription) == 3
@@ -366,8 +363,7 @@ def test_the_office_reads_of_an_ended_group_when_that_was_and_what_becomes_of_it
 @on_postgresql
 def test_an_end_in_infinity_is_told_and_no_task_fails_of_it_for_ever(scenario, lead):
     """A task that keeps failing is told once, so it would hide what a lock keeps untold later."""
-    with scenario.services.writing.begin() as session:
-        session.execute(text("UPDATE groups SET ends_at = 'infinity'"))
+    scenario.execute(text("UPDATE groups SET ends_at = 'infinity'"))
     scenario.worker.drain()
     assert ENDING in subjects(scenario)
     with scenario.services.reading.begin() as session:

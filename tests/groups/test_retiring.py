@@ -34,8 +34,7 @@ def by_command(_stage: Scenario, cli) -> None:
 
 def by_an_older_version(scenario, _cli: FlaskCliRunner) -> None:
     """Write down that a group is retired, and nothing else; what waits meets its turn."""
-    with scenario.services.writing.begin() as session:
-        session.execute(update(Group).where(Group.slug == SLUG).values(retired_at=now()))
+    scenario.execute(update(Group).where(Group.slug == SLUG).values(retired_at=now()))
 
 
 WAYS = pytest.mark.parametrize("retire", [by_command, by_an_older_version])

@@ -14,6 +14,7 @@ from belong_mail.members.counts import count_members, count_watched
 from belong_mail.members.models import Subscription
 from belong_mail.members.self_service_tasks import _move
 from belong_mail.newsletters.models import Newsletter
+from tests.database import execute, query
 from tests.factories import group_named, make_member, make_members
 from tests.markers import on_both
 from tests.newsletters.writing import release, write
@@ -60,8 +61,7 @@ def test_a_lead_who_joins_many_times_with_tagged_addresses_counts_once(lead, ser
             make_member(session, keyring, f"lead+{number}@dpsk12.org")
             make_member(session, keyring, f"Other+{number}@dpsk12.org")
     assert "About 40 members" in told(lead, services)
-    with services.reading.begin() as session:
-        assert len(session.scalars(select(Subscription.id)).all()) == 70
+    assert len(query(services, select(Subscription.id))) == 70
 
 
 def test_an_address_that_is_moved_is_counted_by_its_new_one(services, keyring):
@@ -152,6 +152,5 @@ def test_the_worker_counts_members_each_minute_and_no_look_does(lead, services, 
     with time_machine.travel(now() + timedelta(minutes=2), tick=True):
         worker.step()
     assert "About 20 members" in lead.open("/lead/").text
-    with services.writing.begin() as session:
-        session.execute(update(Group).values(members_shown=3000))
+    execute(services, update(Group).values(members_shown=3000))
     assert "About 3,000 members" in lead.open("/lead/").text

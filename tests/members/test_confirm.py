@@ -26,8 +26,7 @@ def is_over(answer) -> bool:
 
 
 def kinds(scenario) -> Counter[str]:
-    with scenario.services.reading.begin() as session:
-        return Counter(session.scalars(select(Delivery.kind)))
+    return Counter(scenario.query(select(Delivery.kind)))
 
 
 def without_own_address(page: str) -> str:
@@ -108,11 +107,9 @@ def test_each_link_grants_what_its_email_asked_the_earlier_one_too(scenario):
 def test_a_letter_never_asks_about_somebody_elses_wish(scenario):
     """Nor does it when its row names another's: it was fixed when it was asked for."""
     scenario.visitor.join(VILLAGE, ADA)
-    with scenario.services.writing.begin() as session:
-        session.execute(update(Delivery).values(due_at=now() + timedelta(hours=1)))
+    scenario.execute(update(Delivery).values(due_at=now() + timedelta(hours=1)))
     scenario.worker._read_requests()
-    with scenario.services.writing.begin() as session:
-        session.execute(update(Delivery).values(due_at=now(), about_id=Delivery.about_id + 1))
+    scenario.execute(update(Delivery).values(due_at=now(), about_id=Delivery.about_id + 1))
     scenario.visitor.join("asian", "bob@dpsk12.org")
     assert scenario.subjects("bob@dpsk12.org") == ["Confirm your request to DPS Belong"]
     [mail] = scenario.mails()

@@ -44,8 +44,7 @@ def post(app, source: str, fields: dict[str, str], page: str = JOIN):
 
 def requests(scenario):
     """List when the requests that wait are due."""
-    with scenario.services.reading.begin() as session:
-        return list(session.scalars(select(Job.due_at).order_by(Job.id)))
+    return scenario.query(select(Job.due_at).order_by(Job.id))
 
 
 def kept_until(scenario, table: rate_limits.Table):
@@ -254,8 +253,7 @@ def test_strangers_everywhere_delay_a_confirmation_by_a_day_at_most(scenario):
     with time_machine.travel(begun + timedelta(hours=6), tick=False):
         ask(scenario, 1)
         scenario.worker.drain()
-        with scenario.services.reading.begin() as session:
-            [latest] = session.scalars(select(func.max(Delivery.due_at)))
+        [latest] = scenario.query(select(func.max(Delivery.due_at)))
         assert now() < latest <= now() + timedelta(days=1)
         assert kept_until(scenario, WorkerLimit) <= now() + timedelta(days=9)
     with time_machine.travel(begun + timedelta(hours=31)):
@@ -293,8 +291,7 @@ def test_a_whole_school_gets_through_at_once_and_a_flood_waits(app, scenario):
 
 def test_no_source_can_be_read_from_the_limits_and_a_new_day_gives_it_a_new_name(app, scenario):
     post_from(app, FLOODING, 1)
-    with scenario.services.reading.begin() as session:
-        keys = session.scalars(select(Limit.key)).all()
+    keys = scenario.query(select(Limit.key))
     assert keys
     assert all(FLOODING.encode() not in bytes(key) for key in keys)
     with time_machine.travel(now() + timedelta(days=1)):

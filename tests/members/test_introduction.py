@@ -150,7 +150,6 @@ def test_an_introduction_waits_while_a_right_has_ended_and_its_row_is_there(scen
     scenario.visitor.follow(scenario.confirm_link(**TYPED))
     scenario.worker._read_requests()
     for ends_at, introduced in ((now(), 0), (None, 1)):
-        with scenario.services.writing.begin() as session:
-            session.execute(update(Right).values(ends_at=ends_at))
+        scenario.execute(update(Right).values(ends_at=ends_at))
         with time_machine.travel(now() + timedelta(hours=introduced)):
             assert len(scenario.mails(LEAD)) == introduced

@@ -19,6 +19,7 @@ from belong_mail.monitoring.checks import CHECKS
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops.hold import Host
 from belong_mail.worker.loop import make_worker
+from tests.database import execute, query
 from tests.delivery.factories import queue
 from tests.factories import make_members, queue_issue
 from tests.markers import on_both, on_sqlite
@@ -106,14 +107,12 @@ def test_a_long_lived_worker_shows_that_it_lives(clock, worker, cli, services):
         worker._turn()
         clock.shift(90 * timedelta(seconds=1))
     assert status(cli) == []
-    with services.reading.begin() as session:
-        assert session.scalar(select(Host.worked_at)) == now() - timedelta(seconds=90)
+    assert query(services, select(Host.worked_at)) == [now() - timedelta(seconds=90)]
 
 
 def test_a_heartbeat_of_a_clock_that_was_ahead_is_no_sign_of_life(worker, services, cli, visitor):
     worker.drain()
-    with services.writing.begin() as session:
-        session.execute(update(Host).values(worked_at=now() + DAY, seen_at=now() + DAY))
+    execute(services, update(Host).values(worked_at=now() + DAY, seen_at=now() + DAY))
     ahead = "The last sign of a worker is ahead of this machine's clock"
     assert status(cli)[0].startswith(f"{ahead} (now 14")
     assert ready(visitor).startswith(ahead)
@@ -203,8 +202,7 @@ def test_requests_that_nobody_reads_are_noticed(clock, visitor, cli, services):
     assert [each for each in status(cli) if each.startswith(waits)]
     assert ready(visitor) == f"{waits}\n"
     for values in ({"failures": 3}, {"failures": 0, "due_at": now()}):
-        with services.writing.begin() as session:
-            session.execute(update(Job).values(values))
+        execute(services, update(Job).values(values))
         assert ready(visitor) == "ok\n", "It was put aside, or is to be read now."
 
 
@@ -289,5 +287,4 @@ def test_try_now_wakes_a_running_worker_that_leaves_the_relay_alone(
     worker._meet_at = 0.0
     worker.drain()
     assert len(relay.accepted) == 3
-    with services.reading.begin() as session:
-        assert session.scalars(select(Host.retry_asked_at)).one() is None, "once"
+    assert query(services, select(Host.retry_asked_at)) == [None], "once"

@@ -17,6 +17,7 @@ from belong_mail.inbound import bounces
 from belong_mail.inbound.models import InboundMailbox
 from belong_mail.members.models import Subscription
 from belong_mail.ops import figures, hold
+from tests.database import execute, query
 from tests.db_dump import trail
 from tests.factories import make_member
 from tests.markers import on_both, on_sqlite
@@ -48,8 +49,7 @@ def test_all_is_said_to_be_well_when_it_is_and_a_hold_and_a_backup_are_told(
     assert "Site status All is well: email goes out" in words(office, TODAY)
     made = cli.invoke(args=["db", "backup", str(tmp_path / "copy")])
     assert made.exit_code == 0, made.output
-    with services.writing.begin() as session:
-        session.execute(update(hold.Host).values(held_because="asked"))
+    execute(services, update(hold.Host).values(held_because="asked"))
     said = words(office)
     assert "Sending is on hold. Nothing is lost." in said
     assert "The last one that we know of was made on" in said
@@ -179,8 +179,7 @@ def broken(services, keyring) -> None:
 
 
 def active(services) -> int:
-    with services.reading.begin() as session:
-        return len(session.scalars(select(Subscription).where(Subscription.is_active)).all())
+    return len(query(services, select(Subscription).where(Subscription.is_active)))
 
 
 @on_both("locks")

@@ -16,6 +16,7 @@ from belong_mail.core.db import now
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from tests.conftest import KEYS
+from tests.database import query
 from tests.district_names import NAMED
 from tests.factories import group_named, make_member, members_of
 from tests.markers import on_sqlite
@@ -141,8 +142,7 @@ def test_an_issue_that_is_not_right_is_refused_and_nothing_is_kept(
         file.write_bytes(content)
     command = ["newsletter", "send", "the-village", str(file), "--subject", subject, *options]
     said(cli.invoke(args=command), 2, words)
-    with services.reading.begin() as session:
-        assert session.scalars(select(Newsletter)).all() == []
+    assert query(services, select(Newsletter)) == []
 
 
 def test_an_unknown_group_folder_or_issue_is_wrong_use(cli, issue, tmp_path):
@@ -199,8 +199,7 @@ def test_a_lead_is_invited_in_a_language_and_a_second_invitation_keeps_it(cli, s
         (["lgbtq"], "es"),
     ):
         said(cli.invoke(args=[*invite, *options]), 0, "Invited to lead the ")
-        with services.reading.begin() as session:
-            assert session.scalars(select(Account.language)).one() == language
+        assert query(services, select(Account.language)) == [language]
     said(cli.invoke(args=[*invite, "asian", "--language", "fr"]), 2, "--language")
 
 

@@ -17,6 +17,7 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import hold, outbox
 from belong_mail.ops.hold import CHANGED, REASONS, Host
 from belong_mail.ops.host_state import HostStateFile
+from tests.database import execute, query
 from tests.db_dump import kept_of
 from tests.delivery.factories import books, deliveries, queue
 from tests.factories import group_named, queue_at_once
@@ -82,8 +83,7 @@ def test_a_host_that_the_database_does_not_know_does_nothing_until_released_then
     assert others == "Other hosts on hold: 1.\nSending is not on hold.\n"
     assert "on hold" not in run(environment, "status").stdout, "some email leaves"
     assert books(services, issue) == {"recipients": 3, "queued": 3}
-    with services.reading.begin() as session:
-        assert len(list(session.scalars(select(Job.id)))) == 1
+    assert len(query(services, select(Job.id))) == 1
     told = run(other, "hold", "status")
     assert told.returncode == 1
     assert "What changed: this host's state folder has not worked on this database" in told.stdout
@@ -111,8 +111,7 @@ def _put_back(services, rows: list[tuple[str, int]]) -> None:
 @on_both_traces
 def test_an_older_database_under_the_same_host_is_on_hold(environment, relay, services):
     assert drain(environment) == (0, NOTHING_WAITS)
-    with services.reading.begin() as session:
-        then = [(host.folder, host.epoch) for host in session.scalars(select(Host))]
+    then = [(host.folder, host.epoch) for host in query(services, select(Host))]
     assert drain(environment) == (0, NOTHING_WAITS)
     queue(services, 1)
     _put_back(services, then)
@@ -175,8 +174,7 @@ def test_a_worker_that_is_cut_off_between_database_and_witness_goes_on(environme
     assert drain(environment) == (0, NOTHING_WAITS)
     state_file = HostStateFile(witness(environment).parent)
     with suppress(InterruptedError), state_file.locked_update() as seen:
-        with services.writing.begin() as session:
-            session.execute(update(Host).values(epoch=seen.epoch + 1))
+        execute(services, update(Host).values(epoch=seen.epoch + 1))
         raise InterruptedError
     assert not is_held(environment)
 
@@ -204,9 +202,8 @@ def test_a_held_worker_deletes_nothing_and_takes_nothing_over(
 ):
     worker.drain()
     queue(services, 1)
-    with services.writing.begin() as session:
-        session.execute(text("UPDATE deliveries SET state = 'sending'"))
-        session.execute(text("UPDATE chunks SET is_halted = is_halted"))
+    execute(services, text("UPDATE deliveries SET state = 'sending'"))
+    execute(services, text("UPDATE chunks SET is_halted = is_halted"))
     cli.invoke(args=["hold", "begin"])
     before = kept_of(services)
     held = worker_with(keyring)
@@ -341,8 +338,7 @@ def test_copies_taken_for_uncertain_leave_again_only_if_doubt_is_to_be_sent_agai
     relay.always("RCPT", "451 4.3.0 Later")
     assert drain(environment)[0] == 0
     relay.usual()
-    with services.writing.begin() as session:
-        session.execute(update(Host).values(held_because=CHANGED))
+    execute(services, update(Host).values(held_because=CHANGED))
     assert run(environment, "hold", "release", "--doubt").returncode == 0
     assert drain(environment)[0] == 0
     with services.writing.begin() as session:

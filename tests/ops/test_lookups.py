@@ -16,6 +16,7 @@ from belong_mail.core.rate_limits import UNUSUAL_LOOKUPS, WorkerLimit, record_us
 from belong_mail.members.jobs import JoinByCode, SendStaffCode
 from belong_mail.members.models import Subscription
 from tests.browser_client import text_of
+from tests.database import query
 from tests.factories import group_named
 from tests.markers import periodic_tasks
 from tests.scenario import ADA, drain_in
@@ -45,8 +46,7 @@ def guess(services, number: int, *kinds: str) -> None:
 
 
 def left(services) -> int:
-    with services.reading.begin() as session:
-        return len(list(session.scalars(select(Job.id))))
+    return len(query(services, select(Job.id)))
 
 
 @ALARM
@@ -128,8 +128,7 @@ def test_a_staff_meeting_at_one_moment_is_no_alarm_and_nobody_waits(services, wo
         worker.drain()
     assert left(services) == 0
     assert relay.to(OPERATOR) == []
-    with services.reading.begin() as session:
-        assert len(list(session.scalars(select(Subscription.id)))) == 331
+    assert len(query(services, select(Subscription.id))) == 331
 
 
 def test_who_confirms_or_leaves_for_good_does_not_wait_behind_guesses(scenario, visitor, services):

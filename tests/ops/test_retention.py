@@ -49,8 +49,7 @@ def leave(scenario) -> None:
 
 def ask_unreadably(scenario) -> None:
     scenario.visitor.join(VILLAGE, ADA)
-    with scenario.services.writing.begin() as session:
-        session.execute(update(Job).values(sealed=b"not sealed at all"))
+    scenario.execute(update(Job).values(sealed=b"not sealed at all"))
     for _ in range(4):
         scenario.worker.drain()
     assert scenario.mails() == []
@@ -238,8 +237,7 @@ def test_words_of_what_is_to_be_sent_once_more_or_has_just_ended_stay(scenario):
     again = {"state": State.UNCERTAIN, "due_at": now() + WEEK}
     ended = {"state": State.ACCEPTED, "due_at": None, "finished_at": now() + DAY + MOMENT}
     for values in (again, ended):
-        with scenario.services.writing.begin() as session:
-            session.execute(update(Delivery).values(**values))
+        scenario.execute(update(Delivery).values(**values))
         scenario.purge(2 * DAY)
         with scenario.services.reading.begin() as session:
             assert session.scalars(select(Delivery.sealed_arguments)).one() is not None

@@ -16,6 +16,7 @@ from belong_mail.groups.service import UNDO_LAUNCH
 from belong_mail.members.models import Subscription, WaitlistEntry
 from tests.browser_client import text_of
 from tests.conftest import KEYS
+from tests.database import execute, query
 from tests.db_dump import dump_of
 from tests.delivery.factories import books, queue
 from tests.factories import make_member, make_members, queue_issue
@@ -88,8 +89,7 @@ def test_nothing_that_keys_must_open_is_begun_with_others(environment, services,
 def test_a_copy_that_the_keys_do_not_open_replaces_nothing(environment, services, tmp_path):
     """The database is as good as the copy until then. A name that looks like bytes is none."""
     queue(services, 3)
-    with services.writing.begin() as session:
-        session.execute(update(Group).values(name=r"\xylophone"))
+    execute(services, update(Group).values(name=r"\xylophone"))
     given = {**environment, "PATH": f"{BIN}:{os.environ['PATH']}"}
     restore = ("db", "restore", str(tmp_path / "copy"))
     succeed(given, "db", "backup", restore[-1])
@@ -131,8 +131,7 @@ def test_a_key_that_another_host_has_already_is_missed_while_the_worker_works(
         older.drain()
     assert older.held_because == "keys"
     assert "failed" not in books(services, issue)
-    with services.writing.begin() as session:
-        session.execute(update(Delivery).where(Delivery.due_at > now()).values(due_at=now()))
+    execute(services, update(Delivery).where(Delivery.due_at > now()).values(due_at=now()))
     worker_with(newer).drain()
     assert books(services, issue) == {"recipients": 63, "accepted": 63}
 
@@ -147,8 +146,7 @@ def test_one_row_that_cannot_be_opened_fails_alone(poison, services, keyring, wo
         session.execute(spoilt)
     worker = worker_with(keyring)
     worker.drain()
-    with services.writing.begin() as session:
-        session.execute(update(Delivery).where(Delivery.due_at > now()).values(due_at=now()))
+    execute(services, update(Delivery).where(Delivery.due_at > now()).values(due_at=now()))
     worker.drain()
     assert worker.held_because is None
     assert books(services, issue) == {"recipients": 5, "accepted": 4, "failed": 1}
@@ -193,5 +191,4 @@ def test_a_note_outlives_a_missing_key(services, keyring, worker_with, visitor):
         note.wrapped_address = b"\x02none" + note.wrapped_address[5:]
         session.execute(update(Group).values(established_at=now() - UNDO_LAUNCH))
     worker.step()
-    with services.reading.begin() as session:
-        assert len(list(session.scalars(select(WaitlistEntry)))) == 1
+    assert len(query(services, select(WaitlistEntry))) == 1

@@ -270,8 +270,7 @@ def test_what_was_asked_as_one_kind_is_not_answered_as_another(scenario):
             session.execute(update(Job).values(kind=kind))
         for _ in range(3):
             scenario.worker.step()
-        with scenario.services.reading.begin() as session:
-            assert session.scalars(select(Job.failures)).all() == [3], kind
+        assert scenario.query(select(Job.failures)) == [3], kind
         assert scenario.rows("waitlist_entries") == 0
         assert scenario.relay.accepted == []
 
@@ -516,8 +515,7 @@ def test_who_made_themselves_a_lead_names_no_mailbox(scenario, *, is_late):
         box = "another-box@dpsk12.org"
         shared_mailbox.propose_mailbox(session, scenario.services.sealer, group, lead, box, "en")
     scenario.worker.drain()
-    with scenario.services.writing.begin() as session:
-        session.execute(delete(Right).where(Right.account_id == lead.id))
+    scenario.execute(delete(Right).where(Right.account_id == lead.id))
     for mail in [*scenario.relay.to(box), *scenario.relay.to(MALLORY)]:
         scenario.visitor.follow(link_to(mail, "confirm-mailbox"))
     scenario.worker.drain()

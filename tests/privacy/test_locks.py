@@ -108,7 +108,7 @@ def test_a_hundred_requests_that_meet_a_lock_keep_no_other_waiting_for_long(scen
         began = time.monotonic()
         scenario.worker._read_requests()
         assert time.monotonic() - began < 15
-        assert waiting(scenario) == ["follow-issue"] * 20
+        assert scenario.query(select(Job.kind)) == ["follow-issue"] * 20
 
 
 def test_refused_emails_whose_members_are_locked_wait_for_one_lock_in_vain(scenario):
@@ -168,7 +168,7 @@ def test_a_request_that_meets_a_lock_and_is_being_deleted_ends_no_turn(scenario,
         assert scenario.worker._read_requests()[0]
         deleting.join()
         assert not scenario.worker._read_requests()[0]
-        assert waiting(scenario) == ["a-kind"]
+        assert scenario.query(select(Job.kind)) == ["a-kind"]
 
 
 def test_a_deadlock_that_the_web_makes_ends_no_turn(scenario, made_up):
@@ -183,20 +183,14 @@ def test_a_deadlock_that_the_web_makes_ends_no_turn(scenario, made_up):
         made_up(meet)
         assert scenario.worker._read_requests()[0]
         deleting.join()
-    assert waiting(scenario) == ["a-kind"]
+    assert scenario.query(select(Job.kind)) == ["a-kind"]
 
 
 def test_a_row_that_the_server_cannot_load_ends_no_turn(scenario, made_up):
     """Its failures are counted; the web can write rows of more than a gigabyte."""
     made_up(lambda work: work.session.execute(text("SELECT repeat('a', 2000000000)")))
     assert scenario.worker._read_requests()[0]
-    with scenario.services.reading.begin() as session:
-        assert session.scalars(select(Job.failures)).all() == [1]
-
-
-def waiting(scenario) -> list[str]:
-    with scenario.services.reading.begin() as session:
-        return list(session.scalars(select(Job.kind)))
+    assert scenario.query(select(Job.failures)) == [1]
 
 
 @alerted
@@ -281,8 +275,7 @@ def test_a_failed_lookup_is_told_though_it_cannot_be_noted_at_once(scenario):
     with scenario.engine.connect() as other:
         other.execute(noting)
         scenario.worker._read_requests()
-    with scenario.services.writing.begin() as session:
-        session.execute(delete(Job))
+    scenario.execute(delete(Job))
     for minutes in (2, 4, 500):  # told once, it is forgotten
         drain_in(scenario.worker, minutes=minutes)
     [mail] = scenario.relay.to(OPERATOR)

@@ -250,8 +250,7 @@ def test_nobody_accepts_without_the_email(scenario):
     invite_quietly(scenario)
     account, group = ids(scenario, NEW)
     silence(scenario, "UPDATE rights SET accepted_at = '2026-01-01 00:00:00+00:00'")
-    with scenario.services.reading.begin() as session:
-        [kept] = session.scalars(select(Account.invited_as).where(Account.invited_as.is_not(None)))
+    [kept] = scenario.query(select(Account.invited_as).where(Account.invited_as.is_not(None)))
     for secret in ("", str(kept), account):
         seal(scenario, AcceptRights(account, [group], secret))
     scenario.worker.drain()
@@ -345,8 +344,7 @@ def test_no_mark_makes_an_old_right_an_invitation_that_is_over(scenario):
     """Else the web could have leaders and colleagues forgotten, of which nobody would hear."""
     scenario.invite_lead(LEAD)
     scenario.invite_office(OFFICE)
-    with scenario.services.writing.begin() as session:
-        session.execute(update(Right).values(since=now() - timedelta(days=30)))
+    scenario.execute(update(Right).values(since=now() - timedelta(days=30)))
     silence(scenario, NOT_ACCEPTED)
     # A lock may keep what tells of it from the row, so this may come first.
     with scenario.services.writing.begin() as session:

@@ -96,8 +96,7 @@ def test_what_the_office_did_is_kept_with_a_short_subject_alone(scenario):
         found.subject = {"en": "T" * 100_000}
     seal(scenario, FollowIssue(issue, ids(scenario, LEAD)[0], "stopped"))
     scenario.worker._read_requests()
-    with scenario.services.reading.begin() as session:
-        [kept] = session.scalars(select(Delivery.sealed_arguments))
+    [kept] = scenario.query(select(Delivery.sealed_arguments))
     assert len(kept or b"") < 2000
     assert told(scenario) == [(OTHER, "The Belong office stopped your newsletter")]
 
@@ -167,8 +166,7 @@ def test_of_many_newsletters_that_the_web_makes_due_a_few_are_looked_at_between_
     held = select(func.count()).where(Newsletter.held_at.is_not(None))
     for expected in (DUE_AT_ONCE, 2 * DUE_AT_ONCE):
         scenario.worker._queue_due()
-        with scenario.services.reading.begin() as session:
-            assert session.scalar(held) == expected
+        assert scenario.query(held) == [expected]
 
 
 @periodic_tasks
@@ -194,5 +192,4 @@ def test_marks_that_pause_and_resume_again_and_again_send_nothing_twice_and_lose
     assert books(scenario.services, number) == {"recipients": 3, "accepted": 3}
     got = sorted(each.recipient for each in scenario.relay.accepted)
     assert got == [f"member{each}@dpsk12.org" for each in range(3)]
-    with scenario.services.reading.begin() as session:
-        assert session.scalars(select(audit.AuditEntry.kind)).all() == [audit.Kind.RELEASED]
+    assert scenario.query(select(audit.AuditEntry.kind)) == [audit.Kind.RELEASED]

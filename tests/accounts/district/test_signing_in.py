@@ -15,6 +15,7 @@ from tests.accounts.passkeys import PAGE, add, details, sign_in_by
 from tests.browser_client import Form, Visitor, link_to, text_of
 from tests.clients import sign_in as sign_in_by_link
 from tests.clients import sign_in_office
+from tests.database import execute, query
 from tests.db_dump import dump_of, trail
 from tests.factories import group_named
 from tests.markers import on_both
@@ -47,8 +48,7 @@ def test_no_mark_keeps_from_its_owner_that_a_sign_in_was_linked(
 ):
     trips.link(lead)
     assert worker._read_requests()
-    with services.writing.begin() as session:
-        session.execute(update(Right).values(accepted_at=None))
+    execute(services, update(Right).values(accepted_at=None))
     worker.drain()
     assert relay.to(LEAD)[-1]["Subject"] == "You now sign in with your DPS account"
 
@@ -124,8 +124,7 @@ def test_every_refusal_reads_the_same_and_says_how_to_begin(linked, app, service
     sign_in()
     refuse(Visitor(app.test_client()).open(f"{trips.BACK}?code=x&state=y"))
     provider.set(claims={})
-    with services.writing.begin() as session:
-        session.execute(delete(Right))
+    execute(services, delete(Right))
     sign_in()
     [page] = pages
     assert "get a sign-in link by email" in page
@@ -184,17 +183,13 @@ def test_the_worker_removes_what_was_linked_in_the_database(row, services, keyri
         wrapped = theirs.wrapped_subject if row == "another account's" else b"\1" * 80
         session.add(Identity(account_id=victim.id, name=b"attacker", wrapped_subject=wrapped))
     drain_in(worker, minutes=2)
-    with services.reading.begin() as session:
-        assert [each.account_id for each in session.scalars(select(Identity))] == [
-            theirs.account_id
-        ]
+    assert [each.account_id for each in query(services, select(Identity))] == [theirs.account_id]
 
 
 def test_the_worker_puts_a_name_right_that_somebody_changed(
     services, linked, browser, worker, provider
 ):
-    with services.writing.begin() as session:
-        session.execute(update(Identity).values(name=b"attacker's"))
+    execute(services, update(Identity).values(name=b"attacker's"))
     assert trips.sign_in(browser).status_code == 403
     drain_in(worker, minutes=2)
     assert trips.sign_in(browser).status_code == 303

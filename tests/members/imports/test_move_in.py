@@ -192,8 +192,7 @@ def test_nothing_is_left_after_three_days_of_who_does_not_answer(scenario, bring
     later(timedelta(hours=1, minutes=2))
     begun = now().timestamp()
     assert scenario.subjects(CANARY) == [ASKED, REMINDED]
-    with scenario.services.reading.begin() as session:
-        used = session.scalar(select(WorkerLimit.used_until).where(WorkerLimit.key == ASKED_TODAY))
+    [used] = scenario.query(select(WorkerLimit.used_until).where(WorkerLimit.key == ASKED_TODAY))
     assert used > begun, "a reminder counts within the day"
     again = scenario.mails(CANARY)[1]
     assert "This is the only reminder." in text_of(again)
@@ -314,8 +313,7 @@ def test_imports_of_many_groups_ask_a_person_three_times_at_most(scenario, bring
 def test_a_batch_is_left_after_three_times_whatever_the_web_counted(addresses, scenario, caplog):
     forge(scenario, VILLAGE, VILLAGE, addresses, failures=-30)
     scenario.worker.drain()
-    with scenario.services.reading.begin() as session:
-        assert session.scalars(select(ImportBatch.failures)).one() == MAX_FAILURES
+    assert scenario.query(select(ImportBatch.failures)) == [MAX_FAILURES]
     assert caplog.text.count("cannot be read: DecryptionError") == MAX_FAILURES
 
 

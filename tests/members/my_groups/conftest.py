@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from belong_mail.core.encryption import sealed_for
@@ -89,19 +89,15 @@ class Mine(Scenario):
     def send(self, url: str, **typed: Any) -> TestResponse:
         return self.visitor.send(url, **typed)
 
-    def all(self, wanted: Select[Any]) -> list[Any]:
-        with self.services.reading.begin() as session:
-            return list(session.scalars(wanted))
-
     def count(self, table: type) -> int:
-        return int(self.all(select(func.count()).select_from(table))[0])
+        return int(self.query(select(func.count()).select_from(table))[0])
 
     def books(self) -> dict[str, int]:
-        [issue] = self.all(select(Newsletter.id))
+        [issue] = self.query(select(Newsletter.id))
         return books(self.services, issue)
 
     def state(self, public_id: str) -> tuple[Any, ...]:
-        [one] = self.all(select(Subscription).where(Subscription.public_id == public_id))
+        [one] = self.query(select(Subscription).where(Subscription.public_id == public_id))
         return one.is_active, one.paused_until, one.language
 
 

@@ -86,7 +86,7 @@ def test_the_copy_does_not_say_that_somebody_left_whose_mail_came_back(mine):
 def test_the_pages_of_erasing_say_the_true_time_also_when_they_are_opened_later(mine):
     path, start = mine.sheet(), now()
     zone = mine.services.settings.timezone
-    until = mine.all(select(ManageSession))[0].expires_at
+    until = mine.query(select(ManageSession))[0].expires_at
     assert i18n.format_time(until, "en", zone) in mine.open(f"{path}/erase").text
     done = mine.follow(f"{path}/erase?lang=es").text
     [english] = re.findall(r'href="(/my-groups/deleted[^"]+)"[^>]*lang="en"', done)
@@ -117,11 +117,11 @@ def test_erasing_deletes_every_row_of_the_person_and_of_nobody_else(mine):
     assert mine.open(path).status_code == mine.follow(f"{path}/erase").status_code == 404
     receipt = mine.mails()[-1]
     later(mine)
-    assert mine.all(select(Subscription.public_id)) == [grace]
+    assert mine.query(select(Subscription.public_id)) == [grace]
     of_issue = select(Delivery.subscription_id).where(Delivery.newsletter_id.is_not(None))
-    assert sorted(each is None for each in mine.all(of_issue)) == [False, True]
+    assert sorted(each is None for each in mine.query(of_issue)) == [False, True]
     about = select(Delivery.about_id).where(Delivery.kind == "confirm-subscription")
-    assert mine.all(about) == [None]
+    assert mine.query(about) == [None]
     for table in (PendingConfirmation, AddressChange, ManageSession):
         assert mine.count(table) == 0
     for words in (str(receipt["Subject"]), text_of(receipt), html_of(receipt)):
@@ -137,8 +137,7 @@ def test_messages_to_us_are_in_the_copy_and_are_erased_with_the_rest(mine):
         mine.drain()
         answer = mine.send("/contact", email=address, topic="need", message="An interpreter.")
         references.append(answer.location.rpartition("/")[2].partition("?")[0])
-    with mine.services.writing.begin() as session:
-        session.execute(update(Job).values(due_at=now() + timedelta(days=9)))
+    mine.execute(update(Job).values(due_at=now() + timedelta(days=9)))
     path = mine.sheet()
     mine.press(f"{path}/copy")
     words = text_of(mine.mails()[-1])
@@ -146,7 +145,7 @@ def test_messages_to_us_are_in_the_copy_and_are_erased_with_the_rest(mine):
     mine.follow(f"{path}/erase")
     mine.drain()
     later(mine)
-    kept = set(mine.all(select(ContactMessage.reference)))
+    kept = set(mine.query(select(ContactMessage.reference)))
     assert kept == set(references[1:]), "the last was not mailed yet"
 
 
@@ -170,7 +169,7 @@ def test_a_message_named_like_another_row_erases_that_row_for_nobody(mine):
     mine.send("/groups/autoimmune/tell-me", email=GRACE)
     [grace] = mine.join(GRACE, "the-village")
     path = mine.sheet("asian")
-    [note] = mine.all(select(WaitlistEntry.public_id))
+    [note] = mine.query(select(WaitlistEntry.public_id))
     with mine.services.writing.begin() as session:
         for name in (grace, note):
             content = json.dumps({"address": ADA}).encode()
@@ -183,8 +182,8 @@ def test_a_message_named_like_another_row_erases_that_row_for_nobody(mine):
     mine.follow(f"{path}/erase")
     mine.drain()
     later(mine)
-    assert mine.all(select(Subscription.public_id)) == [grace]
-    assert mine.all(select(WaitlistEntry.public_id)) == [note]
+    assert mine.query(select(Subscription.public_id)) == [grace]
+    assert mine.query(select(WaitlistEntry.public_id)) == [note]
     assert mine.count(ContactMessage) == 0
 
 
@@ -200,7 +199,7 @@ def test_an_erasure_of_very_many_messages_stops_no_issue_and_ends(mine):
     mine.drain()
     assert mine.relay.to(GRACE)[-1]["Subject"] == "This month with us"
     later(mine)
-    assert mine.all(select(Subscription.public_id)) == [grace]
+    assert mine.query(select(Subscription.public_id)) == [grace]
     assert (mine.count(Erasure), mine.relay.to(ADA)) == (0, [])
 
 
@@ -227,9 +226,9 @@ def test_what_another_worker_has_in_hand_is_taken_from_it(mine, before, after):
     _expand(mine, before)
     mine.follow(f"{path}/erase")
     mine.worker._read_requests()
-    states = mine.all(select(Delivery.state).where(Delivery.newsletter_id.is_not(None)))
+    states = mine.query(select(Delivery.state).where(Delivery.newsletter_id.is_not(None)))
     assert sorted(states) == sorted([before, after])
-    assert mine.all(select(Subscription.public_id)) == [other]
+    assert mine.query(select(Subscription.public_id)) == [other]
     if after == State.WITHDRAWN:
         assert "This month with us" not in mine.subjects()
         assert mine.books() == {"recipients": 2, "accepted": 1, "withdrawn": 1}
@@ -256,7 +255,7 @@ def test_who_erased_everything_gets_nothing_more_before_the_rows_are_gone(mine):
     assert set(mine.subjects(GRACE)) == {"Welcome! You’re in.", "This month with us"}
     assert mine.books() == {"recipients": 2, "accepted": 1, "withdrawn": 1}
     village = select(Subscription.public_id).where(Subscription.group.has(slug="the-village"))
-    assert mine.all(village) == [other]
+    assert mine.query(village) == [other]
     assert mine.count(Subscription) == 2, "the other group’s row goes at its own hour"
 
 

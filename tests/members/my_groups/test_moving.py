@@ -94,14 +94,14 @@ def test_a_group_that_was_just_left_does_not_keep_the_old_link_alive(mine):
     url = mine.ask_to_move(path, NEW)
     mine.press(f"{path}/leave", membership=village)
     left = select(Subscription.wrapped_address).where(Subscription.public_id == village)
-    before = mine.all(left)
+    before = mine.query(left)
     mine.press(url)
     assert mine.open(path).status_code == 200
     mine.drain()
     assert mine.open(path).status_code == 404
     assert mine.press(f"{path}/undo", membership=village).status_code == 404
     assert mine.members("the-village") == 0
-    assert mine.all(left) == before, "what was left in the meantime does not move"
+    assert mine.query(left) == before, "what was left in the meantime does not move"
 
 
 def test_a_used_link_says_that_it_is_done_moves_once_and_tells_once(mine):
@@ -116,7 +116,7 @@ def test_a_used_link_says_that_it_is_done_moves_once_and_tells_once(mine):
         assert "You already confirmed this email address" in page.text
         assert "<form" not in page.text.partition("<main")[2].partition("</main>")[0]
         mine.drain()
-    assert mine.all(select(AddressChange.wrapped))[0] == b""
+    assert mine.query(select(AddressChange.wrapped))[0] == b""
     assert "confirmed" in mine.follow(url).text
     assert mine.subjects().count("Your email address for DPS Belong was changed") == 1
 
@@ -158,10 +158,10 @@ def test_a_new_address_that_wants_no_mail_gets_none(mine):
         for address in (NEW, asked):
             suppressions.suppress(session, mine.keyring.index, address, "asked")
     used = select(func.sum(Limit.used_until))
-    before = mine.all(used)
+    before = mine.query(used)
     answer = mine.send(f"{path}/change-address", email=NEW)
     assert answer.status_code == 303
-    assert mine.all(used) > before, "its source has used a form"
+    assert mine.query(used) > before, "its source has used a form"
     assert mine.mails(NEW) == []
     mine.press(url)
     mine.drain()
@@ -177,7 +177,7 @@ def test_two_memberships_of_one_group_become_one_and_one_that_has_ended_gives_wa
     spelled = "Ada.King@dpsk12.org"
     mine.press(mine.ask_to_move(mine.link(NEW), spelled))
     mine.drain()
-    assert stays in mine.all(select(Subscription.public_id))
+    assert stays in mine.query(select(Subscription.public_id))
     assert (mine.members("the-village"), mine.members("lgbtq")) == (1, 1)
     assert mine.count(Subscription) == 2
     with time_machine.travel(now() + timedelta(minutes=1)):

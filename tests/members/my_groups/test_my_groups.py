@@ -232,7 +232,7 @@ def test_a_member_pauses_a_group_resumes_it_changes_its_language_and_is_reminded
     ):
         assert words in mine.follow(f"{path}/remind", membership=village, remind=wish).text
         wished = select(Subscription.is_reminded).where(Subscription.public_id == village)
-        assert mine.all(wished) == [wish == "yes"]
+        assert mine.query(wished) == [wish == "yes"]
 
 
 def test_a_day_that_cannot_be_today_or_beyond_a_year_is_asked_for_again(mine):

@@ -67,7 +67,7 @@ def test_who_joins_again_is_neither_paused_nor_reminded_any_more(mine):
         members.leave(session, ada).is_reminded = True
     mine.visitor.join("the-village", ADA)
     mine.press(link_to(mine.mails()[0], "confirm"))
-    assert mine.all(select(Subscription.is_reminded)) == [False]
+    assert mine.query(select(Subscription.is_reminded)) == [False]
     mine.queue_issue()
     assert "This month with us" in mine.subjects()
 
@@ -96,5 +96,5 @@ def test_a_newsletter_lets_its_reader_leave_pause_or_change_language_in_that_gro
     with time_machine.travel(now() + timedelta(seconds=5)):
         mine.send_issue()
     assert '<html lang="es"' in html_of(mine.relay.to(ADA)[-1])
-    [held] = mine.all(select(Subscription).where(Subscription.group.has(slug="lgbtq")))
+    [held] = mine.query(select(Subscription).where(Subscription.group.has(slug="lgbtq")))
     assert (held.is_active, held.pause, held.language) == (True, None, "en")

@@ -45,7 +45,7 @@ def test_no_copy_of_the_database_joins_the_memberships_that_are_being_erased(min
     mine.worker._read_requests()
     assert dump_of(mine.services)["subscriptions"] == []
     of_issues = select(Delivery.finished_at).where(Delivery.newsletter_id.is_not(None))
-    first, second = mine.all(of_issues)
+    first, second = mine.query(of_issues)
     assert first != second
 
 
@@ -64,7 +64,7 @@ def test_copies_of_the_database_that_are_compared_do_not_show_what_one_person_er
         for _ in range(49):
             clock.shift(timedelta(hours=1))
             mine.drain()
-            kept = set(mine.all(select(Subscription.public_id)))
+            kept = set(mine.query(select(Subscription.public_id)))
             assert other in kept
             seen.append(kept & ids)
     assert seen[-1] == set()
@@ -81,19 +81,19 @@ def test_no_lock_shows_which_memberships_are_one_persons(mine):
     mine.ask_to_move(path, "ada.new@dpsk12.org")
     mine.follow(f"{path}/erase")
     mine.drain()
-    assert mine.all(select(Subscription.id).where(text("subscriptions.xmax <> '0'"))) == []
+    assert mine.query(select(Subscription.id).where(text("subscriptions.xmax <> '0'"))) == []
 
 
 def test_no_length_of_a_list_or_of_what_is_being_erased_tells_how_many_groups_it_is(mine):
     mine.join(ADA, "the-village")
     mine.join("grace@dpsk12.org", *(each["slug"] for each in GROUPS if "is_upcoming" not in each))
     links = [mine.link(address) for address in (ADA, "grace@dpsk12.org")]
-    first, second = mine.all(select(ManageSession.locked))
+    first, second = mine.query(select(ManageSession.locked))
     assert len(first) == len(second)
     for link in links:
         mine.press(f"{link}/erase")
     mine.drain()
-    first, second = mine.all(select(Erasure.wrapped))
+    first, second = mine.query(select(Erasure.wrapped))
     assert len(first) == len(second)
 
 
@@ -110,7 +110,7 @@ def test_an_erasure_that_the_worker_did_not_make_deletes_nothing(mine):
         ):
             session.add(Erasure(address_index=bytes([number]), wrapped=wrapped))
     mine.drain()
-    assert mine.all(select(Subscription.public_id)) == [village]
+    assert mine.query(select(Subscription.public_id)) == [village]
 
 
 def test_a_list_that_the_worker_did_not_make_is_not_believed(mine):
@@ -121,7 +121,7 @@ def test_a_list_that_the_worker_did_not_make_is_not_believed(mine):
     for _ in range(3):
         mine.worker.step()
     assert mine.relay.accepted == []
-    assert mine.all(select(Job.failures)) == [3, 3, 3]
+    assert mine.query(select(Job.failures)) == [3, 3, 3]
 
 
 def test_a_slip_is_refused_when_its_time_is_over(mine):
@@ -148,4 +148,4 @@ def test_a_link_is_mailed_to_no_other_address_and_not_once_it_is_over(mine):
         graces.created_at -= members_self_service.LINK_MAX_AGE
     mine.drain()
     assert [each.recipient for each in mine.relay.accepted] == [ADA]
-    assert mine.all(select(Delivery.state).order_by(Delivery.id))[1] == State.EXPIRED
+    assert mine.query(select(Delivery.state).order_by(Delivery.id))[1] == State.EXPIRED

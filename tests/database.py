@@ -1,0 +1,17 @@
+"""Look into a site's database, or change it behind everybody's back, in one statement."""
+
+from typing import Any
+
+from sqlalchemy import Executable, Select
+
+from belong_mail.core.services import Services
+
+
+def query(services: Services, wanted: Select[Any]) -> list[Any]:
+    with services.reading.begin() as session:
+        return list(session.scalars(wanted))
+
+
+def execute(services: Services, statement: Executable) -> None:
+    with services.writing.begin() as session:
+        session.execute(statement)
