@@ -30,12 +30,9 @@ TYPED: dict[str, Any] = {
 def kept_answers(scenario) -> int:
     """Count the rows that still hold an introduction."""
     scenario.purge()
-    with scenario.services.reading.begin() as session:
-        held = [
-            *session.scalars(select(PendingConfirmation.wrapped_introduction)),
-            *session.scalars(select(Subscription.wrapped_introduction)),
-        ]
-        return sum(each is not None for each in held)
+    tables = PendingConfirmation, Subscription
+    held = [each for table in tables for each in scenario.query(select(table.wrapped_introduction))]
+    return sum(each is not None for each in held)
 
 
 def test_without_a_lead_there_is_nobody_to_be_introduced_to_and_else_the_tick_is_off(scenario):

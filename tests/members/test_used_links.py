@@ -1,5 +1,6 @@
 """Links that have been used say what came of them, to whoever holds them and to nobody else."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -22,19 +23,28 @@ def leave_path(scenario) -> str:
     return link_to(scenario.issue_to(), "leave").partition("?")[0]
 
 
-def test_a_used_confirmation_link_says_that_they_are_in(scenario):
+def test_a_used_confirmation_link_says_that_they_are_in_and_a_press_does_nothing_more(scenario):
     link, words = scenario.confirm_link(), "You’re already in"
-    scenario.visitor.follow(link)
+    first = scenario.visitor.follow(link)
+    assert "Welcome! You’re in." in first.text
     scenario.worker.drain()
     before = kept_of(scenario.services)
-    answer = scenario.visitor.open(link)
-    assert answer.status_code == 200
-    assert f"<h1>{words}</h1>" in answer.text
-    assert "The Village" in answer.text
-    assert '<form method="post"' not in answer.text
-    assert 'href="/not-me/' in answer.text
-    assert "The Village" not in answer.text.partition("</title>")[0]
+    for _ in range(2):
+        again = scenario.visitor.follow(link)
+        assert again.status_code == 200
+        # What the page is called is signed with the time of the press.
+        one, other = (re.sub('/welcome/[^?"]+', "", each.text) for each in (first, again))
+        assert one == other
+        answer = scenario.visitor.open(link)
+        assert answer.status_code == 200
+        assert f"<h1>{words}</h1>" in answer.text
+        assert "The Village" in answer.text
+        assert '<form method="post"' not in answer.text
+        assert 'href="/not-me/' in answer.text
+        assert "The Village" not in answer.text.partition("</title>")[0]
+        scenario.worker.drain()
     assert kept_of(scenario.services) == before
+    assert scenario.subjects() == ["Confirm your request to DPS Belong", "Welcome! You’re in."]
     with time_machine.travel(now() + timedelta(days=40)):
         scenario.purge()
         assert scenario.rows("pending_confirmations") == 0

@@ -134,12 +134,6 @@ def test_who_asks_again_in_the_last_days_can_still_confirm(scenario):
         assert scenario.is_member()
 
 
-def test_a_refused_request_goes_at_once(scenario):
-    scenario.visitor.press(link_to(scenario.ask(), "not-me"), choice="forget")
-    gone = after(scenario, timedelta(0))
-    assert (gone["pending_confirmations"], gone["subscriptions"]) == (0, 0)
-
-
 def test_of_who_is_left_alone_only_the_mark_stays(scenario):
     scenario.enter(slug="lgbtq")
     scenario.visitor.press(link_to(scenario.ask(), "not-me"), choice="never")

@@ -385,9 +385,7 @@ def test_the_operator_hears_of_an_email_that_cannot_be_written(scenario):
 
 
 @alerted
-def test_the_operator_hears_of_a_guess_whose_email_was_held_back_until_it_was_over(
-    scenario, settings
-):
+def test_the_operator_hears_of_a_guess_whose_email_was_held_back_until_it_was_over(scenario):
     """The web may stop all email for a while: by very many rows, or by the relay's day."""
     scenario.enter(MEMBER)
     guess(scenario, "my-groups", MEMBER)

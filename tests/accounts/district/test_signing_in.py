@@ -43,9 +43,7 @@ def test_a_lead_links_once_and_signs_in_by_the_district(linked, browser, relay, 
     assert kinds(services)[-2:] == [(Kind.IDENTITY_LINKED, None), (Kind.SIGNED_IN, "district")]
 
 
-def test_no_mark_keeps_from_its_owner_that_a_sign_in_was_linked(
-    provider, lead, worker, relay, services
-):
+def test_no_mark_keeps_from_its_owner_that_a_sign_in_was_linked(lead, worker, relay, services):
     trips.link(lead)
     assert worker._read_requests()
     execute(services, update(Right).values(accepted_at=None))
@@ -186,18 +184,14 @@ def test_the_worker_removes_what_was_linked_in_the_database(row, services, keyri
     assert [each.account_id for each in query(services, select(Identity))] == [theirs.account_id]
 
 
-def test_the_worker_puts_a_name_right_that_somebody_changed(
-    services, linked, browser, worker, provider
-):
+def test_the_worker_puts_a_name_right_that_somebody_changed(services, linked, browser, worker):
     execute(services, update(Identity).values(name=b"attacker's"))
     assert trips.sign_in(browser).status_code == 403
     drain_in(worker, minutes=2)
     assert trips.sign_in(browser).status_code == 303
 
 
-def test_a_worker_that_knows_another_provider_links_nobody_and_mails_links(
-    services, keyring, lead, provider
-):
+def test_a_worker_that_knows_another_provider_links_nobody_and_mails_links(services, keyring, lead):
     """A provider that the worker does not know counts for nothing: nobody is locked out."""
     settings = replace(services.settings, oidc_issuer="https://login.example.org")
     other = make_worker(replace(services, settings=settings), keyring)
