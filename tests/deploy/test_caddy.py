@@ -3,9 +3,8 @@
 import http.client
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from email.message import Message
 from http.server import BaseHTTPRequestHandler
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,17 +18,10 @@ SECRET = "geheim-und-lang-genug"
 MEGABYTE = 1_000_000
 
 
-@dataclass
-class Web:
-    """A server behind the proxy, and the requests that reached it."""
-
-    port: int
-    requests: list[tuple[str, Message]] = field(default_factory=list)
-
-
 @pytest.fixture
-def web() -> Iterator[Web]:
-    seen = Web(0)
+def web():
+    """A server behind the proxy, and the requests that reached it."""
+    seen = SimpleNamespace(port=0, requests=[])
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -49,12 +41,7 @@ def web() -> Iterator[Web]:
 
 
 @pytest.fixture
-def authority(tmp_path) -> Authority:
-    return Authority.make(tmp_path)
-
-
-@pytest.fixture
-def proxy(web: Web, authority: Authority, tmp_path) -> Iterator[caddy.Caddy]:
+def proxy(web, authority: Authority, tmp_path) -> Iterator[caddy.Caddy]:
     with caddy.running(tmp_path, authority, web.port) as running:
         yield running
 

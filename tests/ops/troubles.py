@@ -5,8 +5,9 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import URL, create_engine, make_url, text
 
 from tests.processes import BYTECODE, SECONDS, Forked
 from tests.waiting import wait_until
@@ -60,12 +61,15 @@ def read_only(url: str) -> Iterator[None]:
         cut(url)
 
 
-def run(url: str, *statements: str) -> None:
+def run(url: str | URL, *statements: str) -> list[Any]:
+    """Let a server do these; return what the last one says."""
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        for statement in statements:
-            connection.execute(text(statement))
-    engine.dispose()
+    try:
+        with engine.connect() as connection:
+            *_, last = [connection.execute(text(each)) for each in statements]
+            return list(last.scalars()) if last.returns_rows else []
+    finally:
+        engine.dispose()
 
 
 @contextmanager
