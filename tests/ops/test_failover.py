@@ -2,7 +2,6 @@
 
 import signal
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -15,17 +14,6 @@ from tests.processes import SECONDS, run
 pytestmark = [on_sqlite, pytest.mark.usefixtures("long_issue")]
 
 LACKS = "the database lacked what that had done"
-Copy = Callable[[], None]
-
-
-@pytest.fixture
-def keep(tmp_path) -> Copy:
-    return lambda: copy(tmp_path / "belong.db", tmp_path / "kept.db")
-
-
-@pytest.fixture
-def go_back(tmp_path) -> Copy:
-    return lambda: copy(tmp_path / "kept.db", tmp_path / "belong.db")
 
 
 def copy(source: Path, target: Path) -> None:
@@ -36,24 +24,26 @@ def copy(source: Path, target: Path) -> None:
 @one_by_day("faults")
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
 def test_the_next_worker_knows_what_one_that_was_killed_or_stopped_had_done(
-    ending, environment, relay, keep, go_back
+    ending, environment, relay, tmp_path
 ):
     """By its journal or its epoch."""
-    with lagging(environment, relay, keep) as process:
+    database, kept = tmp_path / "belong.db", tmp_path / "kept.db"
+    with lagging(environment, relay, lambda: copy(database, kept)) as process:
         process.send_signal(ending)
         process.communicate(timeout=SECONDS)
-    go_back()
+    copy(kept, database)
     assert run(environment, "worker", "--drain").returncode == 1
     is_held(environment, LACKS, "older than what this host last saw")
     assert doubled(relay) == 0
 
 
-def test_what_one_host_misses_holds_the_others(environment, relay, keep, go_back, tmp_path):
+def test_what_one_host_misses_holds_the_others(environment, relay, tmp_path):
     other: Settings = {**environment, "BELONG_STATE_FOLDER": str(tmp_path / "other-host")}
     assert run(other, "hold", "release").returncode == 0
-    with lagging(environment, relay, keep) as process:
+    database, kept = tmp_path / "belong.db", tmp_path / "kept.db"
+    with lagging(environment, relay, lambda: copy(database, kept)) as process:
         process.kill()
-    go_back()
+    copy(kept, database)
     for each in (environment, other):
         assert run(each, "worker", "--drain").returncode == 1
     is_held(other, LACKS)

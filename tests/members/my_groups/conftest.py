@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from belong_mail.core.encryption import sealed_for
@@ -66,12 +66,9 @@ class Mine(Scenario):
                 sealed = self.services.sealer.seal(json.dumps(wanted).encode(), sealed_for(kind))
                 session.add(Job(kind=kind, sealed=sealed))
 
-    def drain(self) -> None:
-        self.worker.drain()
-
     def send_issue(self) -> None:
         self.queue_issue()
-        self.drain()
+        self.worker.drain()
 
     def queue_issue(self) -> None:
         with self.services.writing.begin() as session:
@@ -88,9 +85,6 @@ class Mine(Scenario):
 
     def send(self, url: str, **typed: Any) -> TestResponse:
         return self.visitor.send(url, **typed)
-
-    def count(self, table: type) -> int:
-        return int(self.query(select(func.count()).select_from(table))[0])
 
     def books(self) -> dict[str, int]:
         [issue] = self.query(select(Newsletter.id))
