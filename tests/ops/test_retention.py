@@ -147,7 +147,6 @@ def test_of_who_is_left_alone_only_the_mark_stays(scenario):
 def test_a_membership_stays_while_mail_to_it_waits(scenario):
     scenario.enter()
     found = scenario.subscription()
-    assert found is not None
     with scenario.services.writing.begin() as session:
         session.add(Delivery(kind="welcome-member", subscription_id=found.id))
     scenario.visitor.press(link_to(scenario.relay.to(ADA)[-1], "leave"))
@@ -214,7 +213,6 @@ def test_an_old_issue_that_is_paused_keeps_what_waits(scenario):
     scenario.mails()
     with scenario.services.writing.begin() as session:
         waiting = session.scalars(select(Delivery).order_by(Delivery.id)).first()
-        assert waiting is not None
         waiting.state, waiting.due_at, waiting.finished_at = State.QUEUED, now(), None
         paused = session.scalars(select(Chunk)).one()
         paused.is_halted = True
@@ -318,7 +316,6 @@ def test_a_minute_in_which_nothing_is_over_takes_few_statements(scenario):
 def test_a_person_who_is_gone_is_gone_from_the_whole_database(scenario):
     scenario.visitor.press(link_to(scenario.enter(first_name="Ada"), "leave"))
     found = scenario.subscription()
-    assert found is not None
     traces = (found.public_id, found.address_index, found.wrapped_address)
     after(scenario, MONTH + MOMENT)
     everything = repr(dump_of(scenario.services))
