@@ -35,18 +35,21 @@ OF_A_SERVICE = {
 }  # fmt: skip
 
 
-def test_it_says_nothing_that_compose_does_not_know():
+def test_it_says_nothing_that_compose_does_not_know_and_of_every_image_a_version():
     known = {"name", "services", "networks", "volumes", "secrets"}
     assert {name for name in COMPOSE if not name.startswith("x-")} == known
     assert SERVICES.keys() == {"proxy", "web", "worker", "upgrade", "database"}
     for name, service in SERVICES.items():
         assert service.keys() <= OF_A_SERVICE, name
+        assert re.fullmatch(r"[a-z-]+:\d[\w.-]*", service["image"]), name
         for kind in ("networks", "secrets"):
             assert set(service.get(kind, ())) <= COMPOSE[kind].keys()
         named = [each.partition(":")[0] for each in service.get("volumes", ())]
         for each in named:
             assert each in COMPOSE["volumes"] or (DEPLOY / each).is_file()
         assert service.get("depends_on", {}).keys() <= SERVICES.keys()
+    for stage in dockerfile.read(DEPLOY / "Dockerfile"):
+        assert re.fullmatch(r"debian:\d+\.\d+-slim", stage.image)
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -62,13 +65,6 @@ def test_no_service_may_more_than_it_needs(name):
     if name != "proxy":
         assert not service["user"].startswith(("0", "root"))
         assert "ports" not in service
-
-
-def test_every_image_has_a_version():
-    for name, service in SERVICES.items():
-        assert re.fullmatch(r"[a-z-]+:\d[\w.-]*", service["image"]), name
-    for stage in dockerfile.read(DEPLOY / "Dockerfile"):
-        assert re.fullmatch(r"debian:\d+\.\d+-slim", stage.image)
 
 
 def test_the_proxy_does_not_reach_the_database():

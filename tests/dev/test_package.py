@@ -74,7 +74,7 @@ def test_the_script_is_named_belong_and_needs_what_the_project_needs(metadata):
     assert any(each.startswith("flask<") for each in metadata.requires or ())
 
 
-def test_help_and_version_need_no_settings(wheel, metadata, tmp_path):
+def test_help_version_and_setup_need_no_settings_and_leave_nothing(wheel, metadata, tmp_path):
     said = belong(wheel, tmp_path, "--help", BELONG_ENV="production")
     assert said.returncode == 0, said.stderr
     for title, entries in cli.SECTIONS.items():
@@ -82,7 +82,9 @@ def test_help_and_version_need_no_settings(wheel, metadata, tmp_path):
         assert all(f"\n  {name} " in said.stdout for name in entries)
     version = belong(wheel, tmp_path, "--version").stdout
     assert version == f"belong, version {metadata.version} (schema {NEWEST_REVISION})\n"
-    assert list(tmp_path.iterdir()) == []
+    refused = belong(wheel, tmp_path, "setup", "--yes")
+    assert (refused.returncode, refused.stderr.startswith("Error: ")) == (1, True)
+    assert list(tmp_path.iterdir()) == [], "no keys of development"
 
 
 @pytest.fixture(scope="module")
@@ -104,13 +106,6 @@ def test_no_new_keys_are_made_beside_a_database_that_is_there(wheel, site, tmp_p
     said = belong(wheel, tmp_path, "db", "upgrade", BELONG_DATABASE_URL=named)
     assert said.returncode == 1
     assert "new keys would open nothing in it" in said.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_setup_needs_no_settings_and_leaves_no_keys_of_development(wheel, tmp_path):
-    """As whatever reads the settings without any would."""
-    said = belong(wheel, tmp_path, "setup", "--yes")
-    assert (said.returncode, said.stderr.startswith("Error: ")) == (1, True)
     assert list(tmp_path.iterdir()) == []
 
 

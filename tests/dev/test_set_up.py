@@ -28,8 +28,12 @@ def test_python3_and_pip_are_enough(new_checkout, python):
     assert list((checkout.root / ".venv/bin").glob("pip*")) == []
 
 
-def test_the_second_time_nothing_is_installed_and_nobody_asked(ready):
+def test_the_second_time_nothing_is_installed_also_by_the_environment_itself(ready):
     assert not is_set_up_anew(ready.dev("test", "-x", HIDE_PIP="1"))
+    python, ready.python = ready.python, str(ready.root / ".venv" / "bin" / "python")
+    answer = ready.dev("test", "-x")
+    ready.python = python
+    assert not is_set_up_anew(answer)
 
 
 @night("installations")
@@ -79,13 +83,6 @@ def test_the_environment_is_of_the_python_that_was_called(checkout):
         assert is_set_up_anew(answer)
         version = subprocess.check_output([python, "-V"], text=True).split()[1]
         assert f"of {version}" in answer.stdout
-
-
-def test_called_by_its_own_environment_it_uses_the_python_behind_it(ready):
-    python, ready.python = ready.python, str(ready.root / ".venv" / "bin" / "python")
-    answer = ready.dev("test", "-x")
-    ready.python = python
-    assert not is_set_up_anew(answer)
 
 
 @night("installations")

@@ -71,12 +71,7 @@ def command(engine: Engine, *arguments: str) -> Result:
     return result
 
 
-def test_a_new_database_is_what_the_models_say(empty):
-    schema.upgrade(empty)
-    assert_as_the_models_say(empty)
-
-
-def test_upgrade_seeds_when_it_is_asked_and_once(empty):
+def test_a_new_database_is_what_the_models_say_and_is_seeded_when_it_is_asked_and_once(empty):
     """A new database is nobody's: another district's office adds its own groups."""
     up_to_date = "The database is up to date.\n"
     there = f"The database has groups already, so none were added.\n{up_to_date}"
@@ -87,6 +82,7 @@ def test_upgrade_seeds_when_it_is_asked_and_once(empty):
         with empty.connect() as connection:
             assert connection.scalar(text("SELECT count(*) FROM groups")) == number
     assert command(empty, "db", "upgrade", "--seed", "lakeside").exit_code == 2
+    assert_as_the_models_say(empty)
 
 
 def test_check_says_whether_the_database_is_up_to_date_and_without_that_no_worker_runs(empty):

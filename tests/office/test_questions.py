@@ -121,11 +121,8 @@ def test_what_cannot_be_asked_is_explained_and_the_rest_is_kept(office, services
     assert len(asked(services)) == before
 
 
-def test_who_somebody_is_is_never_asked():
+def test_who_somebody_is_is_never_asked_and_what_groups_ask_today_may_be():
     assert [words for words in SENSITIVE if not asks_sensitive(words)] == []
-
-
-def test_what_groups_ask_today_may_be_asked():
     asked = [one for each in GROUPS for one in each.get("questions", ())]
     said = [words for one in asked for words in (one["label"], *one.get("options", ()))]
     said += [{"en": "Do you trace your interest to a café?", "es": "¿Generosa ayuda, café?"}]

@@ -35,7 +35,7 @@ def complaints(settings: dict[str, str]) -> list[str]:
     return [line.removeprefix("  - ") for line in said.splitlines()[1:]]
 
 
-def test_development_needs_keys_alone():
+def test_development_needs_keys_alone_and_takes_an_empty_value_for_none():
     read = Config.read(GIVEN)
     assert read.is_development
     assert read.base_url == "http://localhost:5000"
@@ -50,6 +50,8 @@ def test_development_needs_keys_alone():
         (HelpLine("Safe2Tell", "877-542-7233", "https://safe2tell.org"),),
         HelpLine("988 Lifeline", "988", "https://988lifeline.org"),
     )
+    empty = {f"BELONG_{each.name.upper()}": "" for each in fields(Config)}
+    assert Config.read({**empty, **GIVEN}) == Config.read(GIVEN)
 
 
 @pytest.mark.parametrize(
@@ -67,11 +69,6 @@ def test_development_is_not_for_others(url):
         assert "BELONG_ENV=production" in said
     for host in ("localhost", "127.0.0.2:80", "[::1]:5000", "belong.localhost"):
         assert Config.read({**GIVEN, "BELONG_BASE_URL": f"http://{host}"}).is_development
-
-
-def test_an_empty_value_is_as_good_as_none():
-    empty = {f"BELONG_{each.name.upper()}": "" for each in fields(Config)}
-    assert Config.read({**empty, **GIVEN}) == Config.read(GIVEN)
 
 
 def test_the_web_server_needs_neither_private_nor_index_key():

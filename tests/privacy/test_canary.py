@@ -77,10 +77,13 @@ def test_what_the_canary_asked_for_reaches_those_it_asked_for(evidence):
     assert WRITER in text_of(message)
 
 
-def test_the_database_never_held_the_canary(evidence):
+def test_neither_the_database_nor_the_logs_ever_held_the_canary(evidence):
     words = (*WORDS, *WANDERING)
     assert found_in(evidence.tables, words) == []
     assert [found for file in evidence.files for found in found_in(file, words)] == []
+    assert b"cannot be read" in evidence.logs
+    assert b"Emails bounce because of our setup: spam or reputation" in evidence.logs
+    assert found_in(evidence.logs, (*WORDS, *WANDERING, "kanarienvogel", "@dpsk12.org")) == []
 
 
 def test_a_receipt_code_and_what_it_opens_stand_in_no_table_log_url_or_mail(evidence):
@@ -89,12 +92,6 @@ def test_a_receipt_code_and_what_it_opens_stand_in_no_table_log_url_or_mail(evid
     places = [evidence.tables, evidence.logs, *evidence.files, "\n".join(evidence.urls).encode()]
     assert [found for place in places for found in found_in(place, (*words, NAMELESS))] == []
     assert [found for mail in evidence.mails for found in found_in(mail.data, words)] == []
-
-
-def test_the_logs_do_not_hold_the_canary(evidence):
-    assert b"cannot be read" in evidence.logs
-    assert b"Emails bounce because of our setup: spam or reputation" in evidence.logs
-    assert found_in(evidence.logs, (*WORDS, *WANDERING, "kanarienvogel", "@dpsk12.org")) == []
 
 
 LINK = re.compile(r"https?://[^\s\"<>]+")
@@ -147,19 +144,16 @@ def test_other_peoples_mail_does_not_hold_the_canary(evidence):
             assert found_in(mail.as_bytes(), (FIRST_NAME, ANSWER)) == []
 
 
-def test_no_header_of_a_mail_names_a_group(evidence):
+def test_no_header_of_a_mail_and_no_link_that_acts_names_a_group(evidence):
+    words = []
     for mail in evidence.mails:
         message = message_of(mail)
+        words.append(f"{text_of(message)}\n{message['List-Unsubscribe']}")
         headers = "\n".join(f"{name}: {value}" for name, value in message.items())
         raw = mail.data.partition(b"\r\n\r\n")[0] + mail.return_path.encode()
         for name in GROUPS:
             assert not re.search(rf"\b{re.escape(name)}\b", headers, re.IGNORECASE), name
             assert not stands_in(raw, name) or len(name) < 8, name
-
-
-def test_no_link_that_acts_names_a_group(evidence):
-    mails = [message_of(mail) for mail in evidence.mails]
-    words = [f"{text_of(mail)}\n{mail['List-Unsubscribe']}" for mail in mails]
     links = LINK.findall("\n".join(words))
     acting = [link for link in links if any(page in link for page in TOKEN_PAGES)]
     assert len(acting) >= 10
