@@ -107,7 +107,8 @@ def test_what_was_entered_waits_for_the_proof_and_then_counts(
         assert lead.press(link_to(relay.to(crawl.LEAD)[-1], "sign-in")).location.startswith(PROVEN)
         shown = lead.open(PROVEN).text
         assert "Thank you, you’re confirmed" in shown
-        assert lead.open(page_in(shown)).status_code == 200
+        goes_on = shown.partition('<a class="button quiet" href="')[2].partition('"')[0]
+        assert lead.open(goes_on).status_code == 200
         answer = lead.press(path, **kept)
         assert answer.status_code != 403
         assert answer.status_code != 400, "the form of before goes on"
@@ -177,10 +178,6 @@ def form_of(page: str, path: str) -> dict[str, str]:
     form = Form(page[start : page.index("</form>", start)])
     assert form.action == path
     return form.fields
-
-
-def page_in(shown: str) -> str:
-    return shown.partition('<a class="button quiet" href="')[2].partition('"')[0]
 
 
 def test_a_sign_in_lasts_a_quarter_of_an_hour(lead, pages, worker, relay):

@@ -13,7 +13,6 @@ from belong_mail.core.rate_limits import Limit, WorkerLimit
 from belong_mail.delivery.models import Delivery
 from belong_mail.groups import service as groups
 from belong_mail.monitoring import alerts
-from belong_mail.monitoring.checks import CHECKS
 from belong_mail.web.context import LONGEST_WAIT
 from tests.browser_client import Form, Visitor, link_to, text_of
 from tests.markers import on_both
@@ -22,7 +21,6 @@ from tests.scenario import ADA, VILLAGE
 JOIN = f"/groups/{VILLAGE}/join"
 FLOODING, QUIET, INSIDE = "203.0.113.7", "198.51.100.1", "127.0.0.1"
 LEAD = "lead@dpsk12.org"
-FLOODED = next(check for check in CHECKS if check.name == "flooded")
 
 
 # At once, and within the longest wait.
@@ -144,7 +142,7 @@ def test_the_operator_hears_of_a_flood(scenario):
     with scenario.services.writing.begin() as session:
         for read, told in ((1_000, 0), (3_000, 1)):
             jobs.count_read(session, read, now())
-            alerts.send_alerts(scenario.worker.work_in(session), [FLOODED])
+            alerts.send_alerts(scenario.worker.work_in(session), [alerts.BY_NAME["flooded"]])
             found = select(func.count(Delivery.id)).where(Delivery.kind == alerts.ALERT)
             assert session.scalar(found) == told
 

@@ -18,11 +18,6 @@ from tests.scenario import ADA, VILLAGE
 GROUP = "The Village Belong Group"
 
 
-def leave_path(scenario) -> str:
-    """Make Ada a member, and return a newsletter's link to leave without its language."""
-    return link_to(scenario.issue_to(), "leave").partition("?")[0]
-
-
 def test_a_used_confirmation_link_says_that_they_are_in_and_a_press_does_nothing_more(scenario):
     link, words = scenario.confirm_link(), "You’re already in"
     first = scenario.visitor.follow(link)
@@ -83,7 +78,7 @@ def test_a_confirmation_link_of_a_canceled_request_says_so(scenario):
 
 
 def test_a_used_leave_link_says_so_and_offers_to_come_back(scenario):
-    link = leave_path(scenario)
+    link = link_to(scenario.issue_to(), "leave").partition("?")[0]
     scenario.visitor.follow(link)
     before = kept_of(scenario.services)
     page = scenario.visitor.open(link).text

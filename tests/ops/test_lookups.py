@@ -65,17 +65,12 @@ def test_four_hundred_guesses_a_minute_are_answered_none_is_lost_and_the_operato
     assert "take the website down" in text_of(mail)
 
 
-def use_all_but(services, key: bytes, left: timedelta) -> None:
-    """Use up an allowance of a day, but for what comes back in some time."""
-    with services.writing.begin() as session:
-        until = now() + timedelta(days=1) - left
-        session.add(WorkerLimit(key=key, used_until=until.timestamp()))
-
-
 def test_ten_thousand_a_day_are_answered_and_the_rest_waits(services, worker):
     guess(services, 20, "my-groups")
     with time_machine.travel(now(), tick=False) as clock:
-        use_all_but(services, jobs.DAY, timedelta(seconds=87))
+        with services.writing.begin() as session:
+            until = now() + timedelta(days=1, seconds=-87)
+            session.add(WorkerLimit(key=jobs.DAY, used_until=until.timestamp()))
         for expected in (10, 0):
             worker.drain()
             assert left(services) == expected
