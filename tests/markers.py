@@ -31,6 +31,10 @@ on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 # The worker does its periodic tasks at its first turn: retention, alerts, reminders, counts.
 periodic_tasks = pytest.mark.periodic_tasks
 
+# The operator has an address for alerts.
+OPERATOR = "operator@example.org"
+alerted = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
+
 # One mail leaves after the other, in the order of the deliveries.
 one_connection = pytest.mark.one_connection
 

@@ -16,14 +16,12 @@ from belong_mail.ops import rooms
 from tests.browser_client import text_of
 from tests.db_dump import trail
 from tests.inbound.mail import FULL, bounce, hand_back
-from tests.markers import on_sqlite
+from tests.markers import OPERATOR, alerted, on_sqlite
 from tests.monitoring.looking import figures, wrong_names
 from tests.scenario import drain_in
 from tests.servers.actions import drop
 
 OFFICE = "dps-belong@example.org"
-OPERATOR = "operator@example.org"
-ALARM = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
 
 
 def write(visitor, services) -> str:
@@ -48,7 +46,7 @@ def resend(services) -> int:
         return contact.resend(session)
 
 
-@ALARM
+@alerted
 def test_a_message_that_comes_back_from_the_office_is_told_of_and_sent_again_by_one_press(
     office, visitor, services, worker, relay
 ):
@@ -137,7 +135,7 @@ def test_one_whose_answer_was_lost_twice_is_told_of_and_goes_after_a_month(
     assert undelivered(services) == []
 
 
-@ALARM
+@alerted
 @pytest.mark.parametrize("loss", ["put aside", "deleted"])
 def test_a_message_that_the_worker_does_not_read_is_told_of_and_sent_by_the_office(
     loss, visitor, services, worker, relay

@@ -31,11 +31,10 @@ from belong_mail.worker.periodic_tasks import MAX_REST_SECONDS, REST_SECONDS, Ba
 from tests.browser_client import text_of
 from tests.delivery.factories import deliveries, queue
 from tests.factories import queue_issue
-from tests.markers import on_both, on_sqlite
+from tests.markers import OPERATOR, alerted, on_both, on_sqlite
 from tests.overlapping import do_twice_at_once
 
-OPERATOR, COLLEAGUE = "operator@example.org", "colleague@example.org"
-ALARM = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
+COLLEAGUE = "colleague@example.org"
 BOTH = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": f"{OPERATOR}, {COLLEAGUE}"}])
 
 
@@ -73,7 +72,7 @@ def test_each_of_two_addresses_hears_once_that_mail_waits(services, keyring, rel
     assert len(relay.accepted) == 5
 
 
-@ALARM
+@alerted
 def test_the_operator_hears_that_requests_wait(services, keyring, relay):
     with services.writing.begin() as session:
         record_use(session, jobs.MINUTE, LOOKUPS_PER_MINUTE, now(), 2 * LOOKUPS_PER_MINUTE.burst)
@@ -83,7 +82,7 @@ def test_the_operator_hears_that_requests_wait(services, keyring, relay):
     assert "Requests have been waiting to be read for more than 15 minutes" in subjects
 
 
-@ALARM
+@alerted
 def test_the_operator_hears_of_requests_that_are_due_in_years(services, keyring, relay):
     """An intruder in the web keeps everyone's forms out by twice as many."""
     with services.writing.begin() as session:
@@ -94,7 +93,7 @@ def test_the_operator_hears_of_requests_that_are_due_in_years(services, keyring,
     assert mail["Subject"] == "More than 10,000 requests are waiting"
 
 
-@ALARM
+@alerted
 def test_what_waits_because_a_lead_paused_it_is_no_alarm(services, keyring, relay):
     issue = queue(services, 3)
     relay.always("MAIL", "421 4.3.2 Closing")
@@ -105,7 +104,7 @@ def test_what_waits_because_a_lead_paused_it_is_no_alarm(services, keyring, rela
     assert work(services, keyring, minutes=16) == 0
 
 
-@ALARM
+@alerted
 def test_a_trouble_that_lasts_is_told_again_after_six_hours(services, keyring, relay):
     queue(services, 3)
     relay.always("MAIL", "450 4.2.1 Peak SMTP relay limit exceeded")
@@ -125,7 +124,7 @@ def test_a_trouble_that_lasts_is_told_again_after_six_hours(services, keyring, r
         assert work(services, keyring) == 2, "No third one while the second waits."
 
 
-@ALARM
+@alerted
 @on_both("races")
 def test_of_two_workers_in_one_minute_one_tells(services, worker):
     def tell(session) -> None:
@@ -135,7 +134,7 @@ def test_of_two_workers_in_one_minute_one_tells(services, worker):
     assert [each.kind for each in deliveries(services)] == [alerts.ALERT]
 
 
-@ALARM
+@alerted
 @on_sqlite
 def test_a_check_that_cannot_be_measured_is_told_and_stops_no_other(services, keyring, relay):
     """SQLite keeps any word as a number, and the web may write it."""
@@ -171,7 +170,7 @@ def test_without_an_address_nobody_is_told(services, keyring, relay):
     assert work(services, keyring, minutes=16) == 0
 
 
-@ALARM
+@alerted
 def test_the_operator_hears_of_a_task_that_keeps_failing_until_it_is_done(services, keyring, relay):
     told, begun, worker = [], now() + timedelta(minutes=2), make_worker(services, keyring)
     worker._backoff._clock = lambda: now().timestamp()

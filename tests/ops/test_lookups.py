@@ -18,15 +18,13 @@ from belong_mail.members.models import Subscription
 from tests.browser_client import text_of
 from tests.database import query
 from tests.factories import group_named
-from tests.markers import periodic_tasks
+from tests.markers import OPERATOR, alerted, periodic_tasks
 from tests.scenario import ADA, drain_in
 
 pytestmark = periodic_tasks
 
 CODES = (SendStaffCode.kind, JoinByCode.kind)
-OPERATOR = "operator@example.org"
 UNUSUAL = "More people than usual asked to join, sign in or see their groups"
-ALARM = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
 
 
 def guess(services, number: int, *kinds: str) -> None:
@@ -49,7 +47,7 @@ def left(services) -> int:
     return len(query(services, select(Job.id)))
 
 
-@ALARM
+@alerted
 def test_four_hundred_guesses_a_minute_are_answered_none_is_lost_and_the_operator_hears_once(
     services, worker, relay
 ):
@@ -77,7 +75,7 @@ def test_ten_thousand_a_day_are_answered_and_the_rest_waits(services, worker):
             clock.shift(timedelta(minutes=2))
 
 
-@ALARM
+@alerted
 @pytest.mark.parametrize(
     ("lookups", "days", "heard"),
     [
@@ -104,7 +102,7 @@ def test_more_than_a_hundred_guesses_a_day_are_told_however_long(
     assert {mail["Subject"] for mail in relay.to(OPERATOR)} <= {UNUSUAL}
 
 
-@ALARM
+@alerted
 def test_each_guess_counts_among_them(services, worker, relay):
     guess(services, 50, "my-groups")
     with services.writing.begin() as session:
@@ -115,7 +113,7 @@ def test_each_guess_counts_among_them(services, worker, relay):
     assert [mail["Subject"] for mail in relay.to(OPERATOR)] == [UNUSUAL]
 
 
-@ALARM
+@alerted
 def test_a_staff_meeting_at_one_moment_is_no_alarm_and_nobody_waits(services, worker, relay):
     """Nor does an honest person who joins from outside, beside a flood of thirty forms."""
     guess(services, 300 + 30 + 1, "join")

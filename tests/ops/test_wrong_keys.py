@@ -20,14 +20,12 @@ from tests.database import execute, query
 from tests.db_dump import dump_of
 from tests.delivery.factories import books, queue
 from tests.factories import make_member, make_members, queue_issue
-from tests.markers import on_both, on_sqlite
+from tests.markers import OPERATOR, alerted, on_both, on_sqlite
 from tests.ops.copies import BIN, Settings, refused, succeed
 from tests.processes import run
 from tests.scenario import ADA
 
 OTHER = encryption.new_keys()
-OPERATOR = "operator@example.org"
-ALARM = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
 
 
 def pair(environment, kept: Settings) -> Settings:
@@ -35,7 +33,7 @@ def pair(environment, kept: Settings) -> Settings:
     return {**environment, **names}
 
 
-@ALARM
+@alerted
 def test_a_wrong_private_key_holds_everything_and_the_operator_hears(
     environment, services, relay, visitor
 ):

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -47,12 +48,13 @@ def _contact(scenario, session, address: str) -> None:
     contact.receive(session, scenario.services.sealer, contact.new_reference(), written, now())
 
 
-def _import(scenario, session, address: str) -> None:
+def seal_list(scenario, session, addresses: list[Any], language: Any = "en") -> None:
+    """Store a started list."""
     group = group_named(session, VILLAGE)
     asked = Import(group_id=group.id, language="en", report={}, started_at=now())
     session.add(asked)
     session.flush()
-    said = {"group": group.public_id, "language": "en", "addresses": [address]}
+    said = {"group": group.public_id, "language": language, "addresses": addresses}
     sealed = scenario.services.sealer.seal(json.dumps(said).encode(), BATCH_COLUMN)
     session.add(ImportBatch(import_id=asked.id, size=1, sealed=sealed))
 
@@ -104,7 +106,7 @@ DOORS: dict[str, Callable[[Scenario, Session, str], SealedJob | None]] = {
     "change-address": _move,
     "invite": _invite,
     "office-removal": _removal,
-    "import": _import,
+    "import": lambda scenario, session, address: seal_list(scenario, session, [address]),
     "returned": _return,
 }
 

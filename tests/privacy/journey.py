@@ -103,7 +103,6 @@ class Walk:
         self.visitor = Visitor(site.browser)
 
     def note(self) -> None:
-        """Keep what the tables hold now."""
         self.evidence.rows.append(dump_of(self.services))
 
     def keep_files(self) -> None:
@@ -213,7 +212,6 @@ class Walk:
         self.mail(LEAD, 4)
 
     def sheet(self, address: str, count: int) -> str:
-        """Ask for an address's link and return its path."""
         self.visitor.send("/my-groups", email=address)
         self.note()
         return bare(link_to(self.mail(address, count), "my-groups"))
@@ -255,7 +253,6 @@ class Walk:
         self.note()
 
     def mistakes(self) -> None:
-        """Errors are logged, and say nothing."""
         with self.services.writing.begin() as session:
             session.add(Job(kind="join", group_id=1, sealed=b"\x01 not sealed " + bytes(60)))
         foreign = CANARY.replace("dpsk12.org", "example.org")

@@ -21,9 +21,9 @@ from belong_mail.newsletters.jobs import FollowIssue
 from belong_mail.ops.grants import WEB
 from tests.browser_client import text_of
 from tests.factories import queue_at_once, queue_issue
-from tests.markers import on_postgresql, periodic_tasks
+from tests.markers import OPERATOR, alerted, on_postgresql, periodic_tasks
 from tests.privacy.doors import guess
-from tests.privacy.test_loud import FAILED, OPERATOR, alerted, hear
+from tests.privacy.test_loud import FAILED, hear
 from tests.scenario import VILLAGE, drain_in
 from tests.web_role import locked_by_web
 

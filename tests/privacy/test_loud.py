@@ -22,16 +22,13 @@ from belong_mail.members.service import ask_to_join
 from belong_mail.ops.grants import WEB
 from tests.browser_client import link_to, text_of
 from tests.factories import group_named
-from tests.markers import on_both, on_postgresql, periodic_tasks
+from tests.markers import OPERATOR, alerted, on_both, on_postgresql, periodic_tasks
 from tests.privacy.doors import INBOX, OFFICE, OTHER, guess, used
 from tests.scenario import VILLAGE, drain_in
 from tests.web_role import locked_by_web
 
 pytestmark = periodic_tasks
 by_the_role = on_both("rights of the web's role")
-
-OPERATOR = "operator@example.org"
-alerted = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
 
 
 FAILED = "looks up an address failed"

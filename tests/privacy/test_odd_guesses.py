@@ -17,11 +17,12 @@ from belong_mail.core.encryption import sealed_for
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import IMPORT_DAY_RATE, WorkerLimit, remaining
 from belong_mail.members.import_tasks import MAX_FAILURES
-from belong_mail.members.imports import ASKED_TODAY, BATCH_COLUMN, BATCH_SIZE, Import, ImportBatch
+from belong_mail.members.imports import ASKED_TODAY, BATCH_SIZE
 from belong_mail.ops.grants import WEB
 from tests.counting import statements_of
 from tests.factories import group_named
 from tests.markers import on_sqlite
+from tests.privacy.doors import seal_list
 from tests.scenario import VILLAGE, Scenario
 
 pytestmark = on_sqlite
@@ -77,22 +78,12 @@ def guess(scenario, door: str, said: dict[str, Any]) -> dict[str, Any]:
     return {name: after[name] for name in after if after[name] != before.get(name)}
 
 
-def make_list(scenario, language: Any, addresses: list[Any]) -> None:
-    """Store a started list as an intruder in the web would."""
-    with scenario.services.writing.begin() as session:
-        group = group_named(session, VILLAGE)
-        said = {"group": group.public_id, "language": language, "addresses": addresses}
-        sealed = scenario.services.sealer.seal(json.dumps(said).encode(), BATCH_COLUMN)
-        made = Import(group_id=group.id, language="en", report={}, started_at=now())
-        session.add(ImportBatch(import_=made, size=1, sealed=sealed))
-        session.add(made)
-
-
 @pytest.mark.parametrize("language", [None, [], "\ud800"])
 def test_a_list_in_an_odd_language_fails_for_nobody_alone(language, scenario):
     """It failed for a stranger, uncounted, and was read for a member."""
     for address in (KNOWN, UNKNOWN):
-        make_list(scenario, language, [address])
+        with scenario.services.writing.begin() as session:
+            seal_list(scenario, session, [address], language)
         scenario.worker.drain()
         assert scenario.rows("import_batches") == 0
     assert len(scenario.relay.to(UNKNOWN)) == 1
@@ -104,7 +95,8 @@ def test_a_list_in_an_odd_language_fails_for_nobody_alone(language, scenario):
 @pytest.mark.parametrize("odd", [5, "x" * 255], ids=["number", "long"])
 def test_a_list_with_an_odd_address_looks_nobody_up_and_is_counted(odd, scenario):
     """It was read until the odd one, and taken back with its count; ids that are gone told whom."""
-    make_list(scenario, "en", [UNKNOWN, odd])
+    with scenario.services.writing.begin() as session:
+        seal_list(scenario, session, [UNKNOWN, odd])
     with statements_of(scenario.engine) as seen:
         scenario.worker.drain()
     assert not [each for each in seen if "INSERT INTO subscriptions" in each]

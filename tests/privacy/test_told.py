@@ -22,13 +22,12 @@ from belong_mail.newsletters.tasks import DUE_AT_ONCE
 from tests.browser_client import link_to
 from tests.delivery.factories import books, queue
 from tests.factories import group_named
-from tests.markers import on_both, periodic_tasks
-from tests.privacy.test_loud import NOT_ACCEPTED, SILENCERS, ids, seal, silence
+from tests.markers import periodic_tasks
+from tests.privacy.test_loud import NOT_ACCEPTED, SILENCERS, by_the_role, ids, seal, silence
 from tests.scenario import VILLAGE
 
 LEAD, OTHER = "lead@dpsk12.org", "other@dpsk12.org"
 OLD, NEW = "before@dpsk12.org", "leaders@dpsk12.org"
-by_the_role = on_both("rights of the web's role")
 
 
 def begin(scenario, subject: str = "Tea", due_at: datetime | None = None) -> str:

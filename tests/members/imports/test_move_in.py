@@ -24,10 +24,9 @@ from tests.factories import group_named
 from tests.inbound.mail import complaint, hand_back
 from tests.markers import on_both, on_sqlite
 from tests.monitoring.looking import wrong_names
-from tests.privacy.journey import cells_of
+from tests.privacy.journey import CANARY, cells_of
 from tests.scenario import ADA, VILLAGE
 
-CANARY = "Kanarienvogel.Q7x@dpsk12.org"
 ASKED = "Do you want to stay on an email list of DPS Belong?"
 REMINDED = "One day left to stay on an email list of DPS Belong"
 # States that no longer name anybody: the record of single emails, which is kept for 30 days, and

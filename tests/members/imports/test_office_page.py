@@ -16,12 +16,11 @@ from tests.factories import group_named
 from tests.markers import on_both, on_sqlite
 from tests.office.conftest import office
 from tests.overlapping import do_twice_at_once
-from tests.privacy.journey import cells_of
+from tests.privacy.journey import CANARY, cells_of
 from tests.scenario import ADA
 
 __all__ = ["office"]
 PAGE = "/office/groups/the-village/import"
-CANARY = "Kanarienvogel.Q7x@dpsk12.org"
 
 
 def upload(office, content: bytes | str, page: str = "", **typed):
