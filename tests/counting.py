@@ -3,7 +3,7 @@
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -15,18 +15,21 @@ from belong_mail.mail.smtp import connection
 
 
 @contextmanager
+def listening(target: Any, happening: str, act: Callable[..., None]) -> Iterator[None]:
+    """Call a function whenever SQLAlchemy says that something happens."""
+    event.listen(target, happening, act)
+    try:
+        yield
+    finally:
+        event.remove(target, happening, act)
+
+
+@contextmanager
 def statements_of(engine) -> Iterator[list[str]]:
     """Keep each statement that an engine is given."""
     seen: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-        seen.append(statement)
-
-    event.listen(engine, "before_cursor_execute", note)
-    try:
+    with listening(engine, "before_cursor_execute", lambda *given: seen.append(given[2])):
         yield seen
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from threading import Thread
 
 import pytest
 import time_machine
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from belong_mail.delivery.models import Delivery
 from belong_mail.meetings import service as meetings
@@ -14,6 +14,7 @@ from belong_mail.meetings.models import Meeting
 from belong_mail.members import reminders
 from belong_mail.members.models import Subscription
 from tests.browser_client import html_of, link_to, text_of
+from tests.counting import listening
 from tests.factories import make_member, plan_meeting
 from tests.markers import on_both
 from tests.scenario import ADA
@@ -188,22 +189,16 @@ def test_no_meeting_is_loaded_that_is_not_held_in_these_days(scenario):
     hours = {"starts_at": time(9), "ends_at": time(10), "place": "", "link": ""}
     before, after, loaded = TUESDAY - WEEK, TUESDAY + WEEK, list[Meeting]()
 
-    def note(meeting: Meeting, _context: object) -> None:
-        loaded.append(meeting)
-
     with scenario.services.writing.begin() as session:
         plan_meeting(session, starts_on=before, until=TUESDAY, repeats="weekly")
         for start in (before, after):
             moved = plan_meeting(session, starts_on=start, until=start, repeats="weekly")
             meetings.change_day(moved, start, held_on=TUESDAY, **hours)
             plan_meeting(session, starts_on=start, until=start, repeats="weekly")
-    event.listen(Meeting, "load", note)
-    try:
-        with scenario.services.reading.begin() as session:
-            zone = scenario.services.settings.timezone
-            held = meetings.held_between(session, zone, TUESDAY, TUESDAY)
-    finally:
-        event.remove(Meeting, "load", note)
+    noting = listening(Meeting, "load", lambda meeting, _context: loaded.append(meeting))
+    with noting, scenario.services.reading.begin() as session:
+        zone = scenario.services.settings.timezone
+        held = meetings.held_between(session, zone, TUESDAY, TUESDAY)
     # The first is the scenario's.
     assert sorted(each.meeting.id for each in held) == [1, 2, 3, 5]
     assert len(loaded) == 4

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import time_machine
-from sqlalchemy import event
 
 from belong_mail.core.db import now
 from belong_mail.members.models import BarredAddress
 from tests.browser_client import Form, link_to
+from tests.counting import listening
 from tests.factories import group_named
 from tests.scenario import TELL_ME, VILLAGE
 
@@ -55,11 +55,8 @@ def statements_of(scenario):
         values = given.values() if isinstance(given, dict) else given
         seen.append((statement, [(type(v), len(v) if isinstance(v, bytes) else 0) for v in values]))
 
-    event.listen(scenario.engine, "before_cursor_execute", record)
-    try:
+    with listening(scenario.engine, "before_cursor_execute", record):
         yield seen
-    finally:
-        event.remove(scenario.engine, "before_cursor_execute", record)
 
 
 def seen_by_a_stranger(answer, nonce: str) -> tuple[object, ...]:

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import time_machine
-from sqlalchemy import Connection, Engine, event, insert, select, text, update
+from sqlalchemy import Engine, insert, select, text, update
 
 from belong_mail.core.db import Base, now
 from belong_mail.delivery import claims, outbox, results
@@ -22,6 +23,7 @@ from belong_mail.monitoring.measures import Site, deliveries
 from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
+from tests.counting import listening
 from tests.factories import group_named, make_member, queue_at_once
 from tests.markers import on_both, one_by_day, periodic_tasks
 
@@ -37,24 +39,6 @@ READS = re.compile("SELECT|UPDATE|DELETE|INSERT INTO chunks")
 # So many rows from an end of a table are read, and no more: nothing is left out or sorted.
 FEW_BY_KEY = re.compile(r"FROM (\w+) ORDER BY \1\.id(?: DESC)?\s+LIMIT")
 SCAN = re.compile(rf"SCAN ({'|'.join(LARGE)})(?: USING (?:COVERING )?INDEX (\w+))?")
-
-
-class Plans:
-    """Keeps each statement that would read a large table whole."""
-
-    def __init__(self) -> None:
-        self.seen = 0
-        self.wrong: dict[str, str] = {}
-
-    def look(
-        self, connection: Connection, _cursor: Any, statement: str, parameters: Any, *_: Any
-    ) -> None:
-        if not READS.match(statement) or isinstance(parameters, list):
-            return
-        self.seen += 1
-        explain = _explain_sqlite if connection.dialect.name == "sqlite" else _explain_postgresql
-        if scanned := explain(connection.connection.driver_connection, statement, parameters):
-            self.wrong[statement] = scanned
 
 
 def _explain_sqlite(driver: Any, statement: str, parameters: Any) -> str:
@@ -88,13 +72,19 @@ def _whole(node: dict[str, Any], *, is_limited: bool = False) -> Iterator[str]:
 
 
 @contextmanager
-def watched(engine: Engine) -> Iterator[Plans]:
-    plans = Plans()
-    event.listen(engine, "before_cursor_execute", plans.look)
-    try:
+def watched(engine: Engine) -> Iterator[SimpleNamespace]:
+    """Keep each statement that would read a large table whole, and count all."""
+    plans = SimpleNamespace(seen=0, wrong={})
+    explain = _explain_sqlite if engine.dialect.name == "sqlite" else _explain_postgresql
+
+    def look(connection, _cursor, statement, parameters, *_) -> None:
+        if READS.match(statement) and not isinstance(parameters, list):
+            plans.seen += 1
+            if scanned := explain(connection.connection.driver_connection, statement, parameters):
+                plans.wrong[statement] = scanned
+
+    with listening(engine, "before_cursor_execute", look):
         yield plans
-    finally:
-        event.remove(engine, "before_cursor_execute", plans.look)
 
 
 @pytest.fixture

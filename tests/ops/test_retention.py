@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import time_machine
-from sqlalchemy import event, func, insert, or_, select, update
+from sqlalchemy import func, insert, or_, select, update
 
 from belong_mail.accounts.models import Account, BrowserSession, SignIn
 from belong_mail.core import retention
@@ -21,7 +21,7 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import rooms
 from tests.browser_client import link_to
-from tests.counting import statements_of
+from tests.counting import listening, statements_of
 from tests.db_dump import dump_of
 from tests.delivery.factories import queue
 from tests.factories import group_named, make_member, queue_issue
@@ -333,10 +333,9 @@ def test_a_periodic_task_that_fails_is_named_and_stops_nothing_else(scenario, ca
         if statement.startswith("DELETE FROM pending_confirmations"):
             raise ValueError(ADA)
 
-    event.listen(scenario.engine, "before_cursor_execute", fail)
-    with time_machine.travel(now() + MONTH + MOMENT):
+    failing = listening(scenario.engine, "before_cursor_execute", fail)
+    with failing, time_machine.travel(now() + MONTH + MOMENT):
         scenario.worker.drain()
-    event.remove(scenario.engine, "before_cursor_execute", fail)
     assert [mail["Subject"] for mail in scenario.relay.to("ben@dpsk12.org")] == ["Tea"]
     assert (scenario.rows("pending_confirmations"), scenario.rows("deliveries")) == (1, 1)
     assert "What is over stays (pending confirmations) for 15 s: ValueError" in caplog.text
@@ -355,10 +354,9 @@ def test_rules_that_cannot_be_asked_together_run_alone_and_the_log_says_so(scena
         ):
             raise ValueError(ADA)
 
-    event.listen(scenario.engine, "before_cursor_execute", fail)
-    with time_machine.travel(now() + WEEK + MOMENT):
+    failing = listening(scenario.engine, "before_cursor_execute", fail)
+    with failing, time_machine.travel(now() + WEEK + MOMENT):
         scenario.worker.step()
-    event.remove(scenario.engine, "before_cursor_execute", fail)
     assert scenario.rows("pending_confirmations") == 0
     assert {record.message for record in caplog.records if record.levelname == "ERROR"} == {
         "What is due is not asked about at once for 15 s: ValueError"
