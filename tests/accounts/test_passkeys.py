@@ -120,7 +120,6 @@ LIES: dict[str, dict[str, object]] = {
 
 
 def test_an_answer_that_is_not_honest_signs_nobody_in(owner, device, phone, app):
-    """All read the same, and the honest device signs in afterwards."""
     for lie, told in LIES.items():
         assert sign_in_by(Visitor(app.test_client()), device).status_code == 303, lie
         honest = {**vars(device)}
@@ -310,7 +309,6 @@ def test_who_signs_in_with_a_passkey_is_mailed_only_that_it_was_added(
 
 
 def test_a_passkey_proves_who_is_signed_in_and_no_mailbox_does(owner, device, worker, relay):
-    """A quarter of an hour after they signed in."""
     before = len(relay.accepted)
     with time_machine.travel(now() + FRESH_PROOF_AGE, tick=False):
         asked = owner.act(PAGE, name="My other phone")

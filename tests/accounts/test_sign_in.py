@@ -98,7 +98,6 @@ def rows(scenario) -> list[str]:
 
 
 def test_ones_sessions_are_listed_and_ended_one_by_one_or_all_but_this_one(app, scenario):
-    """Nobody else's."""
     scenario.invite_lead(OTHER)
     elses = signed_in(app, scenario.keyring, OTHER)
     with time_machine.travel(now() - timedelta(hours=13)):

@@ -193,10 +193,7 @@ def ask_for_words(services, reference: str, *addresses: str) -> None:
 
 
 def test_words_that_cannot_be_written_tell_no_guess_apart(worker, relay, services, keyring):
-    """A reference with a marker made the mail to everybody fail, but to who is barred: in silence.
-
-    So the books said who had asked never to be emailed.
-    """
+    """Else the books would say who has asked never to be emailed."""
     with services.writing.begin() as session:
         suppressions.suppress(session, keyring.index, ADA, "asked")
     ask_for_words(services, slot("first_name") + "{}", ADA, "ben@dpsk12.org")

@@ -168,7 +168,6 @@ def test_the_email_with_the_code_names_no_group_has_no_link_and_speaks_as_the_pa
 
 
 def test_who_is_barred_or_wants_no_email_gets_no_code(allowing):
-    """A member, somebody unknown, somebody who wants no email, and one whom the office bars."""
     allowing.enter("member@dpsk12.org")
     known = {"member@dpsk12.org": 1, "new@dpsk12.org": 1, "never@dpsk12.org": 0}
     known |= {"barred@dpsk12.org": 0, "barred+tag@dpsk12.org": 0}
@@ -258,10 +257,7 @@ def test_a_code_is_for_its_page_and_its_group_alone(allowing):
 
 
 def test_the_worker_asks_no_personal_address_that_the_web_says_is_let_in(allowing):
-    """Neither as a usual sign-up, nor with a code that it made up, nor in another group.
-
-    Nor with a right code an address that is the district's, or none, as the page does not.
-    """
+    """Neither by a usual sign-up, nor a made-up code, nor for an address that pages refuse."""
     nonce = new_public_id()
     for job in (Join, JoinByCode):
         write_join(allowing, nonce, forged(nonce), job=job)

@@ -297,10 +297,7 @@ def test_production_is_served_behind_a_proxy_alone(environment):
 
 
 def test_the_web_server_forgets_the_workers_keys(environment, app, tmp_path):
-    """Given as values and as files: no process of it has them in its environment.
-
-    Told to stop while its workers may still be starting, it stops all the same.
-    """
+    """Given as values and as files. It stops also while its workers may still be starting."""
     (tmp_path / "index").write_text(KEYS["index"])
     given = {**environment, "BELONG_INDEX_KEYS_FILE": str(tmp_path / "index")}
     del given["BELONG_INDEX_KEYS"]

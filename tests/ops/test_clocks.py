@@ -89,10 +89,7 @@ def test_workers_with_folders_of_their_own_do_not_take_each_other_for_dead(
 def test_who_comes_late_after_its_lease_sends_nothing_that_another_took_over(
     elsewhere, clock, worker, relay, services
 ):
-    """Only the lease tells of another host: after a jump of a day it is over.
-
-    The late one's copies may have left, so they wait; meanwhile it says that they have.
-    """
+    """Only the lease tells of another host: after a jump of a day it is over."""
     issue = queue(services, 3)
 
     def take_over() -> None:

@@ -332,7 +332,6 @@ def test_a_release_in_doubt_pauses_what_would_be_sent_once_more_and_nothing_that
 def test_copies_taken_for_uncertain_leave_again_only_if_doubt_is_to_be_sent_again(
     settings, environment, relay, services
 ):
-    """The database was an older one, or a standby's."""
     assert drain(environment) == (0, NOTHING_WAITS)
     issue = queue(services, 2)
     relay.always("RCPT", "451 4.3.0 Later")

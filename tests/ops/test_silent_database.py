@@ -155,10 +155,7 @@ def test_who_has_time_learns_that_the_server_is_gone(services, tunnel):
 def test_a_host_that_freezes_within_a_transaction_stops_the_others_for_seconds_only(
     environment, relay, services, keyring, tmp_path
 ):
-    """It keeps the locks of the relay's day, the same for all hosts, and of what it claims.
-
-    It has done its periodic tasks before: then what it is stopped at is a claim.
-    """
+    """It keeps the locks of the relay's day, the same for all hosts, and of what it claims."""
     other = {**environment, "BELONG_STATE_FOLDER": str(tmp_path / "other-host")}
     assert run(environment, "worker", "--drain").returncode == 0
     assert run(other, "hold", "release").returncode == 0

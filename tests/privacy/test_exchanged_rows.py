@@ -291,10 +291,7 @@ def test_a_mail_that_waits_is_not_made_one_of_another_kind(scenario, kind):
 
 
 def test_a_copy_holds_and_erasing_takes_no_row_that_only_says_it_is_ones_own(scenario):
-    """The intruder asks for their own copy, and puts their own index into others' rows.
-
-    They know it from a sign-up of their own in each group, which the worker wrote down.
-    """
+    """The intruder puts their own index, known from own sign-ups, into the rows of others."""
     link = _link_of_mallory(scenario)
     with scenario.services.writing.begin() as session:
         victim = row(session, ADA, OURS, scenario)

@@ -142,10 +142,7 @@ def test_a_worker_that_stops_has_noted_a_lookup_that_failed(scenario):
 @alerted
 @on_postgresql
 def test_the_operator_hears_of_a_note_that_meets_a_lock(scenario, caplog):
-    """It waits for a group that starts; the lock it meets tells a member, and then it is deleted.
-
-    A note of somebody else after it does not wait.
-    """
+    """It waits for a group that starts; the lock tells a member, and the note is deleted."""
     scenario.enter(MEMBER)
     silence(scenario, "UPDATE groups SET established_at = NULL")
     for address in (MEMBER, STRANGER):
@@ -420,10 +417,7 @@ def test_a_guess_in_a_language_that_nobody_speaks_is_told_too(scenario):
 @alerted
 @by_the_role
 def test_the_operator_hears_that_a_list_is_asked(scenario):
-    """Members of a list are not told: it would be a way to try out guesses unheard.
-
-    One guess is enough, just after a look, and one that came while no alert may be sent again.
-    """
+    """Members of a list are not told: it would be a way to try out guesses unheard."""
     scenario.enter(MEMBER)
     told, begun = [], now() + timedelta(minutes=3)
     for minutes in (0, 1, 120, 121, 362, 800, 2000):

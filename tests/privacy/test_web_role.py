@@ -199,7 +199,6 @@ def site(environment: Settings, services) -> Iterator[Flask]:
 
 @on_postgresql
 def test_a_whole_life_with_two_roles(site, environment, services, keyring, worker, relay):
-    """Every page and button works."""
     visitor = Visitor(site.test_client(use_cookies=False))
     scenario = Scenario(visitor, worker, relay, services, keyring)
     links = crawl.mailed_links(scenario)
