@@ -164,6 +164,9 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"link": "https://bit.ly/3x"},
         "A link goes through “bit.ly”, which sees who follows it.",
     ),
+    "a user": (
+        {"link": "https://dpsk12.org@x.net/"}, "Enter a web address that starts with https://."
+    ),
     "a long place": ({"place": "x" * 201}, "Use at most 200 characters."),
     "a hidden turn": ({"title_en": "Tea\u202e"}, "This contains a character we can’t read."),
 }  # fmt: skip
