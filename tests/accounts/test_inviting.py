@@ -84,7 +84,7 @@ def test_a_session_that_an_invitation_began_is_unproved(scenario, cli, app):
     lead.press(link_to(scenario.mails(LEAD)[-1], "invitation"))
     asked = lead.act("/account/passkeys/remove", passkey="x")
     assert asked.status_code == 403
-    assert "Open its link in this browser" in asked.text
+    assert "Open the link in our email" in asked.text
     assert lead.press(link_to(scenario.mails(LEAD)[-1], "sign-in")).status_code == 303
     assert lead.act("/account/passkeys/remove", passkey="x").status_code == 404
     invite(cli, LEAD, "asian")

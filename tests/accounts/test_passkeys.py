@@ -314,7 +314,8 @@ def test_a_passkey_proves_who_is_signed_in_and_no_mailbox_does(owner, device, wo
         asked = owner.act(PAGE, name="My other phone")
         assert asked.status_code == 403
         assert "Use my passkey" in asked.text
-        assert "<p>Lost your passkey?" in asked.text, "also where the browser knows passkeys"
+        assert '<p class="hint">Lost your passkey?' in asked.text, "also where browsers know them"
+        assert ">Continue</button>" in asked.text, "for who signs in again in another tab"
         worker.drain()
         assert len(relay.accepted) == before
         assert sign_in_by(owner, device).location == PROOF

@@ -169,6 +169,7 @@ def test_links_are_emailed_no_more_often_than_for_a_sign_in(later, pages, servic
     execute(services, update(Limit).values(used_until=(now() + timedelta(hours=1)).timestamp()))
     answer = later.press(path, **sent)
     assert "You’ve requested many links." in answer.text
+    assert "it goes on by itself" not in answer.text
     assert form_of(answer.text, path)["email"] == typed["email"]
 
 
