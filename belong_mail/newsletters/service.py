@@ -43,7 +43,7 @@ OFFICE_COPY = "newsletter-copy"
 # Why edits to drafts are not audited.
 UNRECORDED_DRAFT = "A draft goes to nobody."
 # Workers that send an issue at once each lock a chunk of it; a small issue has one.
-MOST_CHUNKS, CHUNK_MEMBERS = 8, 5000
+MOST_CHUNKS, LEAST_CHUNK_MEMBERS = 8, 5000
 MAX_TEXT = 100_000
 MAX_SUBJECT = 200
 MAX_PREHEADER = 150
@@ -184,7 +184,7 @@ def require_valid(newsletter: Newsletter) -> None:
         raise SubjectNamesGroup
 
 
-def plan(session: Session, newsletter: Newsletter, least: int = CHUNK_MEMBERS) -> None:
+def plan(session: Session, newsletter: Newsletter, least: int = LEAST_CHUNK_MEMBERS) -> None:
     """Plan a checked issue for all current members, in chunks of at least so many, but the last.
 
     They are contiguous ranges of ids, to include a member who rejoins before sending.

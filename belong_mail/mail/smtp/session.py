@@ -195,6 +195,7 @@ def xtext(address: str) -> str:
 _PIPELINE_OK, _DATA_READY = rb"250 .{0,506}\r\n", rb"354 .{0,506}\r\n"
 _POSITIVE: Final = re.compile(_PIPELINE_OK)
 _CONTINUE: Final = re.compile(rb"(?:%b){2}%b" % (_PIPELINE_OK, _DATA_READY))
+# Matches no reply, so that each is parsed.
 _NOTHING: Final = re.compile(rb"(?!)")
 # The usual replies to a dot, to an envelope, and to both, matched at once; others are parsed.
 _ALL_POSITIVE: Final = re.compile(rb"(?:%b){3}%b" % (_PIPELINE_OK, _DATA_READY))
