@@ -73,7 +73,7 @@ def mailed_links(scenario) -> dict[str, str]:
         group_named(session, SLUG).allows_personal_addresses = True
     visitor.join("lgbtq", GUEST)
     [asked], [issue] = scenario.mails(GUEST), scenario.mails(MEMBER)
-    gone = somebody_who_left(services, keyring)
+    gone = make_member_who_left(services, keyring)
     invite(services, keyring)
     visitor.send("/sign-in", email=LEAD)
     visitor.send("/groups/autoimmune/tell-me", email=MEMBER)
@@ -99,7 +99,7 @@ def mailed_links(scenario) -> dict[str, str]:
     }
 
 
-def somebody_who_left(services, keyring) -> str:
+def make_member_who_left(services, keyring) -> str:
     """Let a member have left just now; return the membership's public id."""
     with services.writing.begin() as session:
         gone = make_member(session, keyring, "gone@dpsk12.org")
@@ -296,7 +296,7 @@ def lead_stops(app, services) -> Iterator[str]:
         own = {
             "slug": SLUG,
             "public_id": issue.public_id,
-            "account_id": somebody_who_leads(session),
+            "account_id": find_leader(session),
             "picture_id": image.public_id,
             "flyer_id": flyer.public_id,
             "meeting_id": meeting.public_id,
@@ -322,7 +322,7 @@ def ended_group(services) -> str:
     return slug
 
 
-def somebody_who_leads(session) -> str:
+def find_leader(session) -> str:
     """Return the public id of who leads the group of this walk, or a made-up one."""
     found = (
         select(Account.public_id)

@@ -93,7 +93,7 @@ def test_a_session_that_an_invitation_began_is_unproved(scenario, cli, app):
     assert "/account/proof" not in accepted.location, "nobody asked to sign in again"
 
 
-def test_an_invitation_signs_nobody_in_who_has_a_passkey(scenario, cli, app):
+def test_an_invitation_does_not_sign_in_an_account_with_a_passkey(scenario, cli, app):
     scenario.invite_lead(LEAD, "asian")
     owner = signed_in(app, scenario.keyring, LEAD)
     assert add(owner, Authenticator()).status_code == 303
@@ -106,7 +106,7 @@ def test_an_invitation_signs_nobody_in_who_has_a_passkey(scenario, cli, app):
     assert listed(cli) == "1"
 
 
-def test_who_signs_in_without_a_name_is_asked_for_one(scenario, app):
+def test_a_leader_without_a_name_is_asked_for_it_once_at_sign_in(scenario, app):
     scenario.invite_lead(LEAD)
     lead = Visitor(app.test_client())
     lead.send("/sign-in", email=LEAD)
@@ -147,7 +147,7 @@ def test_an_address_need_not_be_an_argument_which_the_machine_would_log(scenario
         assert "ADDRESS is missing." in nobody.output
 
 
-def test_a_yes_that_nobody_said_counts_for_nothing(scenario, cli):
+def test_an_acceptance_that_only_the_web_wrote_counts_for_nothing(scenario, cli):
     """An intruder in the web can write a row for a lead of another group."""
     scenario.invite_lead(LEAD, "asian")
     with scenario.services.writing.begin() as session:
@@ -159,7 +159,9 @@ def test_a_yes_that_nobody_said_counts_for_nothing(scenario, cli):
 
 
 @pytest.mark.parametrize("leads_another", [False, True])
-def test_nothing_but_the_invitation_goes_to_who_has_not_accepted(app, scenario, cli, leads_another):
+def test_an_invited_person_who_has_not_accepted_is_emailed_only_the_invitation(
+    app, scenario, cli, leads_another
+):
     """A mistyped address, which may be another lead's, was mailed what members wrote."""
     if leads_another:
         scenario.invite_lead(LEAD, "asian")
@@ -195,7 +197,7 @@ def test_an_invitation_ends_after_a_week_and_can_be_sent_again_in_another_langua
         assert listed(cli) == "1"
 
 
-def test_who_leads_already_or_wants_no_mail_is_not_invited(scenario, cli):
+def test_neither_a_leader_of_the_group_nor_a_suppressed_address_is_invited(scenario, cli):
     scenario.invite_lead(LEAD)
     result = cli.invoke(args=["lead", "invite", LEAD.upper(), "--group", VILLAGE])
     assert "already leads The Village Belong Group" in result.output
@@ -224,7 +226,7 @@ def end_invitations(scenario, *, minutes: int = 5) -> None:
         scenario.worker._periodic_tasks.run()
 
 
-def test_who_never_accepts_is_forgotten(scenario, cli):
+def test_an_invited_person_who_never_accepts_is_forgotten(scenario, cli):
     """Also where the web says that somebody did: the worker has read no acceptance."""
     scenario.invite_lead("true.lead@dpsk12.org")
     invite(cli)

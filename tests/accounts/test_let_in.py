@@ -34,7 +34,9 @@ def link(browser, worker, relay) -> str:
     return link_to(relay.to(LEAD)[-1], "sign-in")
 
 
-def test_a_mailbox_alone_signs_nobody_in_who_has_a_passkey(owner, phone, services, worker, relay):
+def test_an_emailed_link_alone_does_not_sign_in_an_account_with_a_passkey(
+    owner, phone, services, worker, relay
+):
     url = link(phone, worker, relay)
     page = phone.open(url).text
     assert "This account uses a passkey" in page
@@ -67,7 +69,7 @@ def test_the_office_lets_somebody_in_and_those_concerned_hear_of_it(
     assert office.act(f"{page}/let_in").status_code == 404
 
 
-def test_no_mark_keeps_from_whom_it_is_told_that_somebody_is_let_in(
+def test_all_concerned_are_told_that_somebody_is_let_in_whatever_marks_the_web_sets(
     office, owner, services, worker, relay
 ):
     """The web may write that nobody leads and nobody is of the office, and write it back."""

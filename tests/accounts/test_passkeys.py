@@ -67,7 +67,7 @@ def test_a_device_hears_of_no_group_and_of_no_address(lead):
     assert "dpsk12" not in json.dumps(said)
 
 
-def test_whoever_asks_is_asked_the_same(owner, phone, app):
+def test_every_browser_gets_the_same_passkey_options(owner, phone, app):
     """Nothing names a passkey, and so nobody learns who has one."""
     one, two = asked(phone)["publicKey"], asked(Visitor(app.test_client()))["publicKey"]
     assert one.pop("challenge") != two.pop("challenge")
@@ -87,7 +87,7 @@ def test_a_removed_passkey_signs_nobody_in(owner, device, phone, services, worke
     assert relay.to(LEAD)[-1]["Subject"] == "One of your passkeys was removed"
 
 
-def test_who_adds_or_removes_a_passkey_is_signed_out_everywhere_else(owner, device, app):
+def test_adding_or_removing_a_passkey_signs_its_owner_out_everywhere_else(owner, device, app):
     for change in (partial(add, owner, Authenticator()), partial(remove_newest, owner)):
         other = Visitor(app.test_client())
         assert sign_in_by(other, device).status_code == 303
@@ -179,7 +179,7 @@ def test_a_bent_or_late_answer_signs_nobody_in(owner, device, phone):
     assert sign_in_by(phone, device).status_code == 303
 
 
-def test_whoever_is_known_uses_a_passkey_while_strangers_flood_the_forms(
+def test_a_known_browser_uses_a_passkey_while_strangers_flood_the_forms(
     owner, device, phone, services
 ):
     for browser in (owner, phone):
@@ -217,7 +217,7 @@ def test_a_challenge_of_another_browser_is_not_answered_here(owner, device, phon
     assert finish(Visitor(app.test_client()), answer).status_code == 403
 
 
-def test_what_was_asked_to_add_a_passkey_signs_nobody_in(owner, device):
+def test_a_challenge_to_add_a_passkey_signs_nobody_in_and_one_to_sign_in_adds_none(owner, device):
     """And what was made is no answer to a sign-in: each challenge is for one purpose."""
     answer = device.get(options_to_add(owner))
     assert finish(owner, answer).status_code == 403
@@ -228,7 +228,9 @@ def test_what_was_asked_to_add_a_passkey_signs_nobody_in(owner, device):
 
 
 @pytest.mark.parametrize("what", ["removed", "gone"])
-def test_who_may_not_sign_in_does_not_by_a_passkey(owner, what, device, phone, services):
+def test_a_passkey_without_a_right_or_an_account_signs_nobody_in(
+    owner, what, device, phone, services
+):
     end(what, services)
     given = sign_in_by(phone, device)
     assert given.status_code == 403
@@ -238,7 +240,9 @@ def test_who_may_not_sign_in_does_not_by_a_passkey(owner, what, device, phone, s
 
 
 @pytest.mark.parametrize("what", ["invited", "removed"])
-def test_passkeys_of_who_has_no_right_are_deleted(owner, what, services):
+def test_passkeys_of_an_account_without_rights_are_deleted_unless_it_is_invited(
+    owner, what, services
+):
     """Not of who is invited again."""
     with services.writing.begin() as session:
         account = session.scalars(select(Account)).one()
@@ -259,7 +263,7 @@ def end(what: str, services) -> None:
             session.execute(delete(Right).where(Right.group_id.is_not(None)))
 
 
-def test_a_passkey_that_counts_back_stands_in_the_trail_and_one_that_never_counts_signs_in(
+def test_a_passkey_counter_that_goes_back_is_recorded_and_one_that_stays_at_0_signs_in(
     owner, device, app, services
 ):
     """Somebody may have copied the first: the office sees whose."""
@@ -295,7 +299,7 @@ def test_a_passkey_wants_a_fresh_proof_a_name_and_room(lead, services):
             assert "Please confirm that it’s you" in given.text
 
 
-def test_who_signs_in_with_a_passkey_is_mailed_only_that_it_was_added(
+def test_a_passkey_owner_is_emailed_only_known_changes_and_at_most_20_a_day(
     owner, services, worker, relay
 ):
     """A request that a broken web makes up mails no one else, and no more than some a day."""

@@ -149,7 +149,7 @@ def test_from_a_groups_page_the_invitation_is_for_that_group_alone(scenario, off
     assert office.send(f"{PAGE}/invite?group=none", **typed).location == f"{GROUPS}?done=invited"
 
 
-def test_what_cannot_be_invited_is_said_and_kept(scenario, office):
+def test_an_invalid_invitation_is_explained_and_invites_nobody(scenario, office):
     right = {"name": "Sam", "email": NEW, "groups": [group_id(scenario, VILLAGE)]}
     for typed, words in (
         ({"email": "sam@gmail.com"}, "It ends in @dpsk12.org"),
@@ -163,9 +163,7 @@ def test_what_cannot_be_invited_is_said_and_kept(scenario, office):
         assert scenario.account(NEW) is None
 
 
-def test_whom_the_office_invites_gets_no_introduction_and_names_no_mailbox_for_a_day(
-    scenario, office
-):
+def test_a_leader_the_office_invited_gets_no_introduction_or_mailbox_for_a_day(scenario, office):
     """An intruder in the web could have invited, and those who are told need time to say so."""
     accept(scenario, office)
     accepted, shared = now(), "shared@dpsk12.org"
@@ -289,7 +287,7 @@ def test_removing_a_lead_counts_at_once_and_is_told(app, scenario, office):
     assert "introduce_me" not in scenario.visitor.open(f"/groups/{VILLAGE}/join").text
 
 
-def test_what_is_taken_away_is_gone_by_a_clock_that_is_an_hour_behind(scenario, office):
+def test_a_withdrawn_or_removed_right_stays_gone_when_a_clock_is_an_hour_behind(scenario, office):
     """Else the worker would put the acceptance back, and send the invitation again."""
     scenario.invite_lead(LEAD)
     invite(office, scenario, NEW, VILLAGE)
@@ -449,7 +447,7 @@ def test_the_worker_invites_staff_alone_and_not_more_than_an_office_does(scenari
     assert len(scenario.mails("staff0@dpsk12.org")) == 1, "One that is sent again counts as well."
 
 
-def test_the_office_hears_of_an_invitation_to_who_leads_already(scenario):
+def test_the_office_is_told_of_an_invitation_to_a_leader_of_the_same_group(scenario):
     """Nothing else comes of it, and a silence would say that a guess leads the group."""
     scenario.invite_lead(LEAD)
     seal_invitation(scenario, LEAD, [group_id(scenario, VILLAGE)])
@@ -457,7 +455,7 @@ def test_the_office_hears_of_an_invitation_to_who_leads_already(scenario):
     assert scenario.subjects(OFFICE) == scenario.subjects(INBOX) == [CHANGED]
 
 
-def test_what_the_web_says_ended_and_has_not_is_told_no_one(scenario):
+def test_nobody_is_told_of_a_right_that_the_web_falsely_calls_ended(scenario):
     scenario.invite_office(COLLEAGUE)
     scenario.invite_lead(LEAD)
     by, colleague, lead = (scenario.account(each).public_id for each in (OFFICE, COLLEAGUE, LEAD))
@@ -474,7 +472,7 @@ def test_a_name_carries_no_link_into_an_email(scenario):
     assert "Visit https evil. example x now was invited" in " ".join(words.split())
 
 
-def test_it_is_written_down_who_invited_and_removed_whom(scenario, office):
+def test_the_trail_says_who_invited_and_who_removed_a_leader(scenario, office):
     accept(scenario, office)
     press(office, scenario, NEW, "remove", VILLAGE)
     by, about = scenario.account(OFFICE).public_id, scenario.account(NEW).public_id
@@ -512,7 +510,7 @@ def accepted(scenario) -> tuple[bool, bool]:
     return scenario.right(NEW, VILLAGE).counts, scenario.right(NEW).counts
 
 
-def test_what_an_older_invitation_accepted_is_open_for_a_newer_one(scenario, office):
+def test_an_acceptance_of_an_older_invitation_leaves_the_newer_one_open(scenario, office):
     """The old link was pressed as the worker invited again: its acceptance proves nothing."""
     invite(office, scenario, NEW, VILLAGE, PLACE)
     secret = scenario.invitation_secret(scenario.mails(NEW)[-1])

@@ -68,7 +68,7 @@ def test_these_presses_want_a_fresh_proof_and_no_others(app):
     assert endpoints(app, Access.FRESH_PROOF) == MARKED
 
 
-def test_a_groups_words_want_no_proof_and_its_second_ok_does(later):
+def test_changing_a_groups_words_needs_no_proof_and_changing_its_approval_rule_does(later):
     page = "/office/groups/asian"
     assert later.send(page, summary_en="Other words").status_code == 303
     asked = later.send(page, summary_en="Newest words", approval_rule="always")
@@ -80,7 +80,7 @@ def test_a_groups_words_want_no_proof_and_its_second_ok_does(later):
 
 
 @pytest.mark.parametrize("endpoint", sorted(MARKED))
-def test_what_was_entered_waits_for_the_proof_and_then_counts(
+def test_an_entered_form_waits_for_a_fresh_proof_and_then_goes_through(
     endpoint, app, lead, pages, services, worker, relay
 ):
     """The press changes nothing, its page keeps all of it, and Continue does what it would have."""
@@ -123,7 +123,7 @@ def test_what_was_entered_waits_for_the_proof_and_then_counts(
         ("releases.release", {"when": "later", "day": "tomorrow"}, "Choose a date"),
     ],
 )
-def test_what_is_wrong_is_said_before_a_proof_is_asked_for(
+def test_a_wrong_form_is_refused_before_a_proof_is_asked_for(
     endpoint, wrong, words, later, pages, services
 ):
     before = kept_of(services)
@@ -211,7 +211,7 @@ def test_signing_in_again_is_no_lookup_that_others_can_use_up(later, services, w
     assert later.press(ask(later, worker, relay)).status_code == 303
 
 
-def test_who_signs_in_as_another_keeps_nothing_of_who_was_signed_in(
+def test_signing_in_as_another_person_keeps_no_form_or_page_of_the_previous_one(
     app, keyring, later, pages, worker, relay
 ):
     """Neither a form of theirs nor the page that they came from."""
@@ -225,7 +225,7 @@ def test_who_signs_in_as_another_keeps_nothing_of_who_was_signed_in(
     assert later.press("/sign-out", csrf_token=sent["csrf_token"]).status_code == 400
 
 
-def test_who_lost_every_right_meanwhile_gets_no_link(later, worker, relay, services):
+def test_a_person_who_lost_every_right_meanwhile_gets_no_link(later, worker, relay, services):
     before = len(relay.to(crawl.LEAD))
     later.act("/account/passkeys/remove", passkey="x")
     execute(services, delete(Right))

@@ -79,7 +79,9 @@ def test_the_inbox_alone_hears_once_a_month_before(scenario):
     assert GROUPS in text_of(scenario.mails(INBOX)[-1])
 
 
-def test_a_right_that_was_renewed_is_told_of_again_and_none_of_a_retired_group(scenario, services):
+def test_the_end_of_a_renewed_right_is_announced_again_but_not_in_a_retired_group(
+    scenario, services
+):
     with services.writing.begin() as session:
         told = {"ends_at": now() + timedelta(days=20), "reminded_at": now() - YEAR}
         session.execute(update(Right).where(Right.group_id.is_not(None)).values(told))
@@ -139,7 +141,7 @@ def test_an_end_beyond_what_is_told_of_a_day_is_told_too(by, left, scenario, ser
     assert leads(scenario) == left
 
 
-def test_one_press_renews_all_but_who_is_left_out(app, scenario):
+def test_one_press_renews_all_rights_except_those_left_out(app, scenario):
     """Also when a proof is asked for in between."""
     begun = now()
     scenario.invite_lead(LEAD, "asian")

@@ -196,7 +196,7 @@ def test_a_browser_in_which_a_lead_has_signed_in_gets_its_link_during_a_flood(ap
     assert lead.press(link_to(scenario.mails(LEAD)[-1], "sign-in")).status_code == 303
 
 
-def test_a_link_comes_before_the_one_before_it_has_ended():
+def test_every_sign_in_rate_allows_a_new_link_before_the_last_one_expires():
     for rate in (
         rate_limits.SIGN_IN_BROWSER_RATE,
         rate_limits.SIGN_IN_SOURCE_RATE,
@@ -242,9 +242,7 @@ def test_a_flooded_lead_gets_a_handful_of_mails_an_hour(sources, app, scenario):
     assert HANDFUL <= len(scenario.relay.to(LEAD)) <= HANDFUL * (hours + 1)
 
 
-def test_what_makes_a_browser_known_names_nobody_and_the_page_answers_alike_without_it(
-    app, scenario
-):
+def test_the_known_browser_cookie_names_nobody_and_does_not_change_the_answer(app, scenario):
     lead, stranger = browser(app), browser(app)
     sign_in_by_email(scenario, lead)
     cookie = known_cookie(lead)

@@ -56,7 +56,7 @@ def test_without_a_network_it_says_so_and_saves_when_it_is_back(page):
     expect(page.locator("#kept")).to_be_hidden()
 
 
-def test_what_is_typed_before_the_scripts_have_loaded_is_saved(page):
+def test_words_typed_before_the_scripts_have_loaded_are_saved(page):
     late = hold_scripts(page)
     page.goto(page.url, wait_until="commit")
     page.fill("[name=text]", WORDS)
@@ -158,7 +158,7 @@ def test_words_shown_again_after_signing_in_are_unsaved_until_they_are_saved(pag
 
 
 @one_by_day("journeys in a browser")
-def test_a_page_that_comes_out_of_the_cache_of_back_is_loaded_anew(page):
+def test_a_page_from_the_back_forward_cache_is_loaded_anew(page):
     """WebKit gives it back with empty fields; under its driver it has no such cache."""
     page.fill("[name=text]", WORDS)
     is_saved(page)

@@ -66,7 +66,7 @@ def paste(text) -> Callable[[str], bool]:
 
 @night("journeys in a browser")
 @pytest.mark.parametrize("program", ["google-docs", "word", "word-in-webkit"])
-def test_what_is_pasted_keeps_headings_marks_lists_and_links(page, text, paste, program):
+def test_pasted_text_keeps_headings_emphasis_lists_and_links(page, text, paste, program):
     text.fill("Before.")
     text.press("End")
     assert not paste((CLIPBOARDS / f"{program}.html").read_text())

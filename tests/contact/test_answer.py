@@ -133,7 +133,7 @@ def test_the_office_sees_threads_and_never_their_words(visitor, office, worker, 
         assert office.send(f"/office/threads/{reference}", answer=wrong).status_code == 422
 
 
-def test_who_waits_longest_for_an_answer_is_listed_first(visitor, office, services):
+def test_the_thread_that_waits_longest_for_an_answer_is_listed_first(visitor, office, services):
     with time_machine.travel(now() - timedelta(hours=1)):
         write(visitor)
     write(visitor)
@@ -171,7 +171,7 @@ def test_words_that_were_moved_into_another_thread_are_not_shown(visitor, servic
         assert len(threads.read_entries(session, mine, code)) == 1
 
 
-def test_what_is_wrong_with_a_further_message_is_said_and_nothing_is_lost(visitor, services):
+def test_an_error_in_a_further_message_is_explained_and_nothing_is_lost(visitor, services):
     code = write(visitor)
     fields = Form(visitor.send("/contact/answer", code=code).text).fields
     long = "a" * 5001

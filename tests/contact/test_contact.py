@@ -36,7 +36,7 @@ def the_mail(worker, relay):
     return mail
 
 
-def test_who_leaves_out_name_and_address_leaves_nothing_of_themselves(
+def test_a_message_without_name_and_address_keeps_no_trace_of_its_writer(
     visitor, worker, relay, services, keyring
 ):
     visitor.headers |= {
@@ -113,7 +113,7 @@ BAD: tuple[dict[str, str], ...] = (
 )
 
 
-def test_what_cannot_be_sent_is_said_and_the_rest_is_kept(visitor, services):
+def test_an_invalid_message_is_explained_and_its_other_fields_are_kept(visitor, services):
     assert Form(visitor.open("/contact").text).fields["topic"] == "", "none is chosen beforehand"
     good = {"topic": "event", "message": WORDS, "name": "Ada", "email": "ada@example.org"}
     for typed in BAD:
@@ -135,9 +135,7 @@ HELP = {
 
 
 @pytest.mark.parametrize("settings", [HELP])
-def test_who_helps_at_once_and_the_offices_inbox_are_told_on_the_page_and_by_email(
-    visitor, worker, relay
-):
+def test_help_lines_and_the_offices_inbox_are_on_the_page_and_in_the_email(visitor, worker, relay):
     page = visitor.open("/contact").text
     for link in (
         "tel:911", "tel:800-555-0101", "https://tell.example.org", "tel:555",
@@ -169,7 +167,7 @@ def test_without_settings_the_page_names_those_of_colorado_and_of_the_country(vi
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("path", ["/contact", "/contact?x=1"])
-def test_whom_to_call_in_a_crisis_is_told_with_a_broken_database(visitor, services, path):
+def test_the_crisis_lines_are_shown_with_a_broken_database(visitor, services, path):
     """A file that is no database gives another error than one that is locked or away."""
     assert visitor.open(path).status_code == 200
     services.engine.dispose()

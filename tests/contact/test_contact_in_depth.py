@@ -101,7 +101,7 @@ def test_a_message_to_leads_goes_to_their_mailbox_alone_and_every_page_says_so(
         ("", "", "The office posts its answer where only your code opens it"),
     ],
 )
-def test_what_happens_next_is_said_for_this_message_and_no_other(visitor, to, email, said):
+def test_the_page_says_only_what_happens_next_with_this_message(visitor, to, email, said):
     page = write(visitor, to, email=email)
     sentences = {
         "answer at the email address you gave",
@@ -112,7 +112,7 @@ def test_what_happens_next_is_said_for_this_message_and_no_other(visitor, to, em
 
 
 @pytest.mark.parametrize("to", ["asian", "nowhere", "The-Village", "x" * 5000, "'; --", "\x00"])
-def test_who_cannot_be_written_to_is_refused_and_no_word_is_lost(visitor, services, to):
+def test_a_message_to_a_group_that_takes_none_is_refused_and_no_word_is_lost(visitor, services, to):
     answer = visitor.send("/contact", to=to, topic="need", message=WORDS)
     assert answer.status_code == 422
     assert "You can’t message these leaders here." in answer.text
@@ -120,7 +120,7 @@ def test_who_cannot_be_written_to_is_refused_and_no_word_is_lost(visitor, servic
     assert dump_of(services)["contact_messages"] == []
 
 
-def test_whoever_changes_rows_does_not_turn_the_offices_messages_to_leads(
+def test_a_changed_or_forged_row_redirects_no_message_to_the_office(
     visitor, worker, relay, services
 ):
     write(visitor)
@@ -152,7 +152,7 @@ def test_a_writer_of_the_staff_is_told_without_a_word_of_the_message(
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_REFUSED_LOCAL_PARTS": "[0-9]+"}])
-def test_nobody_else_is_told_nor_who_wants_to_be_left_alone(
+def test_neither_a_writer_outside_the_staff_nor_a_suppressed_address_is_told(
     visitor, worker, relay, services, keyring
 ):
     with services.writing.begin() as session:
@@ -192,7 +192,9 @@ def ask_for_words(services, reference: str, *addresses: str) -> None:
             )
 
 
-def test_words_that_cannot_be_written_tell_no_guess_apart(worker, relay, services, keyring):
+def test_an_unrenderable_reference_does_not_reveal_which_address_is_suppressed(
+    worker, relay, services, keyring
+):
     """Else the books would say who has asked never to be emailed."""
     with services.writing.begin() as session:
         suppressions.suppress(session, keyring.index, ADA, "asked")
@@ -215,7 +217,9 @@ def test_no_word_of_the_webs_own_stands_in_the_subject_of_a_message(worker, rela
     assert [mail["Subject"] for mail in relay.to(INBOX)] == ["Message 2345-6789: Another message"]
 
 
-def test_guesses_that_ask_for_the_word_are_limited_like_any(worker, relay, services):
+def test_guesses_that_ask_for_the_receipt_email_are_limited_like_other_lookups(
+    worker, relay, services
+):
     with services.writing.begin() as session:
         jobs.count_lookups(session, rate_limits.LOOKUPS_PER_MINUTE.burst - 2, now())
     guesses = [f"guess{number}@dpsk12.org" for number in range(2, 9)]

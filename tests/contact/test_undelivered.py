@@ -80,7 +80,9 @@ def test_a_message_that_comes_back_from_the_office_is_told_of_and_sent_again_by_
 
 
 @on_sqlite
-def test_one_that_the_relay_refuses_is_told_of_too(visitor, services, worker, relay):
+def test_a_message_that_the_relay_refuses_is_listed_and_sent_again_too(
+    visitor, services, worker, relay
+):
     relay.always(f"RCPT {OFFICE}", "550 5.1.1 No such user")
     write(visitor, services)
     worker.drain()
@@ -94,7 +96,9 @@ def test_one_that_the_relay_refuses_is_told_of_too(visitor, services, worker, re
 
 
 @on_sqlite
-def test_one_that_was_tried_for_days_is_given_days_again(visitor, services, worker, relay):
+def test_a_message_that_expired_is_given_days_again_when_it_is_resent(
+    visitor, services, worker, relay
+):
     relay.always(f"RCPT {OFFICE}", "450 4.2.1 Later")
     write(visitor, services)
     assert worker._read_requests()
@@ -113,7 +117,7 @@ def test_one_that_was_tried_for_days_is_given_days_again(visitor, services, work
 
 
 @pytest.mark.parametrize("losses", [1, 2])
-def test_one_whose_answer_was_lost_twice_is_told_of_and_goes_after_a_month(
+def test_a_message_whose_answer_was_lost_twice_is_listed_and_deleted_after_a_month(
     visitor, services, worker, relay, losses
 ):
     """It may have arrived, or not: nobody knows before the operator asks the office."""

@@ -54,7 +54,7 @@ def hold(services, seconds: float, is_held: threading.Event) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_whoever_waits_to_write_gets_in_as_soon_as_the_other_is_done(services):
+def test_a_waiting_writer_starts_as_soon_as_the_other_is_done(services):
     """SQLite alone would find out a tenth of a second later; the least of some waits is ours."""
     late = []
     for _ in range(4):
@@ -158,7 +158,7 @@ ONE = CompiledStatement(select(text("1")))
 EMPTYING = CompiledStatement(delete(ContactMessage))
 
 
-def test_what_is_handed_to_the_driver_fails_as_any_other_statement(services):
+def test_a_statement_handed_to_the_driver_fails_like_any_other(services):
     with (
         services.writing.begin() as session,
         pytest.raises((OperationalError, ProgrammingError), match="nowhere"),
@@ -196,7 +196,7 @@ def test_a_connection_that_the_server_has_just_closed_is_replaced(services):
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_what_is_committed_is_on_the_disk(services):
+def test_a_commit_is_on_the_disk(services):
     """A power cut must not take back that somebody joined, nor that a worker has a mail in hand."""
     with services.writing() as session:
         assert session.connection().exec_driver_sql("PRAGMA synchronous").scalar() == 2
@@ -205,7 +205,7 @@ def test_what_is_committed_is_on_the_disk(services):
 
 @pytest.mark.parametrize("is_binary", [False, True])
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_what_python_has_no_date_for_is_loaded_as_the_nearest_that_we_take(is_binary, services):
+def test_a_date_out_of_range_is_loaded_as_the_nearest_one_that_we_accept(is_binary, services):
     """The web may write any; a row that does not load would fail for one person alone."""
     moments = ["-infinity", "0044-03-15 BC", "0001-01-01", "2026-03-03 12:00Z"]
     moments += ["9999-12-31", "12026-03-03", "infinity"]
@@ -224,7 +224,7 @@ def test_what_python_has_no_date_for_is_loaded_as_the_nearest_that_we_take(is_bi
     "written", ["'x'", "5", "x'00'", "'0001-01-01'", "'9999-12-31'", "'2026-12-01 20:00:00+00:00'"]
 )
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_what_sqlite_keeps_that_is_no_time_or_no_text_is_loaded_all_the_same(written, services):
+def test_a_sqlite_value_that_is_no_valid_time_or_text_still_loads(written, services):
     """One row that does not load kept the newsletters and the meetings of all groups."""
     odd = dict.fromkeys(("starts_on", "ends_at", "changed_at"), text(written))
     with services.writing.begin() as session:
@@ -242,7 +242,7 @@ def test_what_sqlite_keeps_that_is_no_time_or_no_text_is_loaded_all_the_same(wri
 @pytest.mark.parametrize(
     ("written", "read"), [("5", []), ('"a"', []), ('["a", 5, ["b"], "\\ud800"]', ["a", "?"])]
 )
-def test_what_is_no_text_in_a_list_of_texts_is_left_out(written, read, services):
+def test_an_item_that_is_no_text_is_left_out_of_a_list_of_texts(written, read, services):
     """The web may write any JSON into a group, and every email asks for the names of all groups."""
     with services.writing.begin() as session:
         session.execute(text("UPDATE groups SET known_names = :written"), {"written": written})

@@ -277,7 +277,7 @@ def answers(app, scenario) -> Iterator[TestResponse]:
 
 
 @on_sqlite
-def test_every_page_is_spanish_for_who_reads_spanish(app, scenario):
+def test_every_page_is_in_spanish_for_a_spanish_reader(app, scenario):
     seen = {}
     for answer in answers(app, scenario):
         path = answer.request.path
@@ -291,7 +291,7 @@ def test_every_page_is_spanish_for_who_reads_spanish(app, scenario):
 
 
 @on_sqlite
-def test_every_mail_is_spanish_for_who_reads_spanish(scenario):
+def test_every_email_is_in_spanish_for_a_spanish_reader(scenario):
     visitor = scenario.visitor
     visitor.headers = SPANISH
     scenario.invite_lead(LEAD)

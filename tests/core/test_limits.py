@@ -35,7 +35,7 @@ def uses(sessions: sessionmaker[Session], times: int, at: datetime = AT) -> list
     return waits
 
 
-def test_so_many_at_once_and_the_next_ones_later(sessions):
+def test_a_burst_of_uses_passes_at_once_and_the_next_ones_wait(sessions):
     """Keys do not share an allowance."""
     assert uses(sessions, 6) == pytest.approx([0, 0, 0, 10, 20, 30])
     with sessions.begin() as session:
@@ -90,7 +90,7 @@ def tries(
     return waits
 
 
-def test_what_is_refused_costs_nothing(sessions):
+def test_a_refused_use_costs_nothing(sessions):
     assert tries(sessions, 203) == [0, 0, 0, *[None] * 200]
     assert tries(sessions, 2, AT + timedelta(minutes=10)) == [0, None]
     assert tries(sessions, 4, AT + timedelta(minutes=40)) == [0, 0, 0, None]
@@ -103,7 +103,7 @@ def test_a_wait_has_an_end_beyond_which_uses_are_refused(sessions):
     assert tries(sessions, 1, AT + timedelta(minutes=30)) == [0]
 
 
-def test_of_several_keys_all_are_counted_or_none(sessions):
+def test_a_use_counts_against_all_of_several_keys_or_none(sessions):
     plenty = Rate(100, timedelta(hours=1))
     with sessions.begin() as session:
         counted = [

@@ -178,7 +178,7 @@ def test_a_slow_query_is_logged_without_values(services, lines):
 
 
 @on_sqlite
-def test_who_signs_in_is_logged_as_that_somebody_did(app, keyring, lines):
+def test_the_log_says_that_somebody_signed_in_and_not_who(app, keyring, lines):
     sign_in(app, keyring, "asian")
     kinds = [each["kind"] for each in lines() if each["event"] == "recorded"]
     assert "signed_in" in kinds

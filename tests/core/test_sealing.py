@@ -25,12 +25,12 @@ opener = Opener((OLD["private"],))
 
 
 @given(st.binary(max_size=2000))
-def test_what_was_sealed_opens_to_the_same_bytes(data):
+def test_sealed_bytes_open_to_the_same_bytes(data):
     assert opener.open(sealer.seal(data, PLACE), PLACE) == data
 
 
 @given(st.binary(max_size=2000), st.text(min_size=1, max_size=30))
-def test_what_was_wrapped_opens_to_the_same_bytes(data, row):
+def test_wrapped_bytes_open_to_the_same_bytes(data, row):
     assert opener.unwrap(opener.wrap(data, PLACE, row), PLACE, row) == data
 
 
@@ -110,7 +110,7 @@ def test_the_error_names_the_place_and_nothing_that_was_sealed():
     assert str(caught.value) == PLACE
 
 
-def test_what_the_web_can_seal_is_not_taken_for_what_the_worker_wrapped():
+def test_bytes_that_the_web_sealed_are_not_taken_for_bytes_that_the_worker_wrapped():
     """Else an intruder in the web could write a lead's account with an address of their own."""
     forged = sealer.seal(b"intruder@example.org", "accounts.wrapped_address")
     relabelled = b"\x02" + forged[1:]
@@ -173,7 +173,7 @@ def test_keys_that_are_made_stay_and_are_their_owners_alone(tmp_path):
 
 
 @pytest.mark.parametrize("data", [b"a\x80", b"a\x80" + b"b" * 254, b"\x80b" + bytes(254)])
-def test_what_was_never_filled_up_is_refused(data):
+def test_bytes_that_were_never_padded_are_refused(data):
     """Anyone with the public key may seal anything."""
     with pytest.raises(ValueError, match="not filled up"):
         encryption.unpad(data)

@@ -109,7 +109,7 @@ def is_stopped(services) -> bool:
 
 
 @on_sqlite
-def test_what_cannot_be_undone_is_asked_first_at_a_terminal(environment, worker, services, keyring):
+def test_an_irreversible_command_asks_first_at_a_terminal(environment, worker, services, keyring):
     """“--yes” answers, and a script is not asked."""
     name = issue(worker, services, keyring)
     question = "It cannot be resumed after that. Stop it for good? [y/N]"

@@ -38,7 +38,7 @@ def test_a_token_serves_its_own_purpose_alone(purpose):
 
 
 @pytest.mark.parametrize("purpose", Purpose)
-def test_a_token_expires_to_the_second_and_a_way_out_never(purpose):
+def test_a_token_expires_to_the_second_and_one_for_leaving_never(purpose):
     """Clocks may differ by a minute, and no more."""
     token = tokens.sign(purpose, "some-id", AT)
     last = AT + timedelta(seconds=purpose.max_age or 10 * 365 * 24 * 3600)
@@ -53,7 +53,7 @@ def test_a_token_expires_to_the_second_and_a_way_out_never(purpose):
             tokens.read(purpose, token)
 
 
-def test_each_purpose_has_its_hours_and_a_way_out_has_no_end():
+def test_each_purpose_has_its_lifetime_in_hours_and_leaving_has_none():
     assert {each.name: each.max_age and each.max_age / 3600 for each in Purpose} == {
         "CONFIRM": 72, "REFUSE": None, "LEAVE": None, "ONE_CLICK": None,
         "SIGN_IN": 1 / 6, "INVITATION": 168, "KNOWN_BROWSER": 9600,

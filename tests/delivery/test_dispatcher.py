@@ -70,7 +70,7 @@ def test_each_success_allows_one_more_connection_and_trouble_halves_them():
     assert fresh.allowed == 1
 
 
-def test_what_was_claimed_while_the_relay_objected_is_given_back(dispatcher):
+def test_a_message_claimed_while_the_relay_objects_is_given_back(dispatcher):
     dispatcher.put([PendingMessage(1, lambda: LETTER, made_at=float("inf"))])
     taken = dispatcher.next_message()
     assert not dispatcher.record_reply(taken, Reply(421, "4.7.0 Slow down", "RCPT"))
@@ -83,7 +83,7 @@ def test_what_was_claimed_while_the_relay_objected_is_given_back(dispatcher):
     ("text", "state"),
     [("4.7.0 Slow down", State.DEFERRED), ("4.4.5 Daily limit exceeded", None)],
 )
-def test_a_reply_about_us_is_counted_at_who_gets_it_twice_unless_it_names_a_limit(
+def test_a_second_reply_about_us_counts_for_its_recipient_unless_it_names_a_limit(
     text, state, dispatcher
 ):
     dispatcher.put([PendingMessage(1, lambda: LETTER, made_at=float("inf"))])
@@ -94,14 +94,14 @@ def test_a_reply_about_us_is_counted_at_who_gets_it_twice_unless_it_names_a_limi
     assert outcome.state is state
 
 
-def test_what_no_conversation_can_carry_fails(dispatcher):
+def test_a_message_that_no_conversation_can_carry_fails(dispatcher):
     claim(dispatcher)
     outgoing = dispatcher.next_message()
     dispatcher.fail_unrenderable(outgoing)
     assert dispatcher.results() == [(outgoing.id, UNWRITABLE)]
 
 
-def test_results_that_make_much_room_are_news_once(dispatcher):
+def test_results_that_free_much_room_cause_one_wakeup(dispatcher):
     claim(dispatcher)
     room = int(MAX_IN_HAND * REFILL_SHARE)
     send(dispatcher, room - 1)
@@ -114,7 +114,7 @@ def test_results_that_make_much_room_are_news_once(dispatcher):
     assert dispatcher.pop_wakeup(), "nothing is left to wait for"
 
 
-def test_news_from_before_a_claim_is_stale(dispatcher):
+def test_a_claim_drops_a_wakeup_from_before_it(dispatcher):
     claim(dispatcher)
     send(dispatcher, MAX_IN_HAND)
     settle(dispatcher)
@@ -122,7 +122,7 @@ def test_news_from_before_a_claim_is_stale(dispatcher):
     assert not dispatcher.pop_wakeup()
 
 
-def test_a_connection_that_finds_nothing_is_no_news(dispatcher):
+def test_a_connection_that_finds_no_message_causes_no_wakeup(dispatcher):
     claim(dispatcher)
     dispatcher.hold([MAX_IN_HAND])
     for _ in range(MAX_IN_HAND):
@@ -153,7 +153,7 @@ def test_more_is_claimed_again_while_all_leaves_in_time(dispatcher):
     assert dispatcher.most == MAX_IN_HAND
 
 
-def test_what_would_grow_stale_while_nobody_drives_is_known(dispatcher):
+def test_the_dispatcher_knows_whether_its_messages_grow_stale_within_a_given_time(dispatcher):
     assert not dispatcher.grows_stale_within(60)
     claim(dispatcher)
     assert dispatcher.grows_stale_within(STALE_SECONDS + 0.1)

@@ -105,7 +105,7 @@ def test_a_worker_that_sends_has_become_another_program(environment, relay, serv
         (["/bin/pytest", "worker"], None), (["-c"], None),
     ],
 )  # fmt: skip
-def test_only_who_asks_for_a_worker_becomes_one(arguments, asked):
+def test_only_a_command_line_that_asks_for_a_worker_becomes_one(arguments, asked):
     assert worker_arguments(arguments) == asked
 
 

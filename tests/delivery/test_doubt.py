@@ -25,7 +25,7 @@ LATER = timedelta(minutes=16)
 
 
 @pytest.fixture
-def doubtful(clock, worker, relay, services) -> int:
+def uncertain_issue(clock, worker, relay, services) -> int:
     """Return an issue whose only copy was taken, though its answer never came."""
     issue = queue(services)
     relay.script("DOT", drop())
@@ -35,8 +35,8 @@ def doubtful(clock, worker, relay, services) -> int:
     return issue
 
 
-@pytest.mark.usefixtures("doubtful")
-def test_what_could_not_be_sent_again_is_in_doubt_since_its_answer_was_lost(
+@pytest.mark.usefixtures("uncertain_issue")
+def test_a_copy_whose_resend_fails_stays_uncertain_since_its_answer_was_lost(
     clock, worker, relay, services
 ):
     """So its member can be erased, and what comes back of it is understood."""
@@ -54,10 +54,8 @@ def test_what_could_not_be_sent_again_is_in_doubt_since_its_answer_was_lost(
         session.execute(delete(Subscription))
 
 
-@pytest.mark.usefixtures("doubtful")
-def test_what_a_dead_worker_had_not_begun_to_send_again_is_in_doubt_as_before(
-    clock, worker, services
-):
+@pytest.mark.usefixtures("uncertain_issue")
+def test_a_copy_that_a_dead_worker_had_not_begun_to_resend_stays_uncertain(clock, worker, services):
     [before] = deliveries(services)
     clock.shift(LATER)
     dead = WorkerLock(services.settings.state_folder / "workers")
@@ -72,7 +70,7 @@ def test_what_a_dead_worker_had_not_begun_to_send_again_is_in_doubt_as_before(
     assert after.due_at is not None
 
 
-@pytest.mark.usefixtures("doubtful")
+@pytest.mark.usefixtures("uncertain_issue")
 def test_a_mark_of_the_first_try_says_nothing_of_the_second(clock, worker, services):
     """The worker that had no answer claims it again, and is killed before it says a word."""
     clock.shift(LATER)
@@ -92,13 +90,13 @@ def test_a_mark_of_the_first_try_says_nothing_of_the_second(clock, worker, servi
     "what", ["the member leaves", "the issue is stopped", "it was put off", "its time is over"]
 )
 def test_a_copy_that_may_have_arrived_is_never_said_to_have_been_withdrawn(
-    doubtful, clock, worker, relay, services, what
+    uncertain_issue, clock, worker, relay, services, what
 ):
     clock.shift(LATER)
     if what == "it was put off":
         relay.script("RCPT", "451 4.3.0 Later")
         worker.drain()
-        assert books(services, doubtful) == {"recipients": 1, "deferred": 1}
+        assert books(services, uncertain_issue) == {"recipients": 1, "deferred": 1}
     if what == "its time is over":
         relay.always("RCPT", "450 4.2.1 Later")
         while (due_at := deliveries(services)[0].due_at) is not None:
@@ -108,31 +106,31 @@ def test_a_copy_that_may_have_arrived_is_never_said_to_have_been_withdrawn(
         if what == "the member leaves":
             members.leave(session, session.scalars(select(Subscription.public_id)).one())
         else:
-            release.act(session, session.get_one(Newsletter, doubtful), release.stop)
+            release.act(session, session.get_one(Newsletter, uncertain_issue), release.stop)
     if what != "the member leaves":
         assert worker.waiting() == {}, "Of a stopped issue nothing is due."
     worker.drain()
     clock.shift(LATER)
     worker.drain()
-    assert books(services, doubtful) == {"recipients": 1, "uncertain": 1}
+    assert books(services, uncertain_issue) == {"recipients": 1, "uncertain": 1}
     assert deliveries(services)[0].due_at is None
     assert len(relay.accepted) == 1
 
 
 @on_both("claims")
-def test_what_is_in_doubt_waits_while_its_issue_is_paused_then_is_sent_once_more(
-    doubtful, clock, worker, relay, services
+def test_an_uncertain_copy_waits_while_its_issue_is_paused_then_is_resent_once(
+    uncertain_issue, clock, worker, relay, services
 ):
     [before] = deliveries(services)
     with services.writing.begin() as session:
-        release.act(session, session.get_one(Newsletter, doubtful), release.pause)
+        release.act(session, session.get_one(Newsletter, uncertain_issue), release.pause)
     clock.shift(LATER)
     worker.drain()
     assert deliveries(services)[0].due_at == before.due_at, "Nobody took it in hand."
     with services.writing.begin() as session:
-        release.act(session, session.get_one(Newsletter, doubtful), release.resume)
+        release.act(session, session.get_one(Newsletter, uncertain_issue), release.resume)
     worker.drain()
-    assert books(services, doubtful) == {"recipients": 1, "accepted": 1, "resent": 1}
+    assert books(services, uncertain_issue) == {"recipients": 1, "accepted": 1, "resent": 1}
     assert len(relay.accepted) == 2
 
 
@@ -151,7 +149,7 @@ def test_days_for_which_an_issue_was_paused_are_not_taken_from_its_tries(
     assert books(services, issue) == {"recipients": 1, "deferred": 1}
 
 
-def test_what_was_in_hand_at_a_pause_and_is_put_off_does_not_expire_during_it(
+def test_a_copy_claimed_before_a_pause_and_deferred_does_not_expire_during_it(
     clock, worker, services
 ):
     issue, engine = queue(services), worker.engine
@@ -167,7 +165,7 @@ def test_what_was_in_hand_at_a_pause_and_is_put_off_does_not_expire_during_it(
     assert books(services, issue) == {"recipients": 1, "deferred": 1}
 
 
-def test_what_a_dead_worker_had_an_answer_for_is_settled_and_only_the_rest_is_in_doubt(
+def test_a_dead_workers_answered_copies_are_settled_and_only_the_rest_is_uncertain(
     worker, services
 ):
     issue, name = queue(services, 2), worker.engine._lock.name

@@ -74,7 +74,9 @@ def check(worker) -> None:
 
 @on_postgresql
 @pytest.mark.parametrize(("do", "trips"), [(look, 1), (check, 5)])
-def test_what_an_idle_worker_asks_costs_few_round_trips(do, trips, database_url, worker, tmp_path):
+def test_an_idle_worker_costs_few_round_trips_to_the_database(
+    do, trips, database_url, worker, tmp_path
+):
     """The connection was just in use, so it needs no ping."""
     file, asked, near = tmp_path / "trips", list[int](), worker._sessions.kw["bind"]
     with far_database(database_url, 0.1, file) as url:

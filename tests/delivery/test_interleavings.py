@@ -146,7 +146,7 @@ def in_every_order(
         yield order
 
 
-def test_of_two_claims_of_one_copy_each_has_its_own_or_none(gated, issues):
+def test_two_claims_of_one_copy_each_take_different_copies_or_none(gated, issues):
     """The second goes on where the first ended, or finds the chunk locked and does not wait."""
     ends = set()
     claim, another = issues.claim("one", 1), issues.claim("two", 1)
@@ -158,7 +158,7 @@ def test_of_two_claims_of_one_copy_each_has_its_own_or_none(gated, issues):
     assert ends == {1, 2}
 
 
-def test_of_two_that_claim_second_tries_one_has_each(gated, issues):
+def test_each_due_retry_is_claimed_by_only_one_of_two_workers(gated, issues):
     claimed: dict[str, list[int]] = {}
 
     def claim(owner: str) -> Actor:
@@ -183,14 +183,14 @@ def test_an_issue_that_is_stopped_during_a_claim_adds_up(gated, issues):
     assert ends == {0, MEMBERS}, "either comes first in some order"
 
 
-def test_what_was_accepted_is_accepted_though_its_worker_is_taken_for_dead(gated, issues):
+def test_an_accepted_copy_stays_accepted_though_its_worker_is_taken_for_dead(gated, issues):
     accept = issues.accept("one")
     for order in in_every_order(gated, issues.begin_claimed, accept, issues.recover):
         assert issues.books() == {"recipients": MEMBERS, "accepted": MEMBERS}, order
         assert sum(filter(None, issues.rows(SentPerMinute, "number"))) == MEMBERS, order
 
 
-def test_what_was_accepted_is_accepted_though_its_issue_is_stopped(gated, issues):
+def test_an_accepted_copy_stays_accepted_though_its_issue_is_stopped(gated, issues):
     accept = issues.accept("one")
     for order in in_every_order(gated, issues.begin_claimed, accept, issues.stop):
         assert issues.books() == {"recipients": MEMBERS, "accepted": MEMBERS}, order
@@ -223,7 +223,7 @@ def test_two_that_queue_what_is_due_plan_it_once(gated, issues):
         assert issues.books() == {"recipients": MEMBERS, "queued": MEMBERS}, order
 
 
-def test_who_leaves_during_a_claim_is_in_the_books(gated, issues):
+def test_a_member_who_leaves_during_a_claim_is_counted_as_sending_or_withdrawn(gated, issues):
     ends = set()
     for order in in_every_order(gated, issues.begin, issues.claim("one"), issues.leave):
         kept = issues.books()

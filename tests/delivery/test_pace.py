@@ -65,7 +65,9 @@ def test_workers_share_the_quota_and_count_what_another_has_in_hand(
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_DAILY_QUOTA": "10", "BELONG_UNCERTAIN": "hold"}])
-def test_what_a_lost_worker_may_have_sent_counts_as_sent(clock, worker, relay, services, keyring):
+def test_copies_that_a_lost_worker_may_have_sent_count_against_the_quota(
+    clock, worker, relay, services, keyring
+):
     """While it may live it has them in hand; then they are uncertain. A day later there is room."""
     queue(services, 4)
     with services.writing.begin() as session:
@@ -86,7 +88,9 @@ def test_what_a_lost_worker_may_have_sent_counts_as_sent(clock, worker, relay, s
 
 @on_sqlite
 @TEN_A_DAY
-def test_what_the_relay_refused_does_not_count_against_the_quota(clock, worker, relay, services):
+def test_copies_that_the_relay_refuses_do_not_count_against_the_quota(
+    clock, worker, relay, services
+):
     issue = queue(services, 12)
     relay.script("RCPT", "550 5.1.1 No such user", "550 5.1.1 No such user")
     relay.script("DOT", "451 4.3.0 Later")

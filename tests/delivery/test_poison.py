@@ -188,7 +188,7 @@ def test_a_message_of_an_unknown_kind_is_put_aside(worker, services, keyring):
     assert [one.state for one in deliveries(services)] == [State.FAILED, State.ACCEPTED]
 
 
-def test_a_request_that_says_it_failed_less_than_never_is_given_up_too(worker, services):
+def test_a_request_with_a_negative_count_of_failures_is_given_up_too(worker, services):
     """The web may write any number, and a hundred such rows would keep all others waiting."""
     with services.writing.begin() as session:
         session.add(Job(kind="join", sealed=b"", failures=-(2**31)))
@@ -251,7 +251,7 @@ def test_a_lease_whose_name_is_a_path_ends_no_turn_and_no_file(worker, services,
     assert before <= set(tmp_path.rglob("*"))
 
 
-def test_what_a_worker_claims_after_its_lease_was_ended_is_found_when_it_dies(worker, services):
+def test_copies_claimed_after_a_lease_was_ended_are_found_when_the_worker_dies(worker, services):
     """Another took it for dead between two renewals; the claim begins the lease anew."""
     issue = queue(services, 2)
     with services.writing.begin() as session:

@@ -42,7 +42,9 @@ def test_a_letter_to_one_overtakes_an_issue_that_is_on_its_way(
 
 @on_sqlite
 @pytest.mark.one_connection
-def test_what_somebody_waits_for_overtakes_other_letters(worker, relay, services, keyring, visitor):
+def test_a_confirmation_that_somebody_waits_for_overtakes_welcome_emails(
+    worker, relay, services, keyring, visitor
+):
     with services.writing.begin() as session:
         for each in range(30):
             member = make_member(session, keyring, f"member{each}@dpsk12.org")
@@ -63,7 +65,7 @@ def test_no_more_is_claimed_than_asked_for_whatever_kinds_are_due(services, keyr
 
 
 @on_sqlite
-def test_an_answer_clears_a_recipient_of_the_deaths_of_workers(worker, relay, services):
+def test_a_reply_resets_a_deliverys_count_of_worker_deaths(worker, relay, services):
     """Six workers may be killed in the years in which somebody's mailbox is full now and then."""
     queue(services)
     relay.always("RCPT", "450 4.2.1 Later")
@@ -75,7 +77,7 @@ def test_an_answer_clears_a_recipient_of_the_deaths_of_workers(worker, relay, se
     assert (delivery.state, delivery.deaths) == (State.DEFERRED, 0)
 
 
-def test_that_at_which_a_worker_died_is_claimed_alone_and_when_nothing_else_is_in_hand(
+def test_a_copy_at_which_a_worker_died_is_claimed_alone_with_nothing_else_in_hand(
     worker, relay, services
 ):
     queue(services, 3)
@@ -100,7 +102,7 @@ def test_that_at_which_a_worker_died_is_claimed_alone_and_when_nothing_else_is_i
 
 @on_sqlite
 @pytest.mark.parametrize("verb", ["RCPT", "DATA", "DOT"])
-def test_one_at_whom_the_relay_always_gives_up_stops_it_for_others_once(
+def test_a_recipient_at_whom_the_relay_always_closes_delays_the_others_only_once(
     worker, relay, services, keyring, verb
 ):
     """Then it is put off, ever longer and at last for good, like a mailbox that is full."""
@@ -121,7 +123,7 @@ def test_one_at_whom_the_relay_always_gives_up_stops_it_for_others_once(
 
 
 @on_sqlite
-def test_who_gets_an_answer_about_us_is_tried_after_the_others(worker, relay, services):
+def test_a_recipient_whose_reply_is_about_us_is_retried_after_the_others(worker, relay, services):
     queue(services, 3)
     relay.script("RCPT member0@dpsk12.org", "421 4.3.0 Try again later")
     worker.drain()

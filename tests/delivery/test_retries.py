@@ -113,7 +113,7 @@ def test_each_kind_is_tried_for_its_hours_and_a_relay_that_objects_rests_for_its
     [("4.3.0 Local error", 45), ("4.2.2 Full for now", 300), ("4.7.1 Greylisted, come back", 300)],
 )
 @pytest.mark.usefixtures("clock")
-def test_what_someone_waits_for_is_tried_within_a_minute_unless_the_mailbox_is_why(text, seconds):
+def test_a_sign_in_email_is_retried_within_a_minute_unless_the_mailbox_is_the_cause(text, seconds):
     sign_in = Delivery(kind="sign-in", attempts=0, created_at=now())
     outcomes.apply_outcome(sign_in, outcomes.outcome_of(Reply(451, text, "RCPT")), None)
     assert sign_in.due_at is not None
@@ -136,7 +136,9 @@ def test_what_someone_waits_for_is_tried_within_a_minute_unless_the_mailbox_is_w
         "450 4.2.1 Peak SMTP relay limit exceeded for customer",
     ],
 )
-def test_what_is_about_us_costs_nobody_anything(verb, reply, clock, worker, relay, services):
+def test_a_reply_about_us_costs_no_recipient_an_attempt_or_a_copy(
+    verb, reply, clock, worker, relay, services
+):
     """One try, then the relay is left alone; no attempt counts, and later all get their copy."""
     issue = queue(services, 3)
     relay.script(verb, reply)
@@ -223,7 +225,7 @@ def test_a_break_after_the_dot_is_uncertain_and_resent_once(clock, worker, relay
     assert books(services, issue) == {"recipients": 2, "accepted": 2, "resent": 1}
 
 
-def test_what_is_uncertain_twice_is_not_sent_a_third_time(clock, worker, relay, services):
+def test_a_copy_that_is_uncertain_twice_is_not_sent_a_third_time(clock, worker, relay, services):
     issue = queue(services)
     relay.script("DOT", drop(), drop())
     for _ in range(30):

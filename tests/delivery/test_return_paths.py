@@ -54,14 +54,14 @@ def test_a_message_id_is_read_and_made_by_the_workers_key_alone(delivery_id):
 
 
 @given(IDS, st.text(max_size=40))
-def test_a_message_id_opens_only_with_whom_it_was_made_for(delivery_id, guess):
+def test_a_message_id_is_read_only_with_the_address_it_was_made_for(delivery_id, guess):
     names = VerpAddresses((NEW,), "example.org", WORKERS)
     [name] = message_names(names.message_id(delivery_id, ADA))
     for other in (guess, BEN, "", ADA.upper()):
         assert names.read_message_id(name, other) == (delivery_id if other == ADA else None)
 
 
-def test_neither_name_is_taken_for_the_other_nor_a_bent_one_for_ours():
+def test_return_path_and_message_id_are_not_confused_and_an_altered_id_is_not_ours():
     names = VerpAddresses((NEW,), "example.org", WORKERS)
     return_path, message_id = names.return_path(7), names.message_id(7, ADA)
     assert names.read(message_id.strip("<>")) is None
@@ -78,7 +78,7 @@ def test_the_message_ids_of_one_issue_do_not_show_that_they_are_neighbours():
     assert all(len({each[place] for each in made}) == 16 for place in range(32))
 
 
-def test_an_address_is_read_under_every_key_and_no_other_and_not_as_one_of_another_kind():
+def test_an_address_is_read_under_every_current_key_and_only_as_its_own_kind():
     was, both, now = (VerpAddresses(keys, "example.org") for keys in ((OLD,), (OLD, NEW), (NEW,)))
     member = new_public_id()
     path, leave = was.return_path(7), was.leave_address(member)

@@ -92,7 +92,7 @@ def test_a_worker_that_stands_still_is_relieved_in_its_own_folder_and_sends_noth
 
 @HOLD
 @one_connection
-def test_what_a_worker_that_stood_still_had_in_flight_is_uncertain_until_its_answer_comes(
+def test_a_stalled_workers_copy_in_flight_is_uncertain_until_its_answer_comes(
     gate, worker, relay, services, keyring
 ):
     issue = queue(services, 3)

@@ -53,7 +53,7 @@ def test_it_says_nothing_that_compose_does_not_know_and_of_every_image_a_version
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_no_service_may_more_than_it_needs(name):
+def test_no_service_has_more_rights_than_it_needs(name):
     service = SERVICES[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]

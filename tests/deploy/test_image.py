@@ -147,6 +147,6 @@ def test_the_image_runs_as_nobody_in_particular_and_installs_by_hash_alone():
     "file",
     ["deploy/Dockerfile", "docs/operators/install.md", "belong_mail/ops/upgrade_command.py"],
 )
-def test_what_is_installed_is_compiled_as_the_worker_runs(file):
+def test_installed_code_is_compiled_with_the_workers_interpreter_options(file):
     """Its units and the image let it write no compiled file."""
     assert f"{' '.join(INTERPRETER_OPTIONS)} -m compileall -q" in (ROOT / file).read_text()

@@ -82,7 +82,7 @@ def test_no_unit_but_the_workers_reads_the_workers_settings():
         assert unit.one("LimitCORE") == "0"
 
 
-def test_what_tells_of_a_failure_sees_neither_data_nor_settings():
+def test_the_alert_unit_sees_neither_data_nor_settings():
     unit = Unit(DEPLOY / "belong-alert@.service")
     assert unit.one("EnvironmentFile") == "-/etc/belong-mail/alert.env"
     assert unit.one("DynamicUser") == "yes"

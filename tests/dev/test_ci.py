@@ -77,13 +77,13 @@ def test_it_runs_what_a_change_must_pass_and_a_slice_of_the_night_or_all_of_it(
 
 
 @pytest.mark.parametrize("red", ["dev.py test", "dev.py test -n auto --night-slice 0123abc"])
-def test_it_is_red_where_either_is(tmp_path, red):
+def test_ci_fails_if_the_tests_or_the_slice_of_the_night_fail(tmp_path, red):
     python3 = f'[ "$*" != "{red}" ]'
     assert ci(tmp_path, **dict.fromkeys(PACKAGES, "true"), python3=python3).returncode == 1
 
 
 @pytest.mark.parametrize("there", [[], *([each] for each in PACKAGES)])
-def test_it_installs_what_lacks_and_tries_twice(tmp_path, there):
+def test_ci_installs_missing_programs_and_tries_twice(tmp_path, there):
     programs = {"apt-get": APT_THAT_FAILS_ONCE} | dict.fromkeys(there, "true")
     answer = ci(tmp_path, **programs)
     assert answer.returncode == 0, answer.stderr
@@ -93,7 +93,7 @@ def test_it_installs_what_lacks_and_tries_twice(tmp_path, there):
 
 
 @pytest.mark.parametrize("missing", PACKAGES)
-def test_it_does_not_pass_without_one_of_them(tmp_path, missing):
+def test_ci_fails_if_any_of_the_programs_is_missing(tmp_path, missing):
     there = dict.fromkeys(PACKAGES.keys() - {missing}, "true")
     answer = ci(tmp_path, **{"apt-get": "true", **there})
     assert answer.returncode != 0

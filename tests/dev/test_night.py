@@ -50,7 +50,7 @@ def test_killed_while_it_locks(url): pass
 """
 
 
-def test_what_is_dear_is_left_for_the_night_whose_five_slices_are_all_of_it(tmp_path):
+def test_costly_tests_are_left_for_the_night_and_its_five_slices_run_all_of_them(tmp_path):
     for number in range(6):
         (tmp_path / f"test_{number}.py").write_text(DEAR)
     (tmp_path / "test_cases.py").write_text(CASES)
@@ -77,7 +77,7 @@ def test_what_is_dear_is_left_for_the_night_whose_five_slices_are_all_of_it(tmp_
 
 
 @night("a run without programs")
-def test_what_was_not_tested_is_said_loudly_or_fails_where_it_is_required(tmp_path):
+def test_a_missing_program_is_reported_loudly_or_fails_where_it_is_required(tmp_path):
     """By the process that reports, of what another one ran, where no program is on the PATH."""
     tests = (
         "tests/browser/test_keyboard.py::test_tab_goes_through_the_form_as_it_is_read",

@@ -66,7 +66,7 @@ def move(checkout: Checkout) -> None:
 
 
 @night("installations")
-def test_whatever_became_of_the_environment_it_is_made_whole(checkout):
+def test_an_environment_without_its_python_lock_or_place_is_set_up_anew(checkout):
     checkout.dev("test", "-x")
     for harm in (take_the_python, renew_the_lock, move):
         harm(checkout)

@@ -130,7 +130,7 @@ def test_a_confirmation_is_kept_as_long_as_its_late_link_works(scenario, seat, c
             assert scenario.visitor.follow(link).status_code == 200
 
 
-def test_who_asked_to_sign_in_while_no_worker_ran_is_not_mailed_a_day_later(scenario, seat):
+def test_a_sign_in_request_that_waited_a_day_for_a_worker_sends_no_email(scenario, seat):
     before = len(scenario.mails(LEAD))
     seat.send("/sign-in", email=LEAD)
     with time_machine.travel(now() + timedelta(days=1)):

@@ -72,7 +72,7 @@ def test_a_worker_killed_with_all_its_connections_doubles_one_on_each_at_most(mo
 
 @ONE_CONNECTION
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
-def test_what_a_killed_worker_left_uncertain_is_shown_and_waits(scene):
+def test_a_copy_that_a_killed_worker_left_uncertain_is_shown_and_waits(scene):
     """A second copy is a choice; without it nobody gets two."""
     issue = scene.queue(MEMBERS)
     scene.kill_worker("DOT", 7)

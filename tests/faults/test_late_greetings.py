@@ -72,7 +72,7 @@ def drain_while_late(scene, verb: str, meanwhile: Callable[[], None]) -> None:
     in_turn(["leave", "pause", "stop", "stay"], ["CONNECT", "AUTH"], ["sqlite", "postgresql"]),
     indirect=["database_url"],
 )
-def test_who_leaves_or_stops_while_a_relay_takes_long_to_open_is_heard(what, verb, scene):
+def test_a_leave_pause_or_stop_counts_while_a_relay_takes_long_to_open(what, verb, scene):
     """Who stays gets a copy over the connection that took long."""
     issue = scene.queue(3)
     drain_while_late(scene, verb, lambda: decide(scene.services, issue, what))

@@ -18,7 +18,7 @@ from tests.waiting import wait_until
 
 
 @on_both("claims and leases")
-def test_what_a_lost_host_held_is_taken_over_after_a_minute(scene):
+def test_copies_that_a_lost_host_held_are_taken_over_after_a_minute(scene):
     """It was killed, and its folder is gone with it; only its lease tells the others.
 
     The other has looked for lost hosts before it claims, which its own lease shows.
@@ -51,7 +51,7 @@ def test_what_a_lost_host_held_is_taken_over_after_a_minute(scene):
 @night("faults")
 @on_sqlite
 @pytest.mark.parametrize("patience", ["connections=2&timeout=120&dot_timeout=120"])
-def test_a_worker_told_to_stop_while_the_relay_hangs_before_the_dot_goes_and_leaves_no_doubt(scene):
+def test_a_worker_stopped_while_the_relay_hangs_before_the_dot_leaves_no_uncertain_copy(scene):
     """Within half a minute, in the middle of an envelope and before a greeting."""
     issue = scene.queue(12)
     scene.relay.script("CONNECT", None)

@@ -147,7 +147,7 @@ def test_leads_and_office_are_told_and_what_is_scheduled_for_later_is_a_draft(
         assert session.get_one(Newsletter, late.id).due_at is None
 
 
-def test_what_is_scheduled_for_the_very_end_is_a_draft(session):
+def test_a_newsletter_scheduled_for_the_very_end_becomes_a_draft(session):
     issue = schedule(session, "At the end", days=9)
     assert issue.due_at is not None
     group_retirement.end_on(session, issue.group, issue.due_at)
@@ -162,7 +162,7 @@ def test_a_group_that_ends_is_not_started(session):
         groups.launch(group)
 
 
-def test_no_mark_keeps_from_leads_and_office_that_a_group_ends(scenario, clock):
+def test_leaders_and_office_are_told_that_a_group_ends_whatever_marks_the_web_sets(scenario, clock):
     """The web may write, for a minute, that nobody leads it."""
     scenario.invite_office(OFFICE)
     scenario.invite_lead(LEAD)
@@ -224,7 +224,7 @@ def test_at_the_end_nothing_leaves_and_every_membership_and_note_goes(office, sc
     assert kinds[-1] == "memberships of a group deleted"
 
 
-def test_what_is_being_sent_or_due_when_the_worker_was_down_is_not_sent_after_the_end(
+def test_a_newsletter_under_way_or_due_during_downtime_is_not_sent_after_the_end(
     office, scenario, clock
 ):
     """The worker comes back after the date, with copies in its books and an issue that is due."""

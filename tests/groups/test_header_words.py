@@ -106,7 +106,7 @@ def test_an_identifying_word_counts_in_both_languages(group, subject):
     assert not identifying_word(VILLAGE, subject)
 
 
-def test_of_200_ordinary_subjects_of_a_school_none_is_refused():
+def test_none_of_200_ordinary_school_subjects_is_refused():
     lines = Path(__file__).with_name("ordinary_subjects.txt").read_text().splitlines()
     subjects = [each for line in lines for each in line.split("; ")]
     assert len(set(subjects)) == len(subjects) == 200
@@ -116,7 +116,7 @@ def test_of_200_ordinary_subjects_of_a_school_none_is_refused():
 
 
 @pytest.mark.parametrize("slug", NAMES)
-def test_no_group_is_named_by_its_own_name_and_ordinary_words_are_free(slug):
+def test_a_groups_own_name_counts_as_identifying_and_ordinary_words_do_not(slug):
     group = GROUPS[slug]
     assert all(readings(word) for word in (*NAMES[slug], *IDENTIFYING.get(slug, ())))
     for subject in (f"News from {group.name}", group.name.upper(), slug, f"{group.name}!"):
@@ -178,7 +178,7 @@ def test_an_address_names_a_discreet_group_also_where_its_words_run_together(
 @pytest.mark.parametrize(
     "word", ["o" + " *" * 20 + " zq", "e* " * 19 + "zq", "e*" * 30, "e** & * e*", "e * f*", "e*-*f"]
 )
-def test_a_words_stars_share_no_letters_however_many_there_are(word):
+def test_the_wildcards_of_a_word_share_no_letters_however_many_there_are(word):
     """Else a subject could be divided among them in more ways than the worker can ever try."""
     _, *behind = _pattern(word).split("[a-z0-9]*")
     assert all(re.match(r" [a-z0-9]", each) for each in behind[:-1])
@@ -206,7 +206,7 @@ def test_a_name_that_no_form_would_take_counts_by_its_first_60_letters():
     assert [bool(identifying_word(group, each)) for each in found] == [True] * 4 + [False]
 
 
-def test_what_is_too_long_for_a_header_tells_by_itself_and_is_compared_with_no_word():
+def test_an_overlong_subject_counts_as_identifying_and_is_compared_with_no_word():
     """The web may write a subject of a megabyte, which each of 200 words would search for hours."""
     group = Group(slug="x", name="X", identifying_words={"en": "\n".join(["a " * 29 + "b"] * 200)})
     assert identifying_word(group, "a " * 500_000) == ("a " * 30)

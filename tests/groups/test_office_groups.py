@@ -109,7 +109,7 @@ def test_the_start_of_a_group_is_undone_within_an_hour_and_nobody_was_told(
         ({"name": "a\u202eb"}, "This contains a character we can’t read."),
     ],
 )
-def test_what_cannot_be_a_group_is_explained_and_kept(office, services, typed, said):
+def test_an_invalid_group_name_is_explained_and_the_form_is_kept(office, services, typed, said):
     answer = office.send(NEW, **TYPED | typed)
     assert answer.status_code == 422
     assert said.casefold() in answer.text.casefold()
@@ -193,9 +193,7 @@ def test_groups_change_places_and_those_at_the_ends_stay(office, visitor):
     assert order(visitor) == before
 
 
-def test_what_the_office_changes_of_a_group_is_in_the_trail_personal_addresses_too(
-    office, services
-):
+def test_the_trail_has_the_offices_changes_to_a_group_personal_addresses_included(office, services):
     page, mark = "/office/groups/asian", "allows_personal_addresses"
     fields = Form(office.open(page).text).fields
     assert mark not in fields
@@ -297,7 +295,7 @@ def test_the_office_says_whom_a_group_welcomes_in_every_language(office, visitor
         assert session.scalars(select(Group.audience).where(Group.slug == "asian")).one() == {}
 
 
-def test_what_another_of_the_office_saved_meanwhile_is_kept_and_shown(office, services):
+def test_a_colleagues_change_saved_meanwhile_is_kept_and_shown(office, services):
     opened = Form(office.open(PAGE).text).fields
     theirs = {"mission_en": "We learn together.", "allows_personal_addresses": "y"}
     assert office.send(PAGE, **theirs).status_code == 303

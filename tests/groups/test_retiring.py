@@ -81,7 +81,7 @@ def test_the_command_tells_leader_and_inbox_once_that_the_group_has_ended(scenar
 
 
 @WAYS
-def test_what_is_scheduled_or_held_is_never_sent(scenario, cli, retire):
+def test_a_scheduled_or_held_newsletter_is_never_sent(scenario, cli, retire):
     with scenario.services.writing.begin() as session:
         make_members(session, scenario.keyring, 3)
         for held in (False, True):
@@ -105,7 +105,7 @@ def test_what_is_scheduled_or_held_is_never_sent(scenario, cli, retire):
 @on_both("claims")
 @WAYS
 @pytest.mark.parametrize("accepted", [2, 0], ids=["some have left", "nothing is claimed"])
-def test_what_is_being_sent_stops_and_its_books_add_up(scenario, cli, retire, accepted):
+def test_a_newsletter_being_sent_stops_and_its_counts_add_up(scenario, cli, retire, accepted):
     """Two have it, one is to be tried again, and the rest is not planned yet; or none has it."""
     scenario.relay.script("RCPT", "250 Ok", "250 Ok", "451 4.3.0 Later")
     with scenario.services.writing.begin() as session:

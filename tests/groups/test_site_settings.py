@@ -82,7 +82,7 @@ def test_inbox_and_office_are_told_though_rows_say_that_nobody_is_of_the_office(
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_who_keeps_the_rows_locked_has_nothing_used_that_nobody_was_told_of(
+def test_a_setting_changed_and_locked_by_the_web_is_unused_until_the_office_is_told(
     office, visitor, services, worker, relay
 ):
     office.send(SETTINGS, postal_address="DPS Belong, 1 Main St, Denver")
@@ -136,7 +136,7 @@ def test_two_workers_at_once_tell_of_a_change_once(office, services):
         ("postal_address", "two\nlines"),
     ],
 )
-def test_what_a_setting_cannot_be_is_explained_and_not_used(office, services, name, wrong):
+def test_an_invalid_setting_is_explained_and_not_used(office, services, name, wrong):
     answer = office.send(SETTINGS, **{name: wrong})
     assert answer.status_code == 422
     assert "Problem: " in answer.text

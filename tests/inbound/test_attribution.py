@@ -105,7 +105,7 @@ def test_an_address_is_the_same_in_other_letters(write, copy, scenario):
 
 
 @on_sqlite
-def test_a_report_that_names_nobody_counts_by_to_whom_the_message_was(copy, scenario):
+def test_a_report_that_names_nobody_counts_for_the_messages_own_recipient(copy, scenario):
     text = f"From: MAILER-DAEMON@relay.example.net\nTo: {REWRITTEN}\nSubject: failure notice\n\n"
     text += "Your message could not be delivered: 550 5.1.1 User unknown\n\n"
     text += f"--- Below this line is a copy of the message.\n\n{head_of(copy)}\n\nHello\n"
@@ -137,7 +137,9 @@ OFFICE = "dps-belong@example.org"
 
 
 @pytest.mark.parametrize("column", ["subscription_id", "account_id", "sealed_to"])
-def test_a_message_to_the_office_tells_nothing_of_whom_its_row_names(column, scenario, visitor):
+def test_a_message_to_the_office_that_bounces_reveals_nobody_its_row_names(
+    column, scenario, visitor
+):
     """The web names somebody in a row whose email goes to a mailbox that it reads."""
     scenario.add(ADA)
     wrapped = scenario.keyring.opener.wrap(ADA.encode(), SEALED_TO, "")
@@ -202,7 +204,7 @@ def lookups_left(scenario) -> int:
 
 
 @on_sqlite
-def test_who_has_seen_an_answer_to_a_newsletter_ends_nobodys_membership(scenario):
+def test_a_message_id_seen_in_a_reply_to_a_newsletter_ends_no_membership(scenario):
     """They know the Message-ID and whose it was, not the way out in the message's head."""
     scenario.add(ADA, BEN)
     for returned in (lambda _: "", lambda copy: f"Message-ID: {message_id(copy)}\nTo: {ADA}"):
@@ -217,7 +219,7 @@ def test_who_has_seen_an_answer_to_a_newsletter_ends_nobodys_membership(scenario
 
 
 @on_sqlite
-def test_one_members_way_out_ends_no_other_membership(copy, scenario):
+def test_one_members_unsubscribe_link_ends_no_other_membership(copy, scenario):
     """Ben knows his own link, and has seen the Message-ID of Ada's copy."""
     out = scenario.copies(BEN)[-1].message["List-Unsubscribe"]
     head = f"Message-ID: {message_id(copy)}\nTo: {ADA}\nList-Unsubscribe: {out}"
@@ -226,7 +228,7 @@ def test_one_members_way_out_ends_no_other_membership(copy, scenario):
     assert scenario.members() == 2
 
 
-def test_who_can_sign_return_paths_makes_no_message_id(copy, scenario, services):
+def test_the_key_that_signs_return_paths_makes_no_message_id(copy, scenario, services):
     """The web can: it would try out guesses while it reads the database."""
     keys, domain = services.settings.secret_keys, services.settings.mail_domain
     webs = VerpAddresses(keys, domain, keys[-1].encode()[:32])
@@ -240,7 +242,7 @@ def test_who_can_sign_return_paths_makes_no_message_id(copy, scenario, services)
 
 
 @on_sqlite
-def test_a_complaint_whose_path_was_rewritten_ends_the_membership_if_it_has_the_way_out(
+def test_a_complaint_with_a_rewritten_path_needs_the_unsubscribe_link_to_end_a_membership(
     copy, scenario
 ):
     without = f"Message-ID: {message_id(copy)}\nTo: {ADA}"

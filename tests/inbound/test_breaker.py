@@ -113,7 +113,7 @@ def test_one_domain_that_errs_does_not_speak_for_another(scenario, caplog):
 
 
 @on_sqlite
-def test_false_reports_tell_no_domain_by_who_is_brought_back(scenario):
+def test_false_reports_do_not_reveal_a_domain_by_the_members_brought_back(scenario):
     """An intruder in the web signs return paths, and has lost an address at each provider."""
     others = "eve@one.example", "eve@two.example"
     scenario.add(*others)
@@ -147,7 +147,7 @@ def test_addresses_that_visitors_made_up_open_no_breaker(scenario, visitor):
 
 
 @on_sqlite
-def test_who_left_another_domain_or_hours_before_is_not_brought_back(scenario):
+def test_members_lost_at_another_domain_or_hours_before_are_not_brought_back(scenario):
     scenario.add(ADA)
     scenario.come_back(0, 1)
     scenario.add_many(2, "schools.example.org")
@@ -207,7 +207,7 @@ def test_the_office_undoes_what_happened_since_a_time(scenario):
         assert set(session.scalars(select(Subscription.is_unreachable))) == {False}
 
 
-def test_who_is_brought_back_while_an_issue_waits_is_not_in_it(scenario):
+def test_a_member_brought_back_while_an_issue_waits_is_not_in_it(scenario):
     """It was planned without them, and its books must stay right; the next one comes."""
     scenario.add("ada0@dpsk12.org", ADA, "ben@dpsk12.org")
     scenario.come_back(0, 1)
@@ -221,7 +221,7 @@ def test_who_is_brought_back_while_an_issue_waits_is_not_in_it(scenario):
 
 
 @on_sqlite
-def test_who_left_is_not_brought_back_by_the_office(scenario, visitor):
+def test_a_member_who_left_is_not_brought_back_by_the_office(scenario, visitor):
     scenario.add(ADA)
     scenario.come_back(0, 1)
     assert scenario.members() == 0

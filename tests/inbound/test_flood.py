@@ -18,7 +18,7 @@ from tests.processes import feed
 
 
 @on_sqlite
-def test_who_asks_to_join_comes_before_what_came_back(scenario, visitor):
+def test_a_request_to_join_is_read_before_returned_email(scenario, visitor):
     scenario.add_many(110)
     issue = scenario.issue()
     for each in scenario.relay.accepted:
@@ -56,9 +56,7 @@ def test_a_flood_that_nobody_reads_is_left_to_the_mail_server(
         assert session.scalar(select(func.count(Job.id))) == waiting + 1 + (octets > 1)
 
 
-def test_what_strangers_send_to_return_paths_that_we_did_not_sign_is_refused(
-    environment, scenario, cli
-):
+def test_email_to_a_return_path_that_we_did_not_sign_is_refused(environment, scenario, cli):
     """A stranger without email of ours cannot fill the disk; the mail server says: no such user."""
     issue, path = scenario.one_copy()
     forged = f"b+{int(path[2:34], 16) ^ 1:032x}@example.org"

@@ -58,7 +58,7 @@ def standing(scenario) -> tuple[int, int]:
 
 
 @on_sqlite
-def test_https_comes_first_then_an_address_of_ones_own(scenario):
+def test_the_unsubscribe_header_has_https_first_then_an_address_for_each_member(scenario):
     """RFC 8058 wants https; what stands behind it is for programs that press no links."""
     scenario.add(ADA, "ben@dpsk12.org")
     scenario.issue()
@@ -77,7 +77,7 @@ def test_https_comes_first_then_an_address_of_ones_own(scenario):
 
 @on_sqlite
 @pytest.mark.parametrize("settings", [{}])
-def test_without_a_way_in_there_is_no_address(scenario):
+def test_the_unsubscribe_header_has_no_address_without_a_way_for_email_to_come_in(scenario):
     scenario.add(ADA)
     scenario.issue()
     assert len(ways_out(scenario.copies()[0])) == 1
@@ -132,7 +132,7 @@ def test_apples_button_ends_it_though_it_is_marked_as_a_reply(address, scenario)
     ],
     ids=["reply", "generated", "null path", "daemon", "bulk", "responder", "away", "list"],
 )
-def test_what_no_person_wished_ends_nothing(headers, address, scenario):
+def test_automatic_email_ends_no_membership(headers, address, scenario):
     before = kept_of(scenario.services)
     for message in (letter(address, **headers), bounce(address, ADA), complaint(address)):
         scenario.take(address, message)

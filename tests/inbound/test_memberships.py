@@ -74,7 +74,7 @@ def test_a_mail_that_left_late_counts_from_when_it_left(scenario):
 
 
 @on_sqlite
-def test_of_two_mails_that_left_in_one_moment_each_may_come_back(scenario):
+def test_two_emails_that_left_in_one_moment_can_both_bounce(scenario):
     scenario.add(ADA)
     for day in (0, 7):
         scenario.pass_days(day)
@@ -147,7 +147,7 @@ def test_two_memberships_of_one_person_are_weighed_apart(scenario):
 
 
 @on_sqlite
-def test_who_was_lost_can_join_again_like_anybody(scenario, visitor):
+def test_a_member_lost_to_bounces_can_join_again_like_anybody(scenario, visitor):
     scenario.add(ADA)
     scenario.come_back(0, 7)
     visitor.join(VILLAGE, ADA)
@@ -165,7 +165,7 @@ def is_unknown(code: int | None, enhanced: str, phrase: str) -> bool:
     return hard_bounces.rule_of(delivery) is hard_bounces.UNKNOWN
 
 
-def test_what_is_kept_of_a_report_is_weighed_as_the_report_was():
+def test_the_stored_part_of_a_report_is_judged_like_the_whole_report():
     for sample in SAMPLES:
         report = parse_report(sample.data)
         if report.kind is Kind.BOUNCE and len(report.recipients) == 1:

@@ -35,7 +35,7 @@ def requests(services) -> list[Job]:
 
 
 @pytest.mark.parametrize("program", [FLASK, PIPE], ids=["flask", "pipe"])
-def test_a_message_is_kept_sealed_by_whoever_has_no_key_to_open_it(environment, services, program):
+def test_the_pipe_keeps_a_message_sealed_without_a_key_to_open_it(environment, services, program):
     settings = {**environment, **dict.fromkeys(WORKER_ALONE, "")}
     path = VerpAddresses(services.settings.secret_keys, services.settings.mail_domain).return_path(
         1

@@ -20,7 +20,7 @@ BEN = "ben@dpsk12.org"
 
 
 @pytest.mark.parametrize("why", [UNKNOWN, FULL, SPAM, BROKEN_LIMIT])
-def test_what_was_accepted_and_comes_back_has_bounced(why, scenario):
+def test_an_accepted_copy_that_comes_back_has_bounced(why, scenario):
     scenario.add(ADA, BEN)
     issue = scenario.issue()
     assert scenario.books(issue) == {"recipients": 2, "accepted": 2}
@@ -35,7 +35,7 @@ def test_what_was_accepted_and_comes_back_has_bounced(why, scenario):
 
 @on_sqlite
 @pytest.mark.parametrize("action", ["delayed", "delivered", "relayed", "expanded"])
-def test_what_is_late_or_there_has_not_bounced(action, scenario):
+def test_a_copy_reported_as_delayed_or_delivered_has_not_bounced(action, scenario):
     issue, path = scenario.one_copy()
     scenario.take(path, bounce(path, ADA, ("4.4.1", "450 4.4.1 No answer"), action))
     assert scenario.books(issue) == {"recipients": 1, "accepted": 1}
@@ -93,7 +93,7 @@ def test_a_report_that_names_guesses_does_not_tell_whether_the_member_is_one(why
 
 
 @on_both("claims")
-def test_a_mail_that_is_sent_once_more_when_its_bounce_comes_waits_for_its_end(scenario, services):
+def test_a_bounce_waits_until_the_resend_of_its_copy_has_ended(scenario, services):
     """Its first copy came back while the second was under way."""
     scenario.add(ADA)
     issue = scenario.issue()
@@ -115,7 +115,7 @@ def test_a_mail_that_is_sent_once_more_when_its_bounce_comes_waits_for_its_end(s
 
 @on_sqlite
 @pytest.mark.parametrize(("action", "state"), [("failed", "bounced"), ("delivered", "accepted")])
-def test_what_comes_back_settles_what_was_uncertain(action, state, scenario):
+def test_a_report_settles_an_uncertain_copy(action, state, scenario):
     """A report proves that the message had left: nothing is sent a second time."""
     scenario.add(ADA)
     scenario.relay.script("DOT", drop())
@@ -133,7 +133,7 @@ def test_what_comes_back_settles_what_was_uncertain(action, state, scenario):
 
 @on_sqlite
 @pytest.mark.parametrize("write", [complaint, apple])
-def test_who_complains_or_unsubscribes_by_mail_has_left_that_group(write, scenario):
+def test_a_complaint_or_an_unsubscribe_email_ends_only_that_membership(write, scenario):
     scenario.add(ADA, BEN)
     scenario.add(ADA, slug="asian")
     scenario.issue()
@@ -147,7 +147,7 @@ def test_who_complains_or_unsubscribes_by_mail_has_left_that_group(write, scenar
 
 @on_sqlite
 @pytest.mark.parametrize("kind", ["not-spam", "auth-failure", "miscategorized", "virus", "dmarc"])
-def test_who_does_not_complain_about_us_stays(kind, scenario):
+def test_a_feedback_report_that_is_no_complaint_about_us_ends_no_membership(kind, scenario):
     _, path = scenario.one_copy()
     scenario.take(path, complaint(path, kind))
     assert scenario.members() == 1
@@ -157,7 +157,7 @@ def test_who_does_not_complain_about_us_stays(kind, scenario):
 @pytest.mark.parametrize(
     ("holds_it", "joins", "emails"), [(True, False, 1), (False, False, 2), (True, True, 4)]
 )
-def test_who_complains_of_being_asked_is_never_asked_again(
+def test_an_address_that_complains_about_a_confirmation_is_never_asked_again(
     holds_it, joins, emails, scenario, visitor
 ):
     """Somebody else typed the address: it is the same as “never mail me again”.
@@ -189,7 +189,7 @@ def test_nothing_that_comes_back_is_answered(scenario):
     assert len(scenario.relay.accepted) == 1
 
 
-def test_what_cannot_be_read_is_put_aside_and_stops_nothing(scenario, caplog):
+def test_an_unreadable_report_is_put_aside_and_stops_nothing(scenario, caplog):
     issue, path = scenario.one_copy()
     with scenario.services.writing.begin() as session:
         session.add(Job(kind="return", sealed=b"not sealed"))

@@ -46,7 +46,7 @@ def test_an_issue_that_everybody_refuses_is_paused_and_nobody_loses_it(scenario,
 
 
 @on_sqlite
-def test_who_goes_on_too_early_comes_to_an_end_and_loses_those_alone_who_refuse_it_twice(scenario):
+def test_an_issue_resumed_too_early_ends_and_fails_only_where_it_is_refused_twice(scenario):
     scenario.add_many(20)
     scenario.relay.always("RCPT", "554 5.7.1 Client host rejected: Access denied")
     issue = scenario.issue()

@@ -47,7 +47,7 @@ def race(services, lead, page: str, typed: dict[str, str], change) -> int:
     return answers[0]
 
 
-def test_of_two_who_save_a_meeting_at_once_the_second_reads_the_first(lead, services):
+def test_the_second_of_two_concurrent_saves_of_a_meeting_is_refused(lead, services):
     with services.writing.begin() as session:
         page = f"/lead/meetings/{plan_meeting(session).public_id}"
 
@@ -72,7 +72,7 @@ def test_while_a_lead_saves_an_issue_its_mails_go_on(services):
         worker.flush()
 
 
-def test_of_two_who_save_a_groups_page_at_once_the_second_reads_the_first(lead, services):
+def test_the_second_of_two_concurrent_saves_of_a_groups_page_is_refused(lead, services):
     def rewrite(session) -> None:
         group = session.scalars(select(Group).where(Group.slug == "the-village").with_for_update())
         group.one().summary = {"en": "The words of the first"}
@@ -81,7 +81,7 @@ def test_of_two_who_save_a_groups_page_at_once_the_second_reads_the_first(lead, 
     assert race(services, lead, page, {"summary_en": "Of the second"}, rewrite) == 409
 
 
-def test_of_two_who_save_a_draft_at_once_the_second_reads_the_first(lead, services):
+def test_the_second_of_two_concurrent_saves_of_a_draft_is_refused(lead, services):
     with services.writing.begin() as session:
         issue = newsletters.draft(session, group_named(session, "the-village"), "Hello", "Words")
         page = f"/lead/newsletters/{issue.public_id}"

@@ -70,7 +70,7 @@ def test_a_mailbox_is_used_when_it_and_the_lead_have_said_yes(
     assert "the shared inbox of the group’s leaders" in lead.open(f"{begin(lead)}/preview").text
 
 
-def test_all_leads_and_kindly_the_mailbox_before_are_told_but_not_where_mail_goes_now(
+def test_leaders_and_the_old_mailbox_are_told_of_a_change_but_not_the_new_address(
     lead, services, keyring, worker, relay
 ):
     with services.writing.begin() as session:

@@ -140,7 +140,7 @@ def test_the_welcome_email_is_previewed_in_each_language_and_stored_when_it_is_s
 
 
 @on_both("the text of JSON")
-def test_what_another_leader_saved_meanwhile_is_kept_and_shown(lead):
+def test_another_leaders_change_saved_meanwhile_is_kept_and_shown(lead):
     opened, link = Form(lead.open(PAGE).text).fields, "https://help.example.org/line"
     theirs = {**TYPED, "mission_en": "Theirs: <i>we</i> stand by them."}
     assert lead.send(PAGE, **theirs).status_code == 303

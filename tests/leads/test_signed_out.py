@@ -112,9 +112,7 @@ def test_a_text_that_is_too_long_is_given_back_to_be_copied(lead, pages):
 @one_by_day("each end of a session with each form", of="endpoint")
 @ENDS
 @pytest.mark.parametrize("endpoint", FORMS)
-def test_what_was_typed_is_saved_after_signing_in_again(
-    endpoint, end, lead, pages, services, again
-):
+def test_a_typed_form_is_saved_after_signing_in_again(endpoint, end, lead, pages, services, again):
     typed, path = FORMS[endpoint], pages[endpoint]
     sent = fill_in(lead, path, typed)
     with end(lead):
@@ -198,9 +196,7 @@ def test_a_picture_has_to_be_chosen_again_and_its_description_stays(lead, pages,
     assert_shown(shown, typed)
 
 
-def test_nothing_of_another_site_is_shown_nor_large_of_a_browser_that_never_signed_in(
-    app, lead, pages
-):
+def test_no_form_of_another_site_or_large_form_of_a_stranger_is_shown_again(app, lead, pages):
     stranger = Visitor(app.test_client(use_cookies=False))
     large = {"picture": (io.BytesIO(b"\0" * 400_000), "tea.png"), "description": "Mine and yours"}
     with sit_still(lead):

@@ -71,7 +71,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("typed", REFUSED)
-def test_what_no_relay_can_deliver_is_refused_and_not_quoted(typed):
+def test_an_address_that_no_relay_can_deliver_to_is_refused_and_not_quoted(typed):
     with pytest.raises(InvalidAddress) as refusal:
         check(typed)
     assert "@" not in str(refusal.value)
@@ -111,7 +111,7 @@ def test_in_an_envelope_stands_no_character_that_could_end_a_path_or_a_line():
 
 
 @given(st.text(st.sampled_from(ATEXT + "."), min_size=1, max_size=64))
-def test_what_an_envelope_takes_is_said_in_xtext_and_read_back(local):
+def test_an_envelope_address_is_encoded_as_xtext_and_decodes_to_itself(local):
     """RFC 3461 4: printable ASCII without + and =; anything else is a plus and two digits."""
     check_envelope(f"{local}@example.org")
     said = xtext(local)
@@ -167,7 +167,7 @@ def test_the_nearest_domain_is_meant_and_a_short_one_is_near_to_few():
 
 
 @given(st.text(max_size=80) | st.from_regex(r"[^@]{1,20}@[^@]{1,20}\.org", fullmatch=True))
-def test_whatever_is_typed_is_spelled_or_refused(typed):
+def test_any_typed_text_gets_one_spelling_or_is_refused(typed):
     try:
         written = check(typed)
     except InvalidAddress:
@@ -177,7 +177,7 @@ def test_whatever_is_typed_is_spelled_or_refused(typed):
     check_envelope(written)
 
 
-def test_what_is_longer_than_an_address_has_no_identity():
+def test_text_longer_than_any_address_has_no_identity():
     """Accents in a row take time by the square of their number, and the web may write a million."""
     with pytest.raises(InvalidAddress):
         normalise("a" + "\u0301\u0316" * 500_000 + "@dpsk12.org")

@@ -75,7 +75,7 @@ def test_the_verdict_of_the_server_that_received_it_is_read():
         "another field",
     ],
 )  # fmt: skip
-def test_a_verdict_that_another_server_or_the_author_wrote_is_none(fields):
+def test_a_verdict_that_another_server_or_the_author_wrote_is_ignored(fields):
     assert verdict(fields) is None
 
 

@@ -88,7 +88,7 @@ def test_a_certificate_that_proves_nothing_is_refused(authority, relay, tls, kin
     assert "AUTH" not in "".join(heard).upper()
 
 
-def test_who_is_trusted_is_read_again_when_the_file_of_it_changes(authority, relay, tmp_path):
+def test_trusted_authorities_are_read_again_when_their_file_changes(authority, relay, tmp_path):
     """A worker that runs for months sees that an authority has gone, and that another has come."""
     (tmp_path / "other").mkdir()
     other = Authority.make(tmp_path / "other")
@@ -104,7 +104,7 @@ def test_who_is_trusted_is_read_again_when_the_file_of_it_changes(authority, rel
                 greet(server, relay)
 
 
-def test_what_the_machine_trusts_is_read_again_after_a_refusal(
+def test_the_machines_trusted_authorities_are_read_again_after_a_refusal(
     authority, relay, tmp_path, monkeypatch
 ):
     """Where the relay's URL names no authorities, those of the system count."""

@@ -164,7 +164,7 @@ def test_after_the_dot_a_lost_answer_is_known_to_be_lost():
     try_everywhere(check, "DOT", faults=[*FAULTS, another])
 
 
-def test_what_was_accepted_or_refused_stands_when_goodbye_or_the_reset_after_it_fails():
+def test_an_acceptance_or_refusal_stands_when_the_reset_or_goodbye_after_it_fails():
     def check(server, transport, note, verb: str, fault: str) -> None:
         server.script("RCPT", "550 5.1.1 No such user")
         server.script(verb, FAULTS[fault])

@@ -87,7 +87,9 @@ def test_a_token_is_asked_for_by_the_url_and_the_file_is_read_at_each_look(tmp_p
         (BY_TOKEN, json.dumps(REFRESH | {"token_uri": "http://b.example"}), "https://"),
     ],
 )
-def test_what_cannot_be_used_is_refused_in_words_without_a_value(url, credentials, complaint):
+def test_an_unusable_mailbox_setting_is_refused_without_quoting_a_value(
+    url, credentials, complaint
+):
     with pytest.raises(InvalidSetting, match=complaint) as refused:
         parsed(url, credentials)
     for value in ("imap.example.org", "pässword", "digest", "b.example"):

@@ -35,7 +35,7 @@ def rules(template: MessageTemplate, tells: object = silent) -> set[Rule]:
     return {problem.rule for problem in lint(template, expected)}
 
 
-def test_what_is_ours_or_was_typed_is_no_problem():
+def test_our_own_links_and_typed_links_are_no_problem():
     leave = f"{ROOT}/leave/{slot('leave')}?lang=en"
     html = (
         '<!DOCTYPE html><!--[if mso]><table width="600"><tr><td><![endif]-->'
@@ -127,7 +127,7 @@ STAFF, MAPS = "https://staff.dpsk12.org/tea", "https://goo.gl/maps/x1"
         ("https://dpsk12.org.", "https://dpsk12.org"),
     ],
 )  # fmt: skip
-def test_what_people_share_passes_and_an_address_is_the_same_in_any_alphabet(words, target):
+def test_links_that_people_share_pass_and_a_domain_is_the_same_in_any_alphabet(words, target):
     """A link may lead to a part of the site that its words name."""
     escaped = target.replace("&", "&amp;")
     assert of_links(f'<p><a href="{escaped}">{words}</a></p>', target) == []
@@ -150,7 +150,7 @@ def test_what_people_share_passes_and_an_address_is_the_same_in_any_alphabet(wor
         (f"<p>{slot('number')}</p>", "x"),
     ],
 )
-def test_what_differs_from_reader_to_reader_is_our_links_and_the_greeting_alone(html, text):
+def test_only_our_links_and_the_greeting_may_differ_from_reader_to_reader(html, text):
     assert Rule.PERSONAL in rules(message(html, text))
 
 

@@ -28,7 +28,7 @@ def nothing() -> None:
     """Nothing is to be noted before the dot."""
 
 
-def test_what_was_sent_is_shown_as_its_reader_sees_it(tmp_path):
+def test_a_sent_message_is_shown_as_its_reader_sees_it(tmp_path):
     folder = tmp_path / "mailbox"
     noted: list[str] = []
     FolderTransport(folder).keep(ENVELOPE, lambda: noted.append("dot"))

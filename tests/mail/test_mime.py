@@ -197,7 +197,7 @@ def test_a_file_that_is_none_of_ours_is_not_attached(file):
         compose(HEADERS, "Tea", "<p>Tea</p>", boundary="abc", files=[file])
 
 
-def test_what_all_copies_end_with_is_cut_off_whole():
+def test_the_end_that_all_copies_share_is_cut_off_whole():
     large = AttachedFile("a.pdf", "application/pdf", b"%PDF" + bytes(200_000))
     built = compose(HEADERS, "Tea", HTML, boundary="abc", pictures=[ONE], files=[large])
     head, end = built.without_end()

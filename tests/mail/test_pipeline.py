@@ -51,7 +51,7 @@ def test_a_message_costs_one_send_and_two_receives_at_most(lines, server, hand):
     assert counts["recv"] <= 2 * 40 + 2 * greeting
 
 
-def test_what_came_in_part_is_acknowledged_before_the_rest_is_waited_for(server, hand):
+def test_a_partial_answer_is_acknowledged_before_waiting_for_the_rest(server, hand):
     """Else a relay that holds small answers back (RFC 896) waits 40 ms for each message."""
 
     def hesitate(conversation) -> None:
@@ -79,7 +79,7 @@ def test_the_next_envelope_travels_with_the_body_and_only_one_body_at_a_time(ser
 
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "DOT"])
 @pytest.mark.parametrize("number", range(5))
-def test_a_refusal_is_of_the_one_it_is_about(server, hand, verb, number):
+def test_a_refusal_counts_only_for_the_message_it_is_about(server, hand, verb, number):
     server.script(verb, *[ANSWERS[verb]] * number, "550 5.7.1 Not this one")
     outcomes = hand.send_all(EVERYBODY, quiet)
     assert sorted(map(str, codes(outcomes))) == ["250"] * 4 + ["550"]

@@ -21,7 +21,7 @@ def reply_of(verb: str, written: str) -> Reply:
     return Reply(int(written[:3]), written[4:], verb)
 
 
-def test_a_reply_means():
+def test_each_sample_reply_is_classified_as_the_table_says():
     judged = {
         (verb, written): classify_reply(reply_of(verb, written)) for verb, written, _ in CASES
     }
@@ -75,7 +75,7 @@ def test_any_reply_is_judged(code, text, verb):
     assert (verdict is ReplyClass.ACCEPTED) == (200 <= code < 300)
 
 
-def test_of_a_long_text_the_beginning_is_judged():
+def test_only_the_beginning_of_a_long_reply_is_judged():
     """However much a relay says, the one thread that sends has other things to do."""
     told = "5.0.0 " + "x " * 900 + "No such user here"
     assert classify_reply(Reply(550, told, "RCPT")) is ReplyClass.REFUSED

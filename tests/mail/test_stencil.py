@@ -127,13 +127,13 @@ def test_a_message_without_slots_and_one_with_two_in_a_line_are_filled_with_care
     assert FastTemplate(double).fill({"one": "a", "two": "b"}) == b"X-Two: a b\r\n"
 
 
-def test_what_members_are_mostly_called_needs_one_look():
+def test_ordinary_values_never_need_the_careful_way():
     """So it stays the quick way: an address, a token, a number, a short name in the subject."""
     template = FastTemplate(Quick(ISSUE.pieces, ISSUE.slots))
     assert template.fill(PLAIN) == ISSUE.fill(PLAIN)
 
 
-def test_what_we_make_is_looked_at_only_where_its_sample_is_not_plain():
+def test_our_own_values_are_checked_only_if_their_sample_is_not_plain():
     """An address and a name are others' words, however plain the samples are."""
     template = FastTemplate(Quick(ISSUE.pieces, ISSUE.slots), {"id": PLAIN["id"]})
     assert b"Message-ID: =?x?=" in template.fill({**PLAIN, "id": "=?x?="})

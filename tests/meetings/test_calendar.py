@@ -78,7 +78,7 @@ def test_a_meeting_whose_words_are_odd_is_shown_with_those_that_are_not(visitor,
     assert "/meetings/" in page
 
 
-def test_what_is_empty_says_so_in_a_sentence(visitor, lead, services):
+def test_an_empty_calendar_or_list_says_so_in_a_sentence(visitor, lead, services):
     assert "No group has meetings planned yet." in visitor.open("/calendar").text
     assert "No meetings are planned in December 2026." in visitor.open("/calendar/2026-12").text
     assert "No meetings are planned yet." in lead.open("/lead/groups/the-village/meetings").text
@@ -89,7 +89,7 @@ def test_what_is_empty_says_so_in_a_sentence(visitor, lead, services):
     assert "See the meetings of all groups" in page
 
 
-def test_who_looks_leaves_no_cookie_no_row_and_no_line_in_the_log(scenario, lead, app, caplog):
+def test_reading_the_calendar_leaves_no_cookie_row_or_log_line(scenario, lead, app, caplog):
     before = kept_of(scenario.services)
     caplog.set_level(logging.DEBUG)
     client = app.test_client()

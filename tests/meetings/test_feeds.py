@@ -189,7 +189,7 @@ def test_one_day_that_is_cancelled_or_moved_reaches_calendars_under_its_own_name
     assert [f"{each:%m-%d %H}" for each in begins] == ["12-08 16", "12-23 09", "01-05 16"]
 
 
-def test_what_members_alone_may_know_is_in_no_feed(visitor, services):
+def test_details_for_members_alone_are_in_no_feed(visitor, services):
     public_id = stored(services, contact="Ana in room 9")
     for path in ("/calendar.ics", FEED, f"/meetings/{public_id}/{TUESDAY}.ics"):
         text = " ".join(unfolded(visitor.open(path).text))

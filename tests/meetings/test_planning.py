@@ -174,7 +174,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("wrong", BAD)
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_what_cannot_be_is_explained_and_everything_typed_stays(lead, services, wrong):
+def test_an_impossible_meeting_is_explained_and_everything_typed_stays(lead, services, wrong):
     typed, expected = BAD[wrong]
     for button in ("preview", "submit"):
         page = lead.send(NEW, **{**FULL, **typed, button: "1"})
@@ -194,7 +194,7 @@ def test_a_time_may_be_typed_as_people_say_it(lead, services, typed):
     assert f"{only(services).starts_at:%H:%M}" == "16:30"
 
 
-def test_all_of_a_meeting_is_changed_even_if_it_has_begun_and_its_first_day_stays(lead, services):
+def test_a_whole_meeting_can_change_after_it_has_begun_except_its_first_day(lead, services):
     with services.writing.begin() as session:
         plan_meeting(session, starts_on=date(2026, 11, 3), repeats="weekly", place="Room 4")
     page = f"/lead/meetings/{only(services).public_id}"
@@ -321,7 +321,7 @@ def test_the_list_goes_by_the_next_date_on_which_a_meeting_takes_place(lead, ser
     assert titles == ["As planned", "Canceled", "Moved", "Called off"]
 
 
-def test_who_saves_a_meeting_that_another_lead_changed_meanwhile_reads_what_is_stored(
+def test_saving_a_meeting_that_another_leader_changed_meanwhile_shows_the_stored_one(
     lead, page, services
 ):
     mine = Form(lead.open(page).text).fields | {"title_en": "Coffee"}
@@ -340,7 +340,7 @@ def test_who_saves_a_meeting_that_another_lead_changed_meanwhile_reads_what_is_s
     assert (only(services).title["en"], only(services).place) == ("Coffee", "Room 4")
 
 
-def test_who_changes_a_day_that_another_lead_changed_meanwhile_reads_what_is_stored(lead, page):
+def test_saving_a_day_that_another_leader_changed_meanwhile_shows_the_stored_one(lead, page):
     page = f"{page}/2026-12-08"
     mine = Form(lead.open(page).text).fields | {"place": "Room 5"}
     lead.send(page, place="Room 9", starts_at="15:30")

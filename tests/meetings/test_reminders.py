@@ -72,7 +72,9 @@ def states(scenario) -> list[str]:
         return list(session.scalars(found.order_by(Delivery.id)))
 
 
-def test_who_asked_gets_one_quiet_mail_the_day_before_with_time_and_place(scenario, clock):
+def test_a_member_who_asked_gets_one_quiet_reminder_with_time_and_place_a_day_before(
+    scenario, clock
+):
     assert mails(scenario) == []
     clock.shift(HOUR)
     [mail] = mails(scenario)
@@ -87,9 +89,7 @@ def test_who_asked_gets_one_quiet_mail_the_day_before_with_time_and_place(scenar
 
 
 @on_both("an insert of each dialect")
-def test_nobody_is_reminded_twice_of_a_day_however_often_and_by_whomever_it_is_looked_for(
-    scenario, clock
-):
+def test_a_member_is_reminded_of_a_day_only_once_however_often_the_worker_looks(scenario, clock):
     clock.shift(HOUR)
     for _ in range(3):
         assert len(mails(scenario)) == 1

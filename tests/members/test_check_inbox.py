@@ -39,7 +39,7 @@ def test_the_page_says_when_another_email_can_come_and_leads_back(scenario, lang
     assert VILLAGE not in answer.location
 
 
-def test_the_time_is_true_the_next_email_leaves_then_and_no_sooner(scenario):
+def test_the_next_email_leaves_at_the_time_on_the_page_and_no_sooner(scenario):
     with time_machine.travel(now(), tick=False) as clock_now:
         place = scenario.visitor.join(VILLAGE, ADA).location
         page = scenario.visitor.open(place).text

@@ -27,7 +27,7 @@ def kinds(scenario) -> Counter[str]:
 
 
 @on_both("locks")
-def test_what_another_press_did_is_seen_once_its_lock_is_gone(scenario):
+def test_confirming_sees_the_changes_of_another_press_once_its_lock_is_gone(scenario):
     """Rows that were read before the wait for the lock are not trusted after it."""
     scenario.confirm_link()
     with scenario.services.writing.begin() as session:
@@ -58,7 +58,7 @@ def test_the_link_works_for_three_days(scenario):
     assert not scenario.is_member()
 
 
-def test_each_link_grants_what_its_email_asked_the_earlier_one_too(scenario):
+def test_each_link_even_an_earlier_one_grants_the_request_of_its_own_email(scenario):
     bob = "bob@dpsk12.org"
     first = scenario.confirm_link(first_name="Ada", language="en")
     bobs = scenario.confirm_link(bob, first_name="Bob")

@@ -75,7 +75,7 @@ def test_the_owner_lifts_it_by_the_link_and_can_join_again(alone):
             assert alone.is_member(slug=slug)
 
 
-def test_one_email_a_week_at_most_also_in_spanish_and_none_to_anybody_else(alone):
+def test_the_owner_gets_one_email_a_week_at_most_also_in_spanish_and_nobody_else_any(alone):
     alone.enter(BOB)
     alone.visitor.headers = {"Accept-Language": "es"}
     link(alone)
@@ -88,7 +88,7 @@ def test_one_email_a_week_at_most_also_in_spanish_and_none_to_anybody_else(alone
         assert ask(alone) == 1
 
 
-def test_another_reason_than_having_asked_is_lifted_by_nobody(alone):
+def test_a_suppression_that_its_owner_did_not_ask_for_is_lifted_by_nobody(alone):
     url = link(alone)
     with alone.services.writing.begin() as session:
         session.scalars(select(Suppression)).one().reason = "complained"
@@ -99,7 +99,7 @@ def test_another_reason_than_having_asked_is_lifted_by_nobody(alone):
     assert is_alone(alone)
 
 
-def test_the_link_is_over_after_three_days_and_when_one_wants_to_be_left_alone_again(alone):
+def test_the_link_ends_after_three_days_or_when_its_owner_again_asks_for_no_email(alone):
     url = link(alone)
     with time_machine.travel(now() + timedelta(hours=73)):
         over = alone.visitor.follow(url)

@@ -172,7 +172,7 @@ def test_fifty_requests_make_one_mail_also_after_a_restart_of_the_worker(scenari
     [(timedelta(minutes=59), 24, 1, 3), (timedelta(hours=8), 21, 7, 9)],
     ids=["in a day", "in a week"],
 )
-def test_whoever_types_it_an_address_gets_three_mails_a_day_and_then_one_at_most(
+def test_an_address_gets_three_emails_a_day_then_one_at_most_whoever_types_it(
     scenario, gap, times, least, most
 ):
     begun = now()

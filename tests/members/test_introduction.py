@@ -35,7 +35,7 @@ def kept_answers(scenario) -> int:
     return sum(each is not None for each in held)
 
 
-def test_without_a_lead_there_is_nobody_to_be_introduced_to_and_else_the_tick_is_off(scenario):
+def test_a_group_without_a_leader_offers_no_introduction_and_others_leave_the_box_off(scenario):
     page = scenario.visitor.open("/groups/the-village/join").text
     assert "introduce_me" not in page
     assert "question-1" not in page
@@ -114,7 +114,7 @@ def test_a_member_is_introduced_by_a_later_link_that_says_so(scenario):
     assert scenario.subjects().count("Welcome! You’re in.") == 1
 
 
-def test_who_leaves_before_the_mail_goes_out_is_not_introduced(scenario):
+def test_a_member_who_leaves_before_the_email_goes_out_is_not_introduced(scenario):
     scenario.invite_lead(LEAD)
     link = scenario.confirm_link(**TYPED)
     scenario.visitor.follow(link)
@@ -129,7 +129,7 @@ def test_who_leaves_before_the_mail_goes_out_is_not_introduced(scenario):
     ("written", "introduced"),
     [("UPDATE rights SET accepted_at = NULL", 1), ("DELETE FROM rights", 0)],
 )
-def test_a_proof_decides_who_meets_a_member_and_no_mark_of_a_moment(
+def test_an_introduction_depends_on_the_leaders_proof_and_not_on_a_momentary_mark(
     written, introduced, is_read, scenario
 ):
     scenario.invite_lead(LEAD)

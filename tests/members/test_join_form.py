@@ -75,7 +75,7 @@ def stored(scenario, keyring) -> Join:
         return Join.open(keyring.opener, request)
 
 
-def test_what_is_no_address_of_the_districts_is_refused_kindly_and_stays_in_the_field(scenario):
+def test_an_address_outside_the_district_is_refused_kindly_and_stays_in_the_field(scenario):
     refused = dict.fromkeys(NOT_OURS, "Use a DPS email address. It ends in @dpsk12.org.")
     refused |= dict.fromkeys(MISTYPED, "Did you mean dpsk12.org?")
     refused |= dict.fromkeys(("", "   ", "\t\r\n"), "Enter your email address.")
@@ -165,7 +165,7 @@ def asks_once_more(scenario, answer) -> bool:
     )
 
 
-def test_a_form_too_old_without_its_time_or_in_the_robots_trap_asks_for_one_more_press(scenario):
+def test_a_form_that_is_stale_unsigned_or_in_the_honeypot_asks_for_one_more_press(scenario):
     fields = Form(scenario.visitor.open(JOIN).text).fields | {"email": ADA, "first_name": "Ada"}
     good = fields.pop("csrf_token")
     foreign = scenario.services.tokens.sign(Purpose.LEAVE, new_public_id(), now())
@@ -216,7 +216,7 @@ MEANT = "ada@dpsk12.org"
 
 
 @pytest.mark.parametrize("path", [JOIN, TELL_ME, MY_GROUPS, AGAIN, CONTACT, SIGN_IN])
-def test_every_form_asks_and_its_button_fills_the_field(scenario, path):
+def test_every_form_suggests_the_right_domain_and_its_button_fills_the_field(scenario, path):
     typed = {"email": "ada@dspk12.org", **(WORDS if path == CONTACT else {})}
     page = scenario.visitor.send(path, **typed)
     assert page.status_code == 422

@@ -91,9 +91,7 @@ def test_one_click_as_senders_write_it_leaves_without_cookie_page_or_redirect(sc
     assert scenario.is_member()
 
 
-def test_a_look_that_carries_the_one_click_words_changes_nothing_and_alarms_nobody(
-    scenario, caplog
-):
+def test_a_get_with_the_one_click_body_changes_nothing_and_logs_nothing(scenario, caplog):
     link, _ = links(scenario)
     caplog.clear()
     for method in ("GET", "HEAD"):
@@ -133,7 +131,7 @@ def test_one_click_after_the_row_is_gone_is_still_fine(scenario):
 
 
 @on_both("journeys")
-def test_undoing_within_the_hour_keeps_since_when_one_is_a_member_and_brings_nothing_of_meanwhile(
+def test_undo_within_the_hour_keeps_the_joining_date_and_sends_no_issue_of_the_time_away(
     scenario,
 ):
     with scenario.services.writing.begin() as session:
@@ -182,7 +180,7 @@ def test_leaving_holds_back_mail_that_already_waits(scenario):
     assert states(scenario) == states(scenario) | {"recipients": 2, "accepted": 1, "withdrawn": 1}
 
 
-def test_who_leaves_before_the_welcome_has_left_gets_none(scenario):
+def test_a_member_who_leaves_before_the_welcome_is_sent_gets_none(scenario):
     scenario.visitor.follow(scenario.confirm_link())
     scenario.worker._read_requests()
     with scenario.services.writing.begin() as session:
@@ -220,7 +218,7 @@ def test_after_the_hour_leaving_is_not_undone_though_it_was_pressed_late_again(s
         assert "/undo" not in again.text
 
 
-def test_who_asked_to_be_left_alone_is_not_brought_back_by_undo(scenario):
+def test_undo_does_not_bring_back_a_member_who_asked_for_no_more_email(scenario):
     not_me = link_to(scenario.ask(), "not-me")
     scenario.visitor.follow(link_to(scenario.relay.to(ADA)[0], "confirm"))
     leave = link_to(scenario.mails()[-1], "leave")
@@ -231,7 +229,7 @@ def test_who_asked_to_be_left_alone_is_not_brought_back_by_undo(scenario):
     assert not scenario.is_member()
 
 
-def test_whoever_presses_a_button_of_an_email_reads_of_it_in_the_emails_language(scenario):
+def test_the_page_after_a_button_of_an_email_is_in_the_emails_language(scenario):
     leave = link_to(scenario.issue_to(language="es"), "leave")
     reminded = scenario.visitor.follow(leave.replace("?", "/remind?"), remind="yes")
     assert scenario.subscription().is_reminded

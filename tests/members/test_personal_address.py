@@ -119,7 +119,7 @@ def test_staff_join_with_a_personal_address(allowing):
 
 
 @on_sqlite
-def test_a_group_shows_the_way_once_the_office_allows_it_and_none_before_and_after(scenario):
+def test_a_group_offers_personal_addresses_only_while_the_office_allows_them(scenario):
     for page in (f"/groups/{VILLAGE}", f"/groups/{VILLAGE}/join"):
         assert "personal" not in scenario.visitor.open(page).text, "off by default"
     allow(scenario, slug="asian")
@@ -167,7 +167,7 @@ def test_the_email_with_the_code_names_no_group_has_no_link_and_speaks_as_the_pa
     assert allowing.relay.to(ADA)[1]["Subject"] == "Tu código de Belong"
 
 
-def test_who_is_barred_or_wants_no_email_gets_no_code(allowing):
+def test_a_barred_or_suppressed_address_gets_no_code(allowing):
     allowing.enter("member@dpsk12.org")
     known = {"member@dpsk12.org": 1, "new@dpsk12.org": 1, "never@dpsk12.org": 0}
     known |= {"barred@dpsk12.org": 0, "barred+tag@dpsk12.org": 0}
@@ -189,7 +189,7 @@ def test_who_is_barred_or_wants_no_email_gets_no_code(allowing):
 
 
 @on_sqlite
-def test_what_is_typed_stays_when_something_is_wrong(allowing):
+def test_a_wrong_form_keeps_everything_typed(allowing):
     page, code = ask_code(allowing)
     slip = ("3" if code[0] != "3" else "4") + code[1:]
     wrong: dict[str, tuple[dict[str, str], str]] = {
@@ -301,7 +301,7 @@ def test_a_code_is_over_after_three_to_four_hours_by_when_its_form_was_sent(
         (0, "The group doesn’t take personal email addresses anymore."),
     ],
 )
-def test_what_was_typed_too_late_is_shown_again(allowing, hours, words):
+def test_words_that_were_typed_too_late_are_shown_again(allowing, hours, words):
     """With a link that opens in a new tab: no form is sent, and nothing typed is lost."""
     page, code = ask_code(allowing)
     typed = {"email": HOME, "code": code, "first_name": "Ada"}
@@ -399,7 +399,7 @@ def added(before, after) -> dict[str, list[tuple[object, ...]]]:
     return {table: rows for table, rows in found.items() if rows and table not in ALIVE}
 
 
-def test_what_is_kept_of_a_code_says_no_hour(allowing):
+def test_the_stored_limits_of_a_code_tell_the_day_and_not_the_hour(allowing):
     """A test of a staff address by its keyed hash tells the day, not the minute."""
     page, code = ask_code(allowing)
     enter(allowing, page, code)

@@ -49,7 +49,7 @@ def test_a_used_confirmation_link_says_that_they_are_in_and_a_press_does_nothing
     assert scenario.is_member()
 
 
-def test_a_confirmation_link_of_who_has_left_says_so_and_leads_back(scenario):
+def test_a_confirmation_link_of_a_member_who_left_says_so_and_leads_back(scenario):
     link = scenario.confirm_link()
     scenario.visitor.follow(link)
     scenario.visitor.follow(link_to(scenario.mails()[-1], "leave"))
@@ -166,7 +166,7 @@ def test_not_me_asks_again_once_somebody_has_asked_again(scenario):
     assert "Cancel the request</button>" in scenario.visitor.open(not_me).text
 
 
-def test_a_link_that_does_not_work_leads_on_whom_it_was_for(visitor):
+def test_a_link_that_does_not_work_leads_its_reader_to_the_right_page(visitor):
     for path, leads_to in (
         ("/sign-in/x", "/sign-in"),
         ("/leave/x", "/my-groups"),

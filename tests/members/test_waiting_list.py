@@ -96,7 +96,7 @@ def test_many_wait_a_turn_tells_few_and_each_gets_one_mail(scenario):
     assert sorted(mail.recipient for mail in scenario.relay.accepted) == sorted(people)
 
 
-def test_a_relay_that_is_down_loses_nobody_and_doubles_nothing_for_who_joins_meanwhile(scenario):
+def test_a_waiting_person_who_joins_while_the_relay_is_down_gets_just_one_email(scenario):
     scenario.wait_for()
     scenario.relay.always("CONNECT", "421 4.3.2 down")
     scenario.launch()
@@ -110,7 +110,7 @@ def test_a_relay_that_is_down_loses_nobody_and_doubles_nothing_for_who_joins_mea
         assert len(scenario.mails()) == 1
 
 
-def test_who_has_joined_already_hears_that_they_are_in(scenario):
+def test_a_waiting_person_who_has_joined_already_is_told_so(scenario):
     """A silence would tell whoever left the note, and sees the rows, of the membership."""
     scenario.wait_for()
     with scenario.services.writing.begin() as session:
@@ -120,7 +120,7 @@ def test_who_has_joined_already_hears_that_they_are_in(scenario):
     assert scenario.rows("waitlist_entries") == 0
 
 
-def test_who_wants_no_mail_ever_is_told_nothing_and_leaves_a_note_like_anyone(scenario):
+def test_a_suppressed_address_is_put_on_the_waitlist_like_any_but_gets_no_email(scenario):
     """By a missing note whoever sees the rows would learn whose membership wants no email."""
     scenario.wait_for()
     scenario.visitor.follow(link_to(scenario.ask(), "not-me"), choice="never")
@@ -198,7 +198,7 @@ def notes_in(mail_text: str) -> list[str]:
     return [word for word in mail_text.split() if "/forget-note/" in word]
 
 
-def test_who_waits_can_take_it_back_by_a_mailed_link_that_asks_first(scenario):
+def test_a_waiting_person_can_cancel_by_an_emailed_link_that_asks_first(scenario):
     scenario.wait_for()
     scenario.visitor.send("/my-groups", email=ADA)
     [mail] = scenario.mails()

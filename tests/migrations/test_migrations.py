@@ -259,7 +259,7 @@ def test_three_who_upgrade_at_once_end_well(empty):
 
 
 @pytest.mark.parametrize("empty", ["postgresql"], indirect=True)
-def test_who_upgrades_waits_while_another_does(empty):
+def test_an_upgrade_waits_while_another_runs(empty):
     waits = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
     with ThreadPoolExecutor() as pool:
         with empty.begin() as connection:

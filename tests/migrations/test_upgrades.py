@@ -23,7 +23,7 @@ from tests.migrations.conftest import RELEASED, assert_as_the_models_say
 pytestmark = on_both("migrations")
 
 
-def test_what_waits_in_a_released_database_leaves_once_and_is_read(
+def test_waiting_email_of_a_released_database_leaves_once_and_its_requests_are_read(
     upgraded, services, keyring, relay
 ):
     for _ in range(2):

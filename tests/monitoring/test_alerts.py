@@ -94,7 +94,7 @@ def test_the_operator_hears_of_requests_that_are_due_in_years(services, keyring,
 
 
 @alerted
-def test_what_waits_because_a_lead_paused_it_is_no_alarm(services, keyring, relay):
+def test_email_that_waits_because_a_leader_paused_it_raises_no_alarm(services, keyring, relay):
     issue = queue(services, 3)
     relay.always("MAIL", "421 4.3.2 Closing")
     work(services, keyring)
@@ -126,7 +126,7 @@ def test_a_trouble_that_lasts_is_told_again_after_six_hours(services, keyring, r
 
 @alerted
 @on_both("races")
-def test_of_two_workers_in_one_minute_one_tells(services, worker):
+def test_two_workers_in_one_minute_send_one_alert(services, worker):
     def tell(session) -> None:
         alerts.send_alerts(worker.work_in(session), (alerts.WRONG_KEYS,))
 

@@ -208,7 +208,7 @@ def test_requests_that_nobody_reads_are_noticed(clock, visitor, cli, services):
 
 @on_sqlite
 @pytest.mark.parametrize("settings", [{"BELONG_DAILY_QUOTA": "2"}])
-def test_what_waits_for_a_quota_of_ours_says_so(clock, cli, services, worker):
+def test_status_says_that_email_waits_for_our_own_daily_quota(clock, cli, services, worker):
     queue(services, 3)
     worker.drain()
     clock.shift(16 * MINUTE)
@@ -231,7 +231,7 @@ def test_an_old_schema_is_not_ready(visitor, services, cli):
             session.execute(text("UPDATE alembic_version SET version_num = :v"), {"v": version})
 
 
-def test_whatever_stands_in_a_state_too_long_is_said(worker, services, keyring, cli):
+def test_status_reports_everything_that_stays_in_a_state_too_long(worker, services, keyring, cli):
     worker.drain()
     assert status(cli) == []
     with services.writing.begin() as session:

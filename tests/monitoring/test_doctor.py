@@ -87,7 +87,7 @@ def test_a_relay_that_takes_too_small_messages_for_flyers_is_said(environment):
 
 
 @on_sqlite
-def test_what_a_relay_has_not_judged_waits_although_it_is_tried_again_and_again(
+def test_email_that_the_relay_has_not_judged_counts_as_waiting_though_it_is_retried(
     environment, services, worker, relay
 ):
     queue(services, 1)

@@ -157,7 +157,7 @@ def test_no_periodic_task_and_no_count_of_a_day_reads_a_large_table_whole(
         assert list(single) == []
 
 
-def test_to_take_over_what_a_dead_worker_held_no_large_table_is_read_whole(
+def test_taking_over_from_a_dead_worker_reads_no_large_table_whole(
     worker, services, filled, tmp_path
 ):
     worker.drain()
@@ -181,7 +181,7 @@ def test_to_take_over_what_a_dead_worker_held_no_large_table_is_read_whole(
         assert {session.get_one(Delivery, each).state for each in (20, 21)} == {State.UNCERTAIN}
 
 
-def test_what_is_due_is_found_without_reading_all_deliveries(filled):
+def test_due_deliveries_are_found_without_reading_all_of_them(filled):
     """PostgreSQL keeps one plan for any time; by it a third of all rows might be due."""
     statements = (claims._LOOKING, *claims._ALL_DUE, claims._NEXT_CHUNK)
     with filled.connect() as connection:
@@ -200,7 +200,7 @@ def test_what_is_due_is_found_without_reading_all_deliveries(filled):
             driver.execute("DEALLOCATE kept")
 
 
-def test_to_plan_an_issue_no_other_groups_members_are_read(services, filled):
+def test_planning_an_issue_reads_no_other_groups_members(services, filled):
     with services.writing.begin() as session:
         issue = newsletters.draft(session, group_named(session, "asian"), "June", "Hello")
         with watched(filled) as plans:

@@ -113,7 +113,7 @@ def test_nobody_approves_their_own_newsletter_or_fills_an_inbox_by_asking(room):
     assert room.is_sent()
 
 
-def test_whatever_a_reader_sees_is_what_is_approved(session):
+def test_an_approval_covers_everything_that_a_reader_sees(session):
     """The group's name stands where the words say so."""
     issue = newsletters.draft(session, group_named(session, "the-village"), "Tea", "Come.")
     image = Image(newsletter_id=issue.id, description="", media_type="", content=b"")

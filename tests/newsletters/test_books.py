@@ -40,7 +40,9 @@ def test_the_books_balance_before_while_and_after(worker, relay, services):
 
 
 @one_connection
-def test_who_leaves_while_the_issue_goes_out_gets_nothing_more(worker, relay, services, keyring):
+def test_a_member_who_leaves_while_the_issue_goes_out_gets_nothing_more(
+    worker, relay, services, keyring
+):
     """A copy that was read ahead two seconds ago is checked again; one more may have been begun."""
     issue = queue(services, 5)
     staying = [f"member{number}@dpsk12.org" for number in range(5)]
@@ -60,7 +62,7 @@ def test_who_leaves_while_the_issue_goes_out_gets_nothing_more(worker, relay, se
     assert books(services, issue) == {"recipients": 5, "accepted": left, "withdrawn": 5 - left}
 
 
-def test_who_asks_never_to_be_mailed_again_is_left_alone_by_an_issue_under_way(
+def test_an_issue_under_way_skips_a_member_who_asks_never_to_be_emailed_again(
     worker, relay, services, keyring
 ):
     issue = queue(services, 2)
@@ -77,7 +79,7 @@ def test_who_asks_never_to_be_mailed_again_is_left_alone_by_an_issue_under_way(
     assert sum(balance.values()) == 1
 
 
-def test_who_asked_early_and_confirms_after_the_issue_was_queued_is_not_in_it(
+def test_an_early_sign_up_confirmed_after_the_issue_was_queued_is_not_in_it(
     worker, relay, services, keyring
 ):
     """Nor is who only asks, who comes later, or a member of another group."""
@@ -98,7 +100,9 @@ def test_who_asked_early_and_confirms_after_the_issue_was_queued_is_not_in_it(
 
 @on_both("races")
 @pytest.mark.parametrize("comes", ["confirms", "ends a pause"])
-def test_who_comes_in_while_an_issue_is_queued_is_in_its_books(worker, services, keyring, comes):
+def test_a_member_who_confirms_or_resumes_during_queueing_is_counted_in_the_issue(
+    worker, services, keyring, comes
+):
     """The page's clock is late, or its transaction is open while the worker's looks."""
     with services.writing.begin() as session:
         _, late, _ = (make_member(session, keyring, f"{each}@dpsk12.org") for each in range(3))

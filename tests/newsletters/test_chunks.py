@@ -34,9 +34,7 @@ def claim(session, worker, owner: str = OWNER):
     return claims.claim_chunk(session, owner, worker._issue_mailer, 100) or []
 
 
-def test_what_is_read_of_a_chunk_as_it_is_claimed_is_what_would_be_read_later(
-    worker, services, keyring
-):
+def test_copies_read_as_their_chunk_is_claimed_equal_those_read_later(worker, services, keyring):
     """Each copy names its own delivery and its own member, in their order.
 
     Two of the eight leave, and one pauses before their chunk is claimed.
@@ -67,7 +65,7 @@ def plan_anew(session, newsletter, least: int) -> list[Chunk]:
 
 
 @pytest.mark.parametrize("away", [(), (0, 3, 8), (3, 4, 5, 6, 7)], ids=str)
-def test_chunks_leave_no_gap_for_who_comes_back_and_hold_the_members_of_one_group(
+def test_chunks_leave_no_gap_for_members_who_come_back_and_hold_only_one_group(
     away, worker, services, keyring, relay
 ):
     with services.writing.begin() as session:
@@ -252,7 +250,7 @@ def test_an_issue_of_a_database_that_went_back_has_its_own_words(worker, service
 
 
 @on_postgresql
-def test_who_is_erased_while_their_chunk_is_claimed_is_waited_for_and_left_out(worker, services):
+def test_a_claim_waits_for_an_erasure_in_its_chunk_and_leaves_that_member_out(worker, services):
     issue = queue(services, 3)
     working = threading.Thread(target=worker.drain)
     with services.writing.begin() as session:

@@ -47,14 +47,14 @@ def bounce(session, number: int = 0) -> None:
     assert outcomes.apply_bounce(delivery, 550, "5.1.1", "")
 
 
-def test_what_bounces_later_is_in_the_counts(services, sent):
+def test_later_bounces_are_in_the_counts(services, sent):
     for number in (0, 2):
         with services.writing.begin() as session:
             bounce(session, number)
     assert books(services, sent) == {"recipients": MEMBERS, "accepted": MEMBERS - 2, "bounced": 2}
 
 
-def test_what_arrived_after_all_and_was_sent_twice_is_in_the_counts(services, sent):
+def test_uncertain_copies_that_arrived_or_were_resent_are_in_the_counts(services, sent):
     with services.writing.begin() as session:
         doubtful = update(Delivery).where(Delivery.newsletter_id == sent)
         session.execute(doubtful.values(state=State.UNCERTAIN, lost_at=now(), resent=1))

@@ -91,7 +91,7 @@ def checked(services, **words) -> tuple[list[str], list[str]]:
 
 @on_sqlite
 @pytest.mark.parametrize("text", HARMLESS_AS_SENT)
-def test_what_a_lead_pastes_fetches_nothing_once_it_is_rendered(services, text):
+def test_text_that_a_leader_pastes_fetches_nothing_once_it_is_rendered(services, text):
     words = {"text": {"en": text, "es": text}, "subject": {"en": "A", "es": "B"}}
     problems, pages = checked(services, **words)
     assert problems == []
@@ -144,7 +144,7 @@ def test_the_command_line_queues_none_of_it(cli, tmp_path, services, when, text,
     ("written", "said"),
     [(("Tea", REFUSED[0][0]), REFUSED[0][1]), (("Pride tea", "Come."), "“pride”")],
 )
-def test_what_was_scheduled_without_the_gate_is_held_and_its_lead_reads_why(
+def test_a_newsletter_scheduled_past_the_gate_is_held_and_its_leader_reads_why(
     lead, services, worker, relay, cli, written, said
 ):
     """An intruder who writes rows can schedule anything."""
@@ -202,7 +202,7 @@ def bend_frozen_bytes(session, keyring) -> None:
 
 
 @pytest.mark.parametrize("bend", [bend_subject, bend_frozen_bytes])
-def test_copies_that_wait_for_a_second_try_stay_where_what_leaves_tells(
+def test_deferred_copies_wait_if_the_words_that_would_leave_identify_the_group(
     services, keyring, worker, relay, bend
 ):
     relay.script("RCPT", *["451 4.3.0 Later"] * 3)
@@ -259,7 +259,7 @@ def test_a_reply_address_or_a_flyer_that_names_the_group_goes_through_no_door(
 
 @on_sqlite
 @pytest.mark.parametrize("what", ["text", "title", "many"])
-def test_what_no_form_would_take_is_held_before_it_is_read(what, services, worker):
+def test_an_issue_too_large_for_any_form_is_held_before_it_is_read(what, services, worker):
     """The web may write megabytes, and some work on words grows with their square."""
     with services.writing.begin() as session:
         issue = newsletters.draft(session, group_named(session, "the-village"), "Tea", "Come.")
@@ -306,7 +306,7 @@ def test_nothing_that_queues_lets_an_identifying_subject_or_preview_line_pass(se
 
 
 @pytest.mark.parametrize("column", ["subject", "preheader"])
-def test_an_issue_that_is_on_its_way_and_tells_is_paused_for_good(
+def test_an_issue_under_way_whose_words_identify_the_group_is_paused_for_good(
     lead, services, worker, relay, column
 ):
     with services.writing.begin() as session:
@@ -327,7 +327,7 @@ def test_an_issue_that_is_on_its_way_and_tells_is_paused_for_good(
     assert books(services, number) == {"recipients": 3, "withdrawn": 3}
 
 
-def test_a_command_does_not_resume_an_issue_that_tells(services, worker, cli):
+def test_a_command_does_not_resume_an_issue_whose_words_identify_the_group(services, worker, cli):
     """Some may have got it before: it does not say that nothing was sent."""
     with services.writing.begin() as session:
         public_id = queue_at_once(worker, session, SLUG).public_id
@@ -367,14 +367,18 @@ def test_every_header_of_a_discreet_groups_emails_is_silent(
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_MAIL_FROM": "DPS LGBTQ+ Network"}])
-def test_no_newsletter_of_a_discreet_group_comes_from_a_name_that_tells(services, worker, relay):
+def test_no_newsletter_of_a_discreet_group_comes_from_an_identifying_sender_name(
+    services, worker, relay
+):
     with services.writing.begin() as session:
         queue_issue(session, SLUG)
     worker.drain()
     assert relay.accepted == []
 
 
-def test_the_worker_asks_no_mailbox_that_tells_or_is_a_strangers(lead, services, worker, relay):
+def test_the_worker_asks_no_mailbox_that_names_the_group_or_belongs_to_a_stranger(
+    lead, services, worker, relay
+):
     """The page refuses it; an intruder in the web can write down any proposal."""
     page = f"/lead/groups/{SLUG}/page"
     typed = {"summary_en": "Company.", "mailbox": "lgbtq-leads@dpsk12.org"}

@@ -75,7 +75,7 @@ def test_a_pause_in_the_middle_of_2000_acts_within_two_seconds_and_going_on_send
     assert set(recipients.values()) == {1}
 
 
-def test_what_is_stopped_or_paused_before_any_mail_left_went_to_nobody(
+def test_an_issue_stopped_or_paused_before_any_email_left_went_to_nobody(
     lead, services, keyring, worker
 ):
     issue = start_issue(worker, services, keyring, 40)

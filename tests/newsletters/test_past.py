@@ -81,7 +81,9 @@ def test_another_leader_of_the_group_reads_who_sent_it_and_nobody_else_reads_it(
     assert "sent it." not in second.open(f"{page}/read").text
 
 
-def test_what_was_undone_or_sent_by_a_command_is_nobodys(lead, services, worker):
+def test_an_undone_newsletter_is_a_draft_and_one_sent_by_a_command_has_no_sender(
+    lead, services, worker
+):
     page = write(lead)
     assert lead.send(f"{page}/release", when="60").status_code == 303
     assert "Undo: don’t send it" in lead.open(f"{page}/sending").text

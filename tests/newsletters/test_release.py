@@ -70,7 +70,7 @@ def test_a_lead_reads_that_an_issue_had_nobody_to_go_to(lead, worker):
 DENVER = ZoneInfo("America/Denver")
 
 
-def test_of_an_hour_that_comes_twice_the_first_is_taken():
+def test_an_hour_that_comes_twice_means_the_first_one():
     moment = local_moment(datetime(2026, 11, 1, 1, 30), DENVER)  # noqa: DTZ001
     assert moment == datetime(2026, 11, 1, 7, 30, tzinfo=UTC)
 
@@ -178,7 +178,7 @@ SPY = "https://spy.example.org/?n={first_name}"
         ({"subject_es": "Té"}, "text_es", "Spanish version needs both"),
     ],
 )
-def test_what_forbids_sending_leads_to_its_field_and_nothing_else_can_be_pressed(
+def test_a_problem_that_forbids_sending_links_to_its_field_and_hides_the_send_button(
     lead, words, place, said
 ):
     page = write(lead, **words)
@@ -218,7 +218,7 @@ def ask(lead, page: str, whom: str) -> str:
 
 @pytest.mark.usefixtures("other_lead", "second")
 @pytest.mark.parametrize(("whom", "to_second"), [("me", 0), ("all", 2)])
-def test_a_test_goes_in_each_language_to_whom_the_leader_chose(
+def test_a_test_copy_in_each_language_goes_to_the_leaders_who_were_chosen(
     lead, services, scenario, whom, to_second
 ):
     page = write(lead, **BOTH)

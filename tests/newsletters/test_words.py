@@ -160,7 +160,7 @@ def test_the_footer_speaks_the_members_language(worker, relay, services, keyring
     ],
     ids=range(13),
 )  # fmt: skip
-def test_no_words_words_without_end_and_what_could_become_a_header_are_refused(
+def test_empty_words_endless_words_and_words_that_could_become_a_header_are_refused(
     subject, text, said, services
 ):
     """F1: what hides a line end is refused where it is typed, not stripped, not sent."""
@@ -193,7 +193,9 @@ def test_a_newsletter_is_small_and_outlook_finds_a_width_and_a_padding_in_tables
         assert 'role="presentation"' in table or 'dir="auto"' in table
 
 
-def test_what_people_wrote_runs_its_own_way_and_keeps_its_lines(worker, relay, services, keyring):
+def test_written_words_keep_their_own_direction_and_their_line_breaks(
+    worker, relay, services, keyring
+):
     send(worker, services, keyring)
     [mail] = relay.to(ADA)
     html = html_of(mail).replace("\r\n", "\n")

@@ -36,7 +36,7 @@ def preview(lead, page: str, kind: str = "", **words: str) -> str:
         ("preheader", "x" * 151, "Use at most 150 characters."),
     ],
 )
-def test_what_a_field_cannot_be_is_explained_and_nothing_is_lost(lead, field, words, said):
+def test_an_invalid_field_is_explained_and_nothing_is_lost(lead, field, words, said):
     page = begin(lead)
     usual = {"subject": "Tea", "text": "All words", "subject_es": "Té", "text_es": "Mis palabras"}
     typed = {**usual, field: words}

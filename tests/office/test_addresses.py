@@ -27,7 +27,7 @@ def told(scenario, address: str = ADA) -> list[str]:
     return [each for each in subjects if each == "You’re no longer in a group"]
 
 
-def test_an_address_leaves_that_group_alone_and_is_told_of_it(office, scenario):
+def test_the_office_removes_an_address_from_one_group_only_and_tells_it(office, scenario):
     scenario.enter()
     scenario.enter(slug="asian")
     answer = ask(office, f" {ADA.upper()} ")
@@ -60,7 +60,7 @@ def test_no_group_is_chosen_before_somebody_chooses_it_and_each_deed_is_a_button
     assert "Choose a group." in answer.text
 
 
-def test_who_left_by_the_offices_word_comes_back_by_no_link_of_before(office, scenario):
+def test_an_earlier_link_does_not_bring_back_an_address_that_the_office_removed(office, scenario):
     welcome = scenario.enter()
     asked = scenario.confirm_link(BOB)
     leave = link_to(welcome, "leave")
@@ -176,7 +176,7 @@ def test_so_many_addresses_a_day_and_no_more_also_of_a_web_that_was_broken_into(
 
 
 @pytest.mark.parametrize("wrong", [{"email": ""}, {"email": "x"}, {"what": "all"}, {"group": "no"}])
-def test_what_cannot_be_done_is_explained_and_kept(office, scenario, wrong):
+def test_an_invalid_request_is_explained_and_changes_nothing(office, scenario, wrong):
     typed = {"group": VILLAGE, "email": ADA, "what": "bar", **wrong}
     before = kept_of(scenario.services)
     answer = office.press(PAGE, **{**Form(office.open(PAGE).text).fields, **typed})

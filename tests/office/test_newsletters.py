@@ -118,7 +118,7 @@ def test_a_wrong_newsletter_is_stopped_after_a_page_that_says_how_many_have_left
     assert relay.accepted == []
 
 
-def test_what_is_held_is_sent_or_canceled_when_its_leaders_are_away(
+def test_the_office_sends_or_cancels_a_held_newsletter_whose_leaders_are_away(
     office, services, keyring, worker, relay
 ):
     with services.writing.begin() as session:
@@ -143,7 +143,9 @@ def test_what_is_held_is_sent_or_canceled_when_its_leaders_are_away(
     assert len(relay.to("ada@dpsk12.org")) == 1
 
 
-def test_what_lacks_a_second_leaders_ok_is_not_sent_by_the_office_either(office, services, worker):
+def test_the_office_cannot_send_a_newsletter_that_lacks_a_second_leaders_approval(
+    office, services, worker
+):
     page = held(services, worker)
     assert "Send it now" in office.open(page).text
     with services.writing.begin() as session:

@@ -70,7 +70,7 @@ def test_the_office_removes_a_question_at_once(office, visitor, services):
     "words", [{"label": {"en": "Tea?", "es": "¿Tu género?"}}, {"options": [{"en": "My religion"}]}]
 )
 @pytest.mark.usefixtures("lead")
-def test_what_asks_who_somebody_is_is_on_no_form_whoever_wrote_it_down(visitor, services, words):
+def test_a_sensitive_question_is_on_no_form_whoever_stored_it(visitor, services, words):
     """An intruder in the web can write any question into the database."""
     said = {"position": 9, "kind": "choices", "label": {"en": "Tea?"}, "options": [{"en": "Yes"}]}
     with services.writing.begin() as session:
@@ -110,7 +110,7 @@ SENSITIVE = (
 )  # fmt: skip
 
 
-def test_what_cannot_be_asked_is_explained_and_the_rest_is_kept(office, services):
+def test_an_invalid_question_is_explained_and_the_rest_of_the_form_is_kept(office, services):
     before = len(asked(services))
     for wrong in BAD:
         answer = office.send(PAGE, **SNACK | wrong)

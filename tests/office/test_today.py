@@ -12,7 +12,7 @@ PAGE = "/office"
 INBOX = "dps-belong@example.org"
 
 
-def test_who_waits_for_an_answer_is_listed_with_topic_and_age(office, visitor, services):
+def test_a_thread_that_waits_for_an_answer_is_listed_with_topic_and_age(office, visitor, services):
     assert "Nothing is waiting for you." in office.open(PAGE).text
     visitor.send("/contact", topic="need", message="We need a room.", email="", name="")
     page = office.open(PAGE).text

@@ -131,7 +131,7 @@ def test_a_copy_made_while_mail_leaves_is_whole_without_an_address_or_key_and_pu
     assert len(relay.accepted) - before == then.get("queued", 0) + then.get("deferred", 0)
 
 
-def test_what_is_there_is_not_overwritten(given, tmp_path):
+def test_a_backup_does_not_overwrite_an_existing_file(given, tmp_path):
     file = tmp_path / "copy"
     file.write_text("precious")
     assert "already exists" in refused(given, "db", "backup", str(file))
@@ -139,7 +139,7 @@ def test_what_is_there_is_not_overwritten(given, tmp_path):
     assert "cannot be written" in refused(given, "db", "backup", str(tmp_path / "no" / "copy"))
 
 
-def test_what_is_no_copy_is_not_put_back(given, services, keyring, tmp_path):
+def test_a_file_that_is_no_backup_is_not_restored(given, services, keyring, tmp_path):
     with services.writing.begin() as session:
         make_member(session, keyring, ADA)
     file = tmp_path / "copy"

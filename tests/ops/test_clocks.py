@@ -86,7 +86,7 @@ def test_workers_with_folders_of_their_own_do_not_take_each_other_for_dead(
 
 @on_both("leases")
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "15m"}, {"BELONG_UNCERTAIN": "hold"}])
-def test_who_comes_late_after_its_lease_sends_nothing_that_another_took_over(
+def test_a_worker_that_lost_its_lease_sends_nothing_that_another_took_over(
     elsewhere, clock, worker, relay, services
 ):
     """Only the lease tells of another host: after a jump of a day it is over."""
@@ -156,7 +156,7 @@ def settle_at(clock, worker, cli, ahead: timedelta) -> None:
 
 
 @AHEAD
-def test_what_was_asked_while_the_clock_was_ahead_is_answered_once_the_operator_says_so(
+def test_requests_made_while_a_clock_was_ahead_are_answered_once_the_operator_says_so(
     ahead, clock, worker, relay, visitor, services, cli
 ):
     """A message that had been put off at once; what limits of that time put off, when it comes."""
@@ -263,7 +263,7 @@ def test_a_lease_of_a_clock_that_was_ahead_ends_after_two_minutes(clock, worker,
     assert books(services, issue)["sending"] == 1
 
 
-def test_what_rules_explain_keeps_its_time(clock, worker, relay, services, visitor, cli):
+def test_a_due_time_that_a_rule_explains_is_kept(clock, worker, relay, services, visitor, cli):
     """Doubt, limits of a person, and the hour that a lead chose; a second try is made now."""
     relay.always("RCPT member0@dpsk12.org", "452 4.2.2 Mailbox full")
     relay.script("DOT member1@dpsk12.org", drop())
@@ -288,7 +288,7 @@ def test_what_rules_explain_keeps_its_time(clock, worker, relay, services, visit
 
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "168h"}])
 @pytest.mark.parametrize("ahead", [timedelta(minutes=3), 8 * HOUR], ids=str)
-def test_a_copy_in_doubt_is_not_sent_again_because_a_clock_was_ahead(
+def test_an_uncertain_copy_is_not_resent_because_a_clock_was_ahead(
     ahead, clock, worker, relay, services, cli
 ):
     """One whose answer was lost before the clock was wrong, and one meanwhile: both wait a week."""

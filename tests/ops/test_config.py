@@ -79,7 +79,7 @@ def test_the_web_server_needs_neither_private_nor_index_key():
     assert Config.read(blind) == read
 
 
-def test_what_opens_mailbox_and_relay_is_kept_from_the_web_server():
+def test_the_secrets_of_mailbox_and_relay_are_kept_from_the_web_server():
     secret = [each.name for each in fields(Config) if each.metadata["read"] is settings.secret]
     assert {f"BELONG_{name.upper()}" for name in secret} <= set(WORKER_ALONE)
     assert len(secret) == 3

@@ -149,7 +149,7 @@ def standing(services) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_what_is_encrypted_opens_again_whatever_its_size(size, tmp_path):
+def test_an_encrypted_file_of_any_size_decrypts_to_the_same_bytes(size, tmp_path):
     private, public = encrypted_file.new_key_pair()
     encrypted_file.write_key_file(tmp_path / "key", private, public, NOON.date())
     text, sealed, opened = os.urandom(size), io.BytesIO(), io.BytesIO()

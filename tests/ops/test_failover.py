@@ -37,7 +37,9 @@ def test_the_next_worker_knows_what_one_that_was_killed_or_stopped_had_done(
     assert doubled(relay) == 0
 
 
-def test_what_one_host_misses_holds_the_others(environment, relay, tmp_path):
+def test_a_database_that_lacks_one_hosts_work_holds_the_other_hosts_too(
+    environment, relay, tmp_path
+):
     other: Settings = {**environment, "BELONG_STATE_FOLDER": str(tmp_path / "other-host")}
     assert run(other, "hold", "release").returncode == 0
     database, kept = tmp_path / "belong.db", tmp_path / "kept.db"

@@ -180,7 +180,7 @@ def test_a_worker_that_is_cut_off_between_database_and_witness_goes_on(environme
 
 
 @on_both_traces
-def test_what_is_begun_by_hand_holds_every_host_until_each_is_released(
+def test_a_hold_begun_by_hand_holds_every_host_until_each_is_released(
     environment, relay, services, tmp_path
 ):
     other = elsewhere(environment, tmp_path)
@@ -307,7 +307,7 @@ def test_hold_status_counts_what_would_leave_again_and_release_can_take_it_for_u
         assert books(services, issue) == {"recipients": 5, "queued": 5}
 
 
-def test_a_release_in_doubt_pauses_what_would_be_sent_once_more_and_nothing_that_was_stopped(
+def test_a_release_as_uncertain_pauses_issues_to_be_resent_but_no_stopped_one(
     worker, relay, services
 ):
     relay.always("DOT", drop())
@@ -329,7 +329,7 @@ def test_a_release_in_doubt_pauses_what_would_be_sent_once_more_and_nothing_that
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}, {"BELONG_UNCERTAIN": "0"}])
-def test_copies_taken_for_uncertain_leave_again_only_if_doubt_is_to_be_sent_again(
+def test_copies_taken_for_uncertain_are_resent_only_if_the_setting_says_so(
     settings, environment, relay, services
 ):
     assert drain(environment) == (0, NOTHING_WAITS)

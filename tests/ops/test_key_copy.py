@@ -71,7 +71,7 @@ def test_a_copy_that_opens_the_database_is_told_from_others_and_remembered(form,
         (archive(KEYS)[:700], "It has no "),
     ],
 )
-def test_what_is_no_whole_copy_is_refused_in_a_sentence(content, said, used, tmp_path):
+def test_an_incomplete_copy_of_the_keys_is_refused_in_a_sentence(content, said, used, tmp_path):
     copy = tmp_path / "copy"
     copy.write_bytes(content)
     assert said in refused(used, "keys", "check", str(copy))

@@ -76,7 +76,7 @@ def test_an_issue_that_no_relay_took_for_an_hour_waits_for_its_lead(
     assert not is_late(services, issue)
 
 
-def test_while_the_relay_stays_away_who_goes_on_is_asked_again_after_an_hour_not_at_once(
+def test_a_leader_who_resumes_during_an_outage_is_asked_again_only_after_an_hour(
     clock, worker, relay, services
 ):
     issue = queue(services, 1)
@@ -108,7 +108,7 @@ def test_a_worker_that_was_down_for_five_days_asks_before_it_goes_on(
     assert "no pudo salir ningún correo" in text_of(question.message)
 
 
-def test_what_was_put_off_for_one_member_expires_with_the_outage(clock, worker, relay, services):
+def test_a_copy_deferred_for_one_member_expires_with_the_outage(clock, worker, relay, services):
     """All others have it; the rest of the issue is no reason to ask anybody."""
     issue = queue(services, 3)
     relay.script("RCPT member0@dpsk12.org", "451 4.7.1 Greylisted, try again later")

@@ -124,7 +124,9 @@ def test_a_staff_meeting_at_one_moment_is_no_alarm_and_nobody_waits(services, wo
     assert len(query(services, select(Subscription.id))) == 331
 
 
-def test_who_confirms_or_leaves_for_good_does_not_wait_behind_guesses(scenario, visitor, services):
+def test_a_confirmation_and_its_introduction_do_not_wait_behind_guesses(
+    scenario, visitor, services
+):
     with time_machine.travel(now(), tick=False):  # else a busy machine reads more meanwhile
         scenario.invite_lead("lead@dpsk12.org")
         link = scenario.confirm_link(introduce_me="y", first_name="Ada")

@@ -190,7 +190,9 @@ def test_nobody_writes_to_the_source_meanwhile(services, target):
     hasty.dispose()
 
 
-def test_who_runs_it_goes_on_in_the_other_database(environment, services, relay, other, tmp_path):
+def test_waiting_email_leaves_once_from_the_other_database_after_a_move(
+    environment, services, relay, other, tmp_path
+):
     """Waiting email leaves from there, once, and nothing more from where it was."""
     queue(services, MEMBERS)
     named = tmp_path / "url"

@@ -66,7 +66,7 @@ def test_a_newsletter_that_was_saved_is_judged_like_a_probe(services, newsletter
     } <= well
 
 
-def test_what_a_receiver_says_and_what_was_changed_on_the_way_is_told(services, newsletter):
+def test_a_receivers_verdicts_and_changes_on_the_way_are_reported(services, newsletter):
     newsletter = newsletter.replace(b"Return-Path: <b+", b"Return-Path: <b+0")
     raw = arrived(newsletter, "dkim=fail; spf=fail; dmarc=fail", SIGNATURE.replace("h=", "l=9; h="))
     said = "\n".join(judged(services, raw)[1])

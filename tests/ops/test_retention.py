@@ -105,7 +105,7 @@ def rows_of_each_age(session) -> list[tuple[Base, timedelta]]:
     ]
 
 
-def test_what_nothing_else_keeps_goes_at_its_age(scenario):
+def test_rows_that_nothing_else_keeps_are_deleted_at_their_age(scenario):
     with scenario.services.writing.begin() as session:
         rows = rows_of_each_age(session)
         ages = [(row.__tablename__, age) for row, age in rows]
@@ -124,7 +124,7 @@ def test_a_membership_stays_and_only_the_paper_around_it_goes(scenario):
     assert scenario.is_member()
 
 
-def test_who_asks_again_in_the_last_days_can_still_confirm(scenario):
+def test_a_person_who_asks_again_in_the_last_days_can_still_confirm(scenario):
     leave(scenario)
     with time_machine.travel(now() + MONTH - timedelta(days=1)):
         link = scenario.confirm_link()
@@ -134,7 +134,7 @@ def test_who_asks_again_in_the_last_days_can_still_confirm(scenario):
         assert scenario.is_member()
 
 
-def test_of_who_is_left_alone_only_the_mark_stays(scenario):
+def test_only_the_suppression_of_an_address_that_wants_no_email_stays(scenario):
     scenario.enter(slug="lgbtq")
     scenario.visitor.press(link_to(scenario.ask(), "not-me"), choice="never")
     assert after(scenario, timedelta(0))["subscriptions"] == 2, "the request is still to be read"
@@ -224,7 +224,7 @@ def test_an_old_issue_that_is_paused_keeps_what_waits(scenario):
     assert reports[0]["queued"] == 1
 
 
-def test_words_of_what_is_to_be_sent_once_more_or_has_just_ended_stay(scenario):
+def test_words_of_an_email_to_be_resent_or_just_ended_are_kept(scenario):
     scenario.ask()
     again = {"state": State.UNCERTAIN, "due_at": now() + WEEK}
     ended = {"state": State.ACCEPTED, "due_at": None, "finished_at": now() + DAY + MOMENT}
@@ -292,7 +292,7 @@ def test_purge_says_what_it_removed(scenario, cli):
 
 
 @on_both("every rule deletes")
-def test_the_worker_leaves_nothing_that_is_over(scenario):
+def test_the_worker_leaves_nothing_for_purge_to_delete(scenario):
     """It asks first of which rows there are any that are over; `purge` does not ask."""
     scenario.visitor.send("/contact", topic="need", message="Hello")
     scenario.ask()

@@ -83,7 +83,9 @@ def test_it_goes_on_where_it_was_cut_off(both, worker_with, services, keyring):
         assert key_rotation.rewrap(session, both) == 0
 
 
-def test_who_has_left_stays_away_and_what_cannot_be_opened_stops_nobody(both, services, keyring):
+def test_rewrapping_includes_a_member_who_left_and_skips_a_value_that_does_not_open(
+    both, services, keyring
+):
     with services.writing.begin() as session:
         make_members(session, keyring, 3)
         first, second, _third = session.scalars(select(Subscription).order_by(Subscription.id))
@@ -105,7 +107,7 @@ class Meanwhile(Opener):
         return super().wrap(data, place, row)
 
 
-def test_what_changes_meanwhile_stays_changed(services, keyring):
+def test_a_value_that_changes_during_rewrapping_keeps_its_change(services, keyring):
     opener = Meanwhile((KEYS["private"], NEW["private"]))
     with services.writing.begin() as session:
         make_members(session, keyring, 1)

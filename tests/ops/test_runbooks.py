@@ -105,7 +105,7 @@ def test_after_a_leak_the_old_secret_is_gone(keys):
     assert (keys / "secret").stat().st_mode & 0o777 == 0o640
 
 
-def test_what_an_intruder_left_is_deleted_by_the_command_as_it_stands(tmp_path):
+def test_the_runbooks_command_deletes_everything_that_an_intruder_may_have_left(tmp_path):
     """All that the threat model names, and nothing else."""
     [script] = [each for each in blocks(RUNBOOKS) if "DELETE FROM" in each]
     [block] = re.findall(r"```sql\n(.*?)```", RUNBOOKS.read_text(), re.DOTALL)

@@ -157,7 +157,7 @@ def test_run_again_it_changes_nothing(root):
     assert "no flag changes them: edit the files in /etc/belong-mail." in said
 
 
-def test_what_is_missing_is_made_and_keys_stay(root):
+def test_missing_files_are_made_and_keys_stay(root):
     done(setup(root))
     before = standing(root)
     lost = ("etc/belong-mail/worker.env", "etc/belong-mail/keys/relay")
@@ -174,7 +174,7 @@ def test_where_users_or_folders_are_missing_nothing_is_made(root):
     refuse(root, "docs/operators/install.md")
 
 
-def test_who_is_not_root_or_has_no_program_in_its_place_makes_nothing():
+def test_setup_makes_nothing_without_root_or_without_the_program_in_its_place():
     for user, words in ((NOBODY, "sudo"), (0, PROGRAM)):
         os.seteuid(user)
         try:
@@ -255,7 +255,7 @@ def test_wrong_answers_are_all_said_at_once_and_nothing_is_made(root):
     assert CliRunner().invoke(setup_command, ["--yes", "--root", str(root)]).exit_code == 2
 
 
-def test_what_is_special_to_a_shell_is_read_as_it_was_given(root):
+def test_shell_metacharacters_are_read_as_they_were_given(root):
     """By the shell that hands bounces over, and by systemd, by its rules for quotes."""
     given = {
         "BELONG_CONTACT_INBOX": "a&b.o'brien@example.org",

@@ -133,7 +133,7 @@ def test_a_worker_goes_on_after_a_silence_and_has_lost_and_doubled_nothing(
 
 
 @pytest.mark.parametrize("tunnel", ["dropped"], indirect=True)
-def test_who_has_time_learns_that_the_server_is_gone(services, tunnel):
+def test_a_connection_that_has_time_learns_that_the_server_is_gone(services, tunnel):
     """One waits for an answer while it is lost, the other speaks to nobody."""
     engine = make_engine(tunnel.url).execution_options(has_time=True)
     with ThreadPoolExecutor(2) as people, engine.connect() as one, engine.connect() as other:
@@ -211,7 +211,7 @@ def _set(url: str, name: str) -> str:
         engine.dispose()
 
 
-def test_what_the_url_says_counts_more_than_our_limits(database_url):
+def test_options_in_the_url_override_our_limits(database_url):
     given = make_url(database_url).update_query_dict({"options": "-c lock_timeout=20s"})
     url = given.render_as_string(hide_password=False)
     names = ("lock_timeout", "idle_in_transaction_session_timeout")
@@ -219,7 +219,7 @@ def test_what_the_url_says_counts_more_than_our_limits(database_url):
     assert [_set(url, name) for name in names] == ["20s", "15s"]
 
 
-def test_who_has_time_may_wait(services):
+def test_a_connection_that_has_time_waits_longer_than_our_limits(services):
     """A step of the schema waits for locks, and may take minutes."""
     with services.engine.execution_options(has_time=True).begin() as connection:
         assert connection.scalar(text("SELECT current_setting('lock_timeout')")) == "0"

@@ -113,7 +113,7 @@ def database_url(servers: Pair) -> str:
     return servers.url
 
 
-def test_what_a_standby_lacks_leaves_again_only_once_somebody_has_been_told_and_asks_for_it(
+def test_copies_that_a_standby_lacks_are_resent_only_after_the_operator_releases_them(
     environment, long_issue, relay, services, servers
 ):
     with lagging(environment, relay, servers.part) as process:

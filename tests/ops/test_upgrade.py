@@ -139,7 +139,7 @@ def test_an_upgrade_cut_off_before_any_call_goes_on_when_it_is_run_again(machine
     assert {call.split()[0] for call in calls if "db upgrade" in call} == {NEW}
 
 
-def test_what_git_left_half_replaced_is_replaced(machine):
+def test_an_upgrade_repairs_a_checkout_that_git_left_half_replaced(machine):
     machine.run(cut=7)
     (machine.home / ".git/index.lock").touch()
     (machine.home / "version").write_text("1.")

@@ -159,7 +159,7 @@ def test_a_wrong_index_key_takes_nobody_for_somebody_else(services, keyring, wor
     assert books(services, issue) == {"recipients": 3, "queued": 3}
 
 
-def test_what_was_sealed_for_a_key_that_comes_later_is_read_then(
+def test_a_request_sealed_for_a_key_that_comes_later_is_read_then(
     environment, services, relay, visitor
 ):
     """The web had the new public key before the worker had the private one."""

@@ -43,7 +43,7 @@ def test_a_page_says_that_it_cannot_do_it_right_now_and_not_where_the_database_i
     assert visitor.open("/nowhere").status_code == 404, "without the groups"
 
 
-def test_who_watches_the_site_reads_one_sentence(visitor, caplog):
+def test_readyz_says_in_one_sentence_that_the_database_does_not_answer(visitor, caplog):
     answer = visitor.open("/readyz")
     assert (answer.status_code, answer.mimetype) == (503, "text/plain")
     assert answer.text == "The database does not answer, or takes no changes.\n"

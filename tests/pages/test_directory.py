@@ -58,7 +58,7 @@ def test_the_offices_video_is_shown_when_it_is_set(visitor):
     assert "Watch members talk about their groups" in visitor.open("/").text
 
 
-def test_a_group_leads_to_its_form_if_it_can_be_joined_and_says_who_can_see_that_one_joined(
+def test_an_open_group_links_to_its_form_and_each_says_who_can_see_a_member(
     visitor,
 ):
     for slug, name in (ESTABLISHED | UPCOMING).items():

@@ -50,7 +50,7 @@ def test_an_error_is_logged_by_its_type_and_lines_without_a_value_or_the_url(
         assert kept not in caplog.text, kept
 
 
-def test_what_is_not_here_shows_the_groups_that_are(visitor):
+def test_a_page_that_is_not_found_shows_the_groups_that_exist(visitor):
     for path in ("/nowhere", "/groups/NOWHERE", "/confirm/x"):
         for language in ("en", "es"):
             answer = visitor.open(f"{path}?lang={language}")
@@ -60,7 +60,9 @@ def test_what_is_not_here_shows_the_groups_that_are(visitor):
             assert f'lang="{language}"' in answer.text
 
 
-def test_what_is_not_at_the_desk_leads_back_to_the_desk_of_who_asks(visitor, lead, office):
+def test_a_missing_page_of_leaders_or_office_leads_back_to_the_readers_own_start(
+    visitor, lead, office
+):
     for who, path, start in (
         (lead, "/lead/groups/nowhere/page", 'href="/lead/"'),
         (lead, "/office", 'href="/lead/"'),
@@ -87,7 +89,7 @@ def test_what_is_not_at_the_desk_leads_back_to_the_desk_of_who_asks(visitor, lea
         ("/sign-in/x", "Ask for a new link"),
     ],
 )
-def test_a_bent_link_speaks_to_whom_it_was_for(path, words, visitor):
+def test_a_damaged_link_tells_its_intended_reader_how_to_go_on(path, words, visitor):
     assert words in visitor.open(path).text
 
 
@@ -131,7 +133,7 @@ def fields(text: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("at", [datetime(2026, 11, 24, 19, tzinfo=UTC), datetime(2031, 1, 1)])  # noqa: DTZ001
-def test_whoever_found_a_hole_finds_whom_to_tell(visitor, at):
+def test_security_txt_says_where_to_report_a_vulnerability(visitor, at):
     with time_machine.travel(at, tick=False):
         answer = visitor.open("/.well-known/security.txt?lang=es")
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"

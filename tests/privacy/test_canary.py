@@ -66,7 +66,7 @@ def test_the_walk_went_all_the_way(evidence):
     assert len(evidence.rows) > 20
 
 
-def test_what_the_canary_asked_for_reaches_those_it_asked_for(evidence):
+def test_the_canarys_introduction_and_message_reach_the_leader_and_the_office(evidence):
     introduction = evidence.to(LEAD)[0]
     assert introduction["Reply-To"] == CANARY
     assert FIRST_NAME in text_of(introduction)
@@ -108,7 +108,7 @@ def test_no_address_of_a_page_holds_the_canary(evidence):
     assert found_in(urls, (*WORDS, *WANDERING, BYSTANDER)) == []
 
 
-def test_a_page_shows_the_canary_only_to_who_has_just_typed_it(evidence):
+def test_a_page_shows_the_canary_only_to_the_person_who_has_just_typed_it(evidence):
     [showing] = [page for page in evidence.pages if stands_in(page, CANARY.partition("@")[0])]
     assert b"example.org" in showing
     never = (FIRST_NAME, ANSWER, MESSAGE, WRITER, *WANDERING)

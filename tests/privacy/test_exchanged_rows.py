@@ -161,9 +161,7 @@ def test_a_member_whose_index_is_the_intruders_for_a_while_is_not_introduced(
 
 
 @pytest.mark.parametrize("is_with_proof", [False, True], ids=["a bare row", "with a stolen proof"])
-def test_who_makes_themselves_a_lead_by_a_row_is_not_told_of_new_members(
-    scenario, *, is_with_proof
-):
+def test_an_intruder_made_leader_by_a_row_is_not_told_of_new_members(scenario, *, is_with_proof):
     with scenario.services.writing.begin() as session:
         let_lead(session, scenario)
         if is_with_proof:
@@ -247,7 +245,7 @@ def test_groups_that_exchange_their_names_bring_no_lead_new_members(scenario):
     assert scenario.relay.to(MALLORY) == []
 
 
-def test_what_was_typed_for_one_group_joins_no_other(scenario):
+def test_a_sign_up_typed_for_one_group_joins_no_other(scenario):
     """A sealed introduction is moved to the intruder's group, and confirmed by them."""
     with scenario.services.writing.begin() as session:
         sign_up(session, scenario, OURS, Join(ADA, "en", first_name=ADAS_NAME, is_introduced=True))
@@ -261,7 +259,7 @@ def test_what_was_typed_for_one_group_joins_no_other(scenario):
             introduce(session, member, account(session, MALLORY, scenario))
 
 
-def test_what_was_asked_as_one_kind_is_not_answered_as_another(scenario):
+def test_a_request_of_one_kind_is_not_answered_as_another(scenario):
     """A visitor's sealed request does not become something that they never asked for."""
     for kind in ("my-groups", "interest", "sign-in", "erase", "propose-mailbox"):
         with scenario.services.writing.begin() as session:
@@ -477,7 +475,7 @@ def test_a_forged_request_mails_nobody_outside_the_district(scenario):
     assert scenario.rows("waitlist_entries") == 0
 
 
-def test_what_is_for_the_office_goes_to_no_address_in_a_row(scenario):
+def test_email_for_the_office_goes_to_no_address_in_a_row(scenario):
     with scenario.services.writing.begin() as session:
         issue = queue_issue(session, THEIRS)
         forged = scenario.services.sealer.seal(STRANGER.encode(), "deliveries.sealed_to")
@@ -502,7 +500,7 @@ def test_a_lead_is_mailed_about_the_groups_they_lead_alone(scenario):
 
 
 @pytest.mark.parametrize("is_late", [False, True], ids=["from the first", "at the last button"])
-def test_who_made_themselves_a_lead_names_no_mailbox(scenario, *, is_late):
+def test_a_leader_made_by_a_row_or_removed_meanwhile_sets_no_mailbox(scenario, *, is_late):
     """Nor does somebody whose right is gone when the last link is pressed."""
     slug = THEIRS if is_late else OURS
     with scenario.services.writing.begin() as session:

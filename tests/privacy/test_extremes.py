@@ -412,11 +412,11 @@ def test_no_row_grows_too_long_by_values_that_are_compressed(scene):
 
 
 @pytest.mark.parametrize("table", AT_DOORS)
-def test_extremes_of_a_table_keep_no_guess_unheard(table, scene):
+def test_extreme_values_in_one_table_hide_no_guess(table, scene):
     require_loud(scene, [change for change in CHANGES if change.table == table])
 
 
-def test_extremes_where_no_door_looks_keep_each_guess_heard(scene):
+def test_extreme_values_in_tables_that_no_door_reads_hide_no_guess(scene):
     """But for a report, which finds nobody but whom we wrote to."""
     require_loud(scene, [change for change in CHANGES if change.table in ASIDE])
     guesses = [(door, who) for door, people in HEARD.items() for who in people]
@@ -426,5 +426,5 @@ def test_extremes_where_no_door_looks_keep_each_guess_heard(scene):
 
 @night("by table runs each day")
 @pytest.mark.parametrize("change", CHANGES, ids="-".join)
-def test_extremes_of_a_column_keep_no_guess_unheard(change, scene):
+def test_extreme_values_in_one_column_hide_no_guess(change, scene):
     require_loud(scene, [change], 2)

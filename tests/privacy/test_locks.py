@@ -129,7 +129,7 @@ def test_refused_emails_whose_members_are_locked_wait_for_one_lock_in_vain(scena
         assert time.monotonic() - began < 12
 
 
-def test_what_was_put_off_for_a_lock_comes_after_what_was_asked_for_meanwhile(scenario):
+def test_a_request_put_off_for_a_lock_comes_after_a_request_made_meanwhile(scenario):
     follow(scenario)
     with locked_by_web(scenario.engine, "SELECT id FROM newsletters FOR UPDATE"):
         scenario.worker._read_requests()

@@ -95,7 +95,7 @@ def guess_a_member_a_stranger_and_a_lead(scenario) -> int:
 
 
 @by_the_role
-def test_no_mark_keeps_a_link_to_sign_in_from_who_leads(scenario):
+def test_a_leader_gets_the_sign_in_link_whatever_marks_the_web_sets(scenario):
     """Else the audit trail would say unheard that a guess is a leader's."""
     scenario.invite_lead(LEAD)
     silence(scenario, SILENCERS["the right"])
@@ -285,7 +285,7 @@ def test_an_invitation_that_is_not_sent_leaves_the_last_ones_link(scenario):
 
 
 @by_the_role
-def test_no_mark_keeps_from_whom_a_new_leader_is_told(scenario):
+def test_all_concerned_are_told_of_a_new_leader_whatever_marks_the_web_sets(scenario):
     scenario.invite_lead(LEAD)
     scenario.invite_office(COLLEAGUE)
     scenario.invite_office(OFFICE)
@@ -334,7 +334,7 @@ def test_a_mark_that_the_web_takes_from_a_right_is_put_back(scenario):
 
 
 @by_the_role
-def test_no_mark_makes_an_old_right_an_invitation_that_is_over(scenario):
+def test_no_mark_of_the_web_turns_an_old_right_into_an_expired_invitation(scenario):
     """Else the web could have leaders and colleagues forgotten, of which nobody would hear."""
     scenario.invite_lead(LEAD)
     scenario.invite_office(OFFICE)
@@ -354,7 +354,7 @@ def told_of_a_role(scenario) -> list[str]:
 
 
 @by_the_role
-def test_an_invitation_takes_no_proof_away_from_who_has_the_right(scenario):
+def test_an_invitation_takes_no_proof_from_a_person_who_has_the_right(scenario):
     """The web hides the right by a mark, invites in a colleague's name, and puts the mark back."""
     for address in (OFFICE, COLLEAGUE):
         scenario.invite_office(address)

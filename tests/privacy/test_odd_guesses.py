@@ -107,7 +107,9 @@ def test_a_list_with_an_odd_address_looks_nobody_up_and_is_counted(odd, scenario
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_a_guess_with_odd_words_tells_nothing_or_emails_who_is_guessed(door, scenario):
+def test_a_guess_with_odd_words_reveals_nothing_unless_the_guessed_person_is_emailed(
+    door, scenario
+):
     honest, at_first = DOORS[door], len(scenario.relay.to(KNOWN))
     odd = [(name, value) for name in honest for value in ODD]
     cases = [(spelling, honest) for spelling in SPELLINGS]

@@ -31,7 +31,7 @@ SIGNED = {
 }
 
 
-def test_neither_a_sheets_nor_a_sessions_secret_stands_in_the_database(
+def test_neither_a_manage_sessions_nor_a_browser_sessions_secret_is_in_the_database(
     app, visitor, worker, relay, services, keyring
 ):
     with services.writing.begin() as session:
@@ -46,7 +46,7 @@ def test_neither_a_sheets_nor_a_sessions_secret_stands_in_the_database(
     assert not stands_in(rows, token_of(app, lead))
 
 
-def test_what_the_database_and_the_webs_keys_tell_opens_no_emailed_link(scenario):
+def test_the_database_and_the_webs_keys_open_no_emailed_link(scenario):
     """A row has a hash of the link's secret, which stands in the email alone."""
     scenario.invite_office(OFFICE)
     guess(scenario, "invite", LEAD)
@@ -79,7 +79,7 @@ def token_of(app, lead) -> str:
     return str(signer.loads(cookie)["session"])
 
 
-def test_two_memberships_cannot_be_joined_before_during_or_after_their_sheet(
+def test_two_memberships_cannot_be_linked_before_during_or_after_their_manage_session(
     visitor, worker, relay, services, keyring
 ):
     with services.writing.begin() as session:

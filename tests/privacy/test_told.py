@@ -55,7 +55,9 @@ def told(scenario) -> list[tuple[str, str]]:
     ],
 )
 @by_the_role
-def test_no_mark_keeps_from_leaders_that_a_newsletter_is_held(statement, is_decided, scenario):
+def test_leaders_are_told_that_a_newsletter_is_held_whatever_marks_the_web_sets(
+    statement, is_decided, scenario
+):
     """Not before the worker finds it, nor after: it may be one that the web tried to send."""
     begin(scenario, "The Village meets", due_at=now())
     if is_decided:
@@ -67,7 +69,9 @@ def test_no_mark_keeps_from_leaders_that_a_newsletter_is_held(statement, is_deci
 
 @pytest.mark.parametrize("what", ["asked", "tested", "stopped"])
 @by_the_role
-def test_no_mark_keeps_from_leaders_what_others_do_with_a_newsletter(what, scenario):
+def test_leaders_are_told_of_others_acts_on_a_newsletter_whatever_marks_the_web_sets(
+    what, scenario
+):
     issue = begin(scenario)
     by, _ = ids(scenario, LEAD)
     with scenario.services.writing.begin() as session:
@@ -86,7 +90,7 @@ def test_no_mark_keeps_from_leaders_what_others_do_with_a_newsletter(what, scena
     assert told(scenario) == [(OTHER, subject)]
 
 
-def test_what_the_office_did_is_kept_with_a_short_subject_alone(scenario):
+def test_an_email_about_an_office_act_is_stored_with_a_short_subject_only(scenario):
     """An intruder in the web can write one of megabytes, and have it stored for each leader."""
     issue = begin(scenario, "T" * 200)
     with scenario.services.writing.begin() as session:
@@ -102,7 +106,9 @@ def test_what_the_office_did_is_kept_with_a_short_subject_alone(scenario):
 
 @pytest.mark.parametrize("is_decided", [False, True])
 @by_the_role
-def test_no_mark_keeps_from_leaders_that_their_mailbox_changes(is_decided, scenario):
+def test_leaders_are_told_that_their_mailbox_changes_whatever_marks_the_web_sets(
+    is_decided, scenario
+):
     begin(scenario)
     by, group = ids(scenario, LEAD)
     with scenario.services.writing.begin() as session:
@@ -122,7 +128,7 @@ def test_no_mark_keeps_from_leaders_that_their_mailbox_changes(is_decided, scena
     assert told(scenario) == sorted((each, subject) for each in (LEAD, OTHER, OLD))
 
 
-def test_who_is_removed_reads_no_draft_that_was_written_after(scenario):
+def test_a_removed_leader_gets_no_test_copy_that_was_still_waiting(scenario):
     """Whose mailbox was full has the test copy wait for hours, and it shows the draft as it is."""
     issue = begin(scenario)
     other, _ = ids(scenario, OTHER)
@@ -150,7 +156,7 @@ def test_the_web_has_leaders_asked_and_the_trail_written_a_few_times_an_hour_alo
     assert len(told(scenario)) == 2 * HELD_RATE.burst
 
 
-def test_of_many_newsletters_that_the_web_makes_due_a_few_are_looked_at_between_emails(scenario):
+def test_only_a_few_newsletters_that_the_web_makes_due_are_checked_between_emails(scenario):
     """And a leader is emailed about them so often alone."""
     issue = begin(scenario)
     reader, _ = ids(scenario, OTHER)

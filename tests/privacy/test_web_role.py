@@ -84,7 +84,7 @@ def refusal(engine: Engine, statement: str | Executable) -> str:
     return f"taken: {statement}"
 
 
-def test_what_no_page_does_to_a_table_the_web_cannot_do(web):
+def test_the_web_can_do_nothing_to_a_table_that_no_page_does(web):
     """It changes, fills, deletes and reads what is listed; it empties none and sets no trigger."""
     for table, column in FIXED:
         changed = update(TABLES[table]).values({column: null()})
@@ -110,7 +110,7 @@ def test_the_web_defines_nothing_and_does_not_become_the_owner(web, migrated_pos
     assert "permission denied to set role" in refusal(web, f'SET ROLE "{owner}"')
 
 
-def test_what_names_or_hides_somebody_is_the_workers_alone():
+def test_only_the_worker_changes_columns_that_name_or_hide_somebody():
     """The list itself: whoever adds to it has to mean it."""
     secret = ("_index", "_hash", "_key", "public_id", "confirm_id", "kind", "slug")
     changeable = {(table, name) for table, rights in WEB.items() for name in rights.update.split()}

@@ -153,7 +153,7 @@ def test_the_last_step_of_the_guide_finds_services_and_timers_at_work(live):
         assert re.search(rf" belong-{name}.timer +belong-{name}.service$", said, re.MULTILINE)
 
 
-def test_what_timers_start_ends_as_it_should_and_a_failure_is_told(live):
+def test_services_started_by_timers_end_as_they_should_and_a_failure_is_reported(live):
     said = live.must(f"""{FUNCTIONS}
     touch /tmp/before
     systemctl start belong-backup belong-status

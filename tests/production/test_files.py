@@ -79,7 +79,7 @@ def test_sqlites_file_is_what_web_and_worker_share(stage):
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_what_comes_back_passes_the_pipe_line(stage, server):
+def test_a_bounce_passes_the_pipe_line_of_each_mail_server(stage, server):
     """As that mail server runs it: one user, one group, hardly an environment."""
     address = f"{server}.{stage.port}@dpsk12.org"
     stage.visitor().send(f"/groups/{SLUG}/join", email=address)

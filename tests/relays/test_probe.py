@@ -67,7 +67,7 @@ def test_all_is_well_where_the_relay_signs_and_changes_nothing(environment, inbo
     assert inbox.counts() == (0, 0)
 
 
-def test_what_does_not_arrive_is_waited_for_and_said(environment, inbox, services):
+def test_a_probe_that_does_not_arrive_is_waited_for_and_reported(environment, inbox, services):
     code, _, wrong = probe(environment, inbox, wait="2", is_delivering=False)
     assert code == 1
     assert len(wrong) == 1

@@ -70,7 +70,7 @@ def test_an_issue_reaches_everybody_once_by_the_log_of_a_real_server(
 
 
 @pytest.mark.parametrize("server", [postfix, exim])
-def test_what_a_real_server_takes_and_sends_back_has_bounced(
+def test_a_copy_that_a_real_server_accepts_and_returns_has_bounced(
     server, services, keyring, environment
 ):
     """An address with a 7 before the @ is unknown to it, as it finds out later."""

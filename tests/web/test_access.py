@@ -54,7 +54,7 @@ def test_page_without_a_mark_is_refused_to_strangers(app, visitor):
         (access.for_office, "office"),
     ],
 )
-def test_page_is_opened_by_whom_its_mark_names(app, services, keyring, mark, seats):
+def test_page_is_opened_only_by_the_roles_that_its_mark_names(app, services, keyring, mark, seats):
     """The view itself does not matter; a right that ends while somebody is signed in counts."""
     add_page(app, mark(lambda: PAGE))
     lead = sign_in(app, keyring, "asian")

@@ -48,7 +48,7 @@ def test_a_page_for_everybody_and_a_file_are_compressed(visitor):
         assert not is_compressed(plain)
 
 
-def test_who_does_not_take_gzip_gets_none(visitor):
+def test_a_client_that_does_not_accept_gzip_gets_none(visitor):
     """Nor does what is small anyway."""
     for accepted in ("", "identity", "br", "gzip;q=0", "*;q=0", "deflate, gzip;q=0.0"):
         visitor.headers = {"Accept-Encoding": accepted}

@@ -63,7 +63,7 @@ def test_no_field_of_one_line_takes_a_line_break_or_another_control_character(ap
     assert taken == set()
 
 
-def test_what_is_wrong_is_announced_and_leads_to_its_field(visitor):
+def test_an_error_is_announced_and_links_to_its_field(visitor):
     page = visitor.join("the-village", "nobody", language="xx").text
     [summary] = re.findall(r'<div class="problem" role="alert".*?</div>', page, re.DOTALL)
     assert values("href", summary) == ["#email", "#language-0"]
@@ -87,7 +87,7 @@ def test_a_button_for_enter_alone_is_neither_seen_nor_heard_nor_reached(visitor)
     assert all('tabindex="-1" aria-hidden="true"' in each for each in unseen)
 
 
-def test_the_link_to_where_one_is_says_so_and_one_in_spanish_is_read_so(visitor):
+def test_the_link_to_the_current_page_is_marked_and_the_spanish_link_has_its_language(visitor):
     for path, words in PLACES.items():
         page = visitor.open(path).text
         assert set(re.findall(r'aria-current="page">([^<]+)<', page)) == {words}

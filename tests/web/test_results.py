@@ -59,7 +59,7 @@ def test_the_page_of_a_press_says_only_what_still_holds(visitor, links):
     assert "You’ve left the group" in visitor.open(joined).text
 
 
-def test_nobody_is_said_to_get_no_email_who_has_not_asked_for_it(visitor, worker, links):
+def test_the_page_says_no_more_email_only_to_a_person_who_has_asked_for_it(visitor, worker, links):
     told = "We won’t email you again"
     assert told not in visitor.follow(links["not-me"], choice="forget").text
     assert told not in visitor.open(f"{links['not-me']}&pressed=never").text
@@ -69,7 +69,7 @@ def test_nobody_is_said_to_get_no_email_who_has_not_asked_for_it(visitor, worker
     assert told in visitor.open(asked).text
 
 
-def test_what_came_of_a_press_is_in_the_title(app, keyring):
+def test_the_result_of_a_press_is_in_the_title(app, keyring):
     lead = sign_in(app, keyring, "the-village")
     page = "/lead/groups/the-village/page"
     assert "<title>Saved: " not in lead.open(page).text

@@ -53,7 +53,7 @@ def is_out(browser) -> bool:
     ],
     ids=lambda lie: str(lie)[:60],
 )
-def test_a_proof_that_is_none_is_refused(lie, provider):
+def test_an_invalid_id_token_or_token_answer_is_refused(lie, provider):
     provider.set(**lie)
     with pytest.raises(oidc.ProofRefused):
         subject_by(fresh(provider))
@@ -67,7 +67,7 @@ def test_the_clients_secret_is_shown_as_the_provider_reads_it(provider):
         subject_by(fresh(provider, client_secret="a wrong one"))
 
 
-def test_a_proof_that_is_none_signs_nobody_in(linked, browser, provider):
+def test_an_invalid_id_token_or_provider_answer_signs_nobody_in(linked, browser, provider):
     for lie in (
         {"claims": {"nonce": "of another browser"}},
         {"extra": {"iss": "https://login.example.org"}},
@@ -134,13 +134,13 @@ def fresh(provider, **changed) -> oidc.IdentityProvider:
     ],
     ids=lambda lie: str(lie)[:60],
 )
-def test_nobody_is_sent_to_where_the_provider_is_not_itself(lie, provider):
+def test_nobody_is_redirected_if_the_providers_metadata_is_wrong_or_missing(lie, provider):
     provider.set(**lie)
     with pytest.raises(oidc.ProviderUnavailable):
         fresh(provider).authorization_url(TRIP)
 
 
-def test_plain_addresses_are_called_for_no_provider_that_is_reached_by_tls():
+def test_a_provider_that_is_reached_by_tls_is_never_called_by_plain_http():
     assert oidc._is_ours_to_call("https://login.example.org", "https://other.example.org/keys")
     assert not oidc._is_ours_to_call("https://login.example.org", "http://login.example.org/keys")
 
@@ -190,7 +190,7 @@ def test_an_answer_to_another_browser_is_nobodys(linked, app, browser):
         assert is_out(other)
 
 
-def test_a_trip_is_made_once_even_with_an_old_cookie_and_a_provider_that_takes_codes_twice(
+def test_an_authorization_request_works_once_even_with_an_old_cookie_and_a_reused_code(
     linked, app, provider
 ):
     provider.set(is_forgetful=True)
@@ -204,19 +204,19 @@ def test_a_trip_is_made_once_even_with_an_old_cookie_and_a_provider_that_takes_c
     assert is_out(again)
 
 
-def test_a_trip_takes_ten_minutes_at_most(linked, browser):
+def test_an_authorization_request_lasts_ten_minutes_at_most(linked, browser):
     back = trips.at_provider(trips.begin(browser))
     with time_machine.travel(now() + timedelta(minutes=11)):
         assert browser.open(back).status_code == 403
 
 
-def test_a_trip_ends_with_the_session_that_began_it(lead):
+def test_an_authorization_request_ends_with_the_session_that_began_it(lead):
     back = trips.at_provider(trips.begin_link(lead))
     assert lead.act("/sign-out").status_code == 303
     assert lead.open(back).status_code == 403
 
 
-def test_who_has_signed_out_meanwhile_links_nothing(lead):
+def test_a_leader_whose_session_ended_meanwhile_links_nothing(lead):
     back = trips.at_provider(trips.begin_link(lead))
     with time_machine.travel(now() + timedelta(minutes=9)):
         form = Form(lead.open(back).text)

@@ -84,7 +84,7 @@ def test_a_sign_in_proves_nothing_if_the_provider_says_that_it_did_not_ask(
     assert linked.act(OPTIONS).status_code == answer
 
 
-def test_no_link_is_emailed_to_who_signs_in_by_the_district(linked, worker, relay):
+def test_a_leader_who_signs_in_by_the_district_is_emailed_no_link_as_a_proof(linked, worker, relay):
     before, asked = len(relay.to(LEAD)), linked.act(OPTIONS).text
     assert "Sign in to DPS again" in asked
     assert 'target="_blank"' in asked, "the page with what was typed stays open"

@@ -43,7 +43,9 @@ def test_a_lead_links_once_and_signs_in_by_the_district(linked, browser, relay, 
     assert kinds(services)[-2:] == [(Kind.IDENTITY_LINKED, None), (Kind.SIGNED_IN, "district")]
 
 
-def test_no_mark_keeps_from_its_owner_that_a_sign_in_was_linked(lead, worker, relay, services):
+def test_the_owner_is_told_of_a_linked_sign_in_whatever_marks_the_web_sets(
+    lead, worker, relay, services
+):
     trips.link(lead)
     assert worker._read_requests()
     execute(services, update(Right).values(accepted_at=None))
@@ -51,7 +53,7 @@ def test_no_mark_keeps_from_its_owner_that_a_sign_in_was_linked(lead, worker, re
     assert relay.to(LEAD)[-1]["Subject"] == "You now sign in with your DPS account"
 
 
-def test_no_link_is_mailed_to_who_signs_in_by_the_district_and_the_page_does_not_say_so(
+def test_a_district_account_is_emailed_no_sign_in_link_and_the_page_does_not_say_so(
     linked, browser, worker, relay, visitor
 ):
     before = len(relay.to(LEAD))
@@ -184,7 +186,9 @@ def test_the_worker_removes_what_was_linked_in_the_database(row, services, keyri
     assert [each.account_id for each in query(services, select(Identity))] == [theirs.account_id]
 
 
-def test_the_worker_puts_a_name_right_that_somebody_changed(services, linked, browser, worker):
+def test_the_worker_restores_an_identitys_hash_that_somebody_changed(
+    services, linked, browser, worker
+):
     execute(services, update(Identity).values(name=b"attacker's"))
     assert trips.sign_in(browser).status_code == 403
     drain_in(worker, minutes=2)
@@ -201,7 +205,7 @@ def test_a_worker_that_knows_another_provider_links_nobody_and_mails_links(servi
     assert dump_of(services)["identities"] == []
 
 
-def test_what_a_token_says_of_an_address_is_stored_nowhere(
+def test_the_address_name_and_subject_in_a_token_are_neither_stored_nor_logged(
     lead, browser, worker, services, provider, caplog
 ):
     provider.set(claims={"email": "canary.bird@dpsk12.org", "name": "Canary Bird"})

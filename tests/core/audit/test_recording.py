@@ -58,7 +58,7 @@ def pressed(lead, url: str, **fields: str) -> int:
     return lead.act(url, **fields).status_code
 
 
-def test_what_is_done_to_a_newsletter_is_recorded_in_turn(lead, services, keyring, worker):
+def test_each_step_of_a_newsletter_is_recorded_in_turn(lead, services, keyring, worker):
     with services.writing.begin() as session:
         make_members(session, keyring, 12)
     page = write(lead)
@@ -95,7 +95,7 @@ MEETING = {
 }  # fmt: skip
 
 
-def test_what_is_changed_for_a_group_is_recorded(lead, services):
+def test_each_change_to_a_group_is_recorded(lead, services):
     page = f"{VILLAGE}/page"
     for path, typed in (
         (page, {"summary_en": "Tea for all"}),
@@ -140,7 +140,7 @@ def test_each_step_of_a_meeting_is_recorded(lead, services):
     assert newest(services).detail == meeting.public_id
 
 
-def test_what_the_office_does_is_recorded_without_its_words(office, visitor, services, worker):
+def test_acts_of_the_office_are_recorded_without_their_words(office, visitor, services, worker):
     write_to_the_office(visitor)
     worker.drain()
     reference = re.findall(r"/office/threads/([\w-]+)", office.open("/office").text)[0]
@@ -162,9 +162,7 @@ def test_signing_out_is_recorded_once(lead, services, said, kind):
     assert newest(services).browser_session is not None
 
 
-def test_each_who_is_not_let_in_is_recorded_once_an_hour(
-    app, lead, services, keyring, worker, relay
-):
+def test_each_refused_sign_in_is_recorded_once_an_hour(app, lead, services, keyring, worker, relay):
     gone = "gone@dpsk12.org"
     with services.writing.begin() as session:
         group = group_named(session, "asian")

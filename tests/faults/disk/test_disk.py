@@ -24,9 +24,7 @@ def library(tmp_path_factory) -> Path:
 
 @night("disks that fail")
 @pytest.mark.timeout(420)
-def test_whatever_write_or_sync_fails_what_was_taken_is_kept_and_no_copy_is_hidden(
-    library, tmp_path
-):
+def test_a_failing_write_or_sync_loses_no_accepted_data_and_hides_no_copy(library, tmp_path):
     ended = run(library, str(tmp_path), str(EACH_SO_MANY))
     assert ended.returncode == 0, ended.stderr[-3000:]
     *findings, once, for_good = ended.stdout.splitlines()

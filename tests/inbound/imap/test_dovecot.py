@@ -72,7 +72,7 @@ def test_a_message_of_fifty_megabytes_costs_what_its_beginning_costs(scenario, i
 
 
 @on_sqlite
-def test_what_was_read_is_deleted_after_a_week(scenario, inbox):
+def test_a_read_message_is_deleted_after_a_week(scenario, inbox):
     inbox.put(HUMAN)
     poll(scenario.worker)
     # A day less: the server's days may be those of another time zone.

@@ -155,7 +155,7 @@ def test_a_full_mailbox_is_emptied(worker, scripted, services):
     assert last(services).failures == 0
 
 
-def test_what_cannot_be_moved_is_read_once_and_keeps_no_other_from_being_read(
+def test_a_message_that_cannot_be_moved_is_read_once_and_holds_up_no_other(
     worker, scripted, services
 ):
     """However much of it is there: the newest is read first, and of the rest one again."""
@@ -194,7 +194,7 @@ def test_a_server_that_cannot_take_out_what_was_read_is_not_used(
     assert (taken(services), last(services).failed_step) == (0, "CAPABILITY")
 
 
-def test_what_was_not_asked_for_between_the_answers_does_not_matter(worker, scripted, services):
+def test_unsolicited_responses_between_the_answers_do_not_matter(worker, scripted, services):
     def chatter(conversation, _tag: str) -> bool:
         conversation.write(
             b"* 5 EXISTS\r\n* 1 FETCH (UID 2 FLAGS (\\Seen))\r\n* OK [ALERT] Hello\r\n"

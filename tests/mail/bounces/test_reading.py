@@ -72,7 +72,7 @@ def test_a_path_is_found_wherever_a_server_notes_it():
     assert len(parse_report(many + b"\nHello").paths) == MAX_NAMED
 
 
-def test_what_a_server_says_is_kept_under_a_name_of_ours():
+def test_a_servers_words_are_kept_as_one_of_our_own_phrases_or_verdicts():
     report = sample("fields: postfix, user unknown")
     assert (report.code, report.phrase) == (550, "no such user")
     assert sample("words: french, mailbox full").phrase == "mailbox full"

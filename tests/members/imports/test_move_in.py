@@ -121,7 +121,7 @@ def test_a_dry_run_says_the_same_whether_or_not_somebody_is_a_member(scenario, b
     assert scenario.subjects()[-1] == "Welcome! You’re in."
 
 
-def test_who_is_known_or_wants_no_email_is_not_asked(scenario, bring, later):
+def test_an_import_asks_no_known_or_suppressed_address(scenario, bring, later):
     people = {each: f"{each}@dpsk12.org" for each in ("member", "left", "never", "waits", "new")}
     scenario.enter(people["member"])
     scenario.visitor.press(link_to(scenario.enter("left+old@dpsk12.org"), "leave"))
@@ -155,7 +155,7 @@ def test_a_file_that_is_imported_twice_asks_nobody_twice_for_three_days(scenario
     assert len(scenario.subjects()) == 2
 
 
-def test_an_import_uses_up_no_sign_up_and_reminds_no_member_nor_whose_email_came_back(
+def test_an_import_uses_no_sign_up_limit_and_reminds_no_member_or_bounced_address(
     scenario, bring, later
 ):
     bring(f"{ADA}\nbob@dpsk12.org")
@@ -175,7 +175,7 @@ def test_an_import_uses_up_no_sign_up_and_reminds_no_member_nor_whose_email_came
     assert scenario.is_member()
 
 
-def test_nothing_is_left_after_three_days_of_who_does_not_answer(scenario, bring, later):
+def test_nothing_of_a_person_who_does_not_answer_is_left_after_three_days(scenario, bring, later):
     scenario.enter("bob@dpsk12.org")
     minutes(scenario, 1)
     before = _without_records(dump_of(scenario.services))
@@ -218,7 +218,7 @@ def _without_records(dump):
     return {table: rows for table, rows in dump.items() if table not in RECORDS}
 
 
-def test_what_somebody_waits_for_and_the_relays_day_go_before_an_import(scenario, bring):
+def test_awaited_email_and_the_relays_daily_limit_come_before_an_import(scenario, bring):
     bring("\n".join(f"p{each}@dpsk12.org" for each in range(150)))
     [entry] = trail(scenario.services, audit.Kind.IMPORTED)
     assert (entry.group_slug, entry.role) == (VILLAGE, audit.Role.OPERATOR)
@@ -279,7 +279,9 @@ def test_a_batch_that_the_worker_did_not_expect_asks_nobody(scenario):
 
 @pytest.mark.parametrize("kind", [INVITED, INVITED_AGAIN])
 @on_sqlite
-def test_who_complains_of_an_invitation_is_never_asked_again(kind, scenario, bring, later):
+def test_an_address_that_complains_about_an_invitation_is_never_asked_again(
+    kind, scenario, bring, later
+):
     bring(ADA)
     scenario.worker.drain()
     if kind == INVITED_AGAIN:

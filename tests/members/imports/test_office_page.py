@@ -114,7 +114,7 @@ def test_nobody_is_asked_once_their_group_is_to_end_however_far_the_file_is(offi
 
 
 @on_both("races")
-def test_of_two_files_that_are_checked_at_once_one_is_kept(scenario):
+def test_only_one_of_two_files_that_are_checked_at_once_is_kept(scenario):
     def check(session) -> None:
         group, found = group_named(session, "the-village"), AddressList([ADA])
         imports.store(session, scenario.services.sealer, group, found, "en")

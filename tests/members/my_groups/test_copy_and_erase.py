@@ -67,7 +67,7 @@ def test_the_copy_says_all_that_is_held_and_goes_to_the_member_alone(mine):
     assert ADA in html_of(mine.relay.to(ADA)[-1])
 
 
-def test_the_copy_does_not_say_that_somebody_left_whose_mail_came_back(mine):
+def test_the_copy_says_that_a_membership_ended_by_bounces_and_not_that_its_member_left(mine):
     path = mine.sheet("the-village", "asian")
     with mine.services.writing.begin() as session:
         [member] = session.scalars(
@@ -148,7 +148,7 @@ def test_messages_to_us_are_in_the_copy_and_are_erased_with_the_rest(mine):
     assert kept == set(references[1:]), "the last was not mailed yet"
 
 
-def test_of_very_many_messages_to_us_the_newest_are_looked_through(mine):
+def test_only_the_newest_of_very_many_messages_to_us_are_looked_through(mine):
     """The web may store any number: a copy took so long that all other email waited."""
     mine.send("/contact", email=ADA, topic="need", message="An interpreter.")
     mine.worker.drain()
@@ -217,7 +217,7 @@ def _expand(mine, state: State) -> None:
 @pytest.mark.parametrize(
     ("before", "after"), [(State.SENDING, State.UNCERTAIN), (State.QUEUED, State.WITHDRAWN)]
 )
-def test_what_another_worker_has_in_hand_is_taken_from_it(mine, before, after):
+def test_erasing_takes_away_copies_that_another_worker_holds(mine, before, after):
     """Copies that may have left already are uncertain; the rest does not leave."""
     [other] = mine.join("ada.king@dpsk12.org", "the-village")
     path = mine.sheet("the-village")
@@ -233,7 +233,7 @@ def test_what_another_worker_has_in_hand_is_taken_from_it(mine, before, after):
         assert mine.books() == {"recipients": 2, "accepted": 1, "withdrawn": 1}
 
 
-def test_who_erased_everything_gets_nothing_more_before_the_rows_are_gone(mine):
+def test_a_member_who_erased_everything_gets_nothing_more_before_the_rows_are_gone(mine):
     """Neither an issue, nor another mail, nor a link to groups that are as good as gone."""
     [other] = mine.join(GRACE, "the-village")
     path = mine.sheet()
@@ -258,7 +258,7 @@ def test_who_erased_everything_gets_nothing_more_before_the_rows_are_gone(mine):
     assert mine.rows("subscriptions") == 2, "the other group’s row goes at its own hour"
 
 
-def test_what_was_erased_by_a_clock_that_was_ahead_is_gone_within_two_days(mine):
+def test_rows_erased_by_a_clock_that_was_ahead_are_gone_within_two_days(mine):
     with time_machine.travel(now() + timedelta(hours=40), tick=True):
         mine.press(f"{mine.sheet()}/erase")
         mine.worker._read_requests()
@@ -305,7 +305,7 @@ def test_no_issue_leaves_to_the_erased_while_another_worker_carries_on_erasing(m
     assert mine.relay.to(GRACE)[-1]["Subject"] == "This month with us"
 
 
-def test_who_joins_again_while_the_rest_is_being_erased_stays(mine):
+def test_a_member_who_joins_again_while_the_rest_is_being_erased_stays(mine):
     mine.press(f"{mine.sheet()}/erase")
     mine.worker.drain()
     mine.visitor.join("the-village", ADA)

@@ -50,7 +50,7 @@ def test_groups_move_once_the_new_address_has_confirmed(mine):
     assert "LGBTQ" in page
 
 
-def test_who_types_somebodys_address_as_their_new_one_delays_nothing_of_that_person(mine):
+def test_typing_somebodys_address_as_a_new_one_delays_nothing_for_its_owner(mine):
     """Each change took eight hours from the confirmations of whoever owns the address."""
     path = mine.sheet()
     for _ in range(20):

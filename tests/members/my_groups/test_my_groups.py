@@ -31,7 +31,7 @@ def test_a_member_sees_each_group_behind_the_link_and_the_mail_names_none(mine):
         assert "LGBTQ" not in words
 
 
-def test_who_has_no_group_is_told_so_five_times_an_hour_as_a_member_gets_a_link(mine):
+def test_a_nonmember_is_told_so_five_times_an_hour_as_a_member_gets_a_link(mine):
     mine.join(ADA, "the-village")
     for address in (NOBODY, ADA) * 10:
         mine.send("/my-groups", email=address)
@@ -42,7 +42,7 @@ def test_who_has_no_group_is_told_so_five_times_an_hour_as_a_member_gets_a_link(
         assert "The Village" in mine.open(mine.link()).text
 
 
-def test_elsewhere_only_members_get_the_link_and_whoever_wants_no_mail_gets_none(mine):
+def test_an_outside_address_gets_the_link_only_as_a_member_and_a_suppressed_one_never(mine):
     mine.join(BARRED, "the-village")
     with mine.services.writing.begin() as session:
         suppressions.suppress(session, mine.keyring.index, BARRED, "asked")
@@ -76,7 +76,7 @@ def card_of(page: str, public_id: str) -> str:
     return re.split(r"</details>|</section>\s*(?=<details|<section|</div>)", after)[0]
 
 
-def test_who_opens_the_page_later_finds_until_when_leaving_can_be_undone(mine):
+def test_the_page_still_says_later_until_when_leaving_can_be_undone(mine):
     path, village = mine.belong("the-village")
     page = mine.open(path).text
     assert "All your groups" not in page, "who is in one group or none is asked nothing about all"

@@ -43,7 +43,7 @@ def test_a_paused_member_gets_no_issue_until_the_pause_ends(mine, is_queued_firs
     assert len(mine.relay.to(ADA)) == 1
 
 
-def test_who_resumes_while_an_issue_waits_gets_it_if_its_copies_were_read_ahead_alone(mine):
+def test_a_member_who_resumes_gets_a_waiting_issue_only_if_it_was_queued_before_the_pause(mine):
     mine.join(GRACE, "the-village")
     [ada] = mine.join(ADA, "the-village")
     mine.join("zoe@dpsk12.org", "the-village")
@@ -60,7 +60,7 @@ def test_who_resumes_while_an_issue_waits_gets_it_if_its_copies_were_read_ahead_
         assert len(mine.mails()) == 1
 
 
-def test_who_joins_again_is_neither_paused_nor_reminded_any_more(mine):
+def test_a_member_who_joins_again_is_neither_paused_nor_reminded_any_more(mine):
     [ada] = mine.join(ADA, "the-village")
     change(mine, ada, pause=True)
     with mine.services.writing.begin() as session:

@@ -84,7 +84,7 @@ def test_no_lock_shows_which_memberships_are_one_persons(mine):
     assert mine.query(select(Subscription.id).where(text("subscriptions.xmax <> '0'"))) == []
 
 
-def test_no_length_of_a_list_or_of_what_is_being_erased_tells_how_many_groups_it_is(mine):
+def test_the_length_of_a_session_or_an_erasure_does_not_tell_its_number_of_groups(mine):
     mine.join(ADA, "the-village")
     mine.join("grace@dpsk12.org", *(each["slug"] for each in GROUPS if "is_upcoming" not in each))
     links = [mine.link(address) for address in (ADA, "grace@dpsk12.org")]
@@ -124,7 +124,7 @@ def test_a_list_that_the_worker_did_not_make_is_not_believed(mine):
     assert mine.query(select(Job.failures)) == [3, 3, 3]
 
 
-def test_a_slip_is_refused_when_its_time_is_over(mine):
+def test_an_expired_permit_is_refused(mine):
     """An intruder in the web once, and kept what people opened then, can do nothing with it."""
     slip = mine.slip(mine.sheet())
     for hours, kinds in ((0.9, ("my-copy",)), (2.1, ("my-copy", "change-address", "erase"))):
@@ -135,7 +135,7 @@ def test_a_slip_is_refused_when_its_time_is_over(mine):
     assert (mine.rows("jobs"), mine.members("lgbtq")) == (0, 1)
 
 
-def test_a_link_is_mailed_to_no_other_address_and_not_once_it_is_over(mine):
+def test_a_link_is_emailed_to_no_other_address_and_not_once_it_has_expired(mine):
     mine.join(ADA, "the-village")
     mine.join("grace@dpsk12.org", "the-village")
     mine.worker.drain()

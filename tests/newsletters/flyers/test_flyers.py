@@ -112,7 +112,7 @@ def test_a_flyer_is_downloaded_as_it_is_mailed_and_never_opened_as_a_page(lead, 
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_a_title_that_tells_too_much_is_not_sent_however_it_came_about(
+def test_a_flyer_title_that_names_the_group_is_not_sent_however_it_was_stored(
     lead, services, members, worker, relay
 ):
     members(1)
@@ -166,7 +166,7 @@ def test_pictures_and_flyers_together_fit_what_servers_take(lead, services):
     assert "With its pictures and flyers, the email is too large" in refused(lead, page)
 
 
-def test_what_was_released_keeps_its_flyers_and_sends_what_was_frozen(
+def test_a_released_newsletter_keeps_its_flyers_and_sends_them_as_frozen(
     lead, services, members, worker, relay
 ):
     members(1)

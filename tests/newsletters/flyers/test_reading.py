@@ -27,7 +27,7 @@ SECONDS = 30.0
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_plain_flyer_is_refused_and_said_why(name):
+def test_a_file_that_is_no_plain_flyer_is_refused_with_the_reason(name):
     content, reason = REFUSED[name]
     begun = time.monotonic()
     assert outcome(flyer_program.remake, content) == reason
@@ -50,7 +50,7 @@ def test_false_numbers_take_no_more_memory_than_a_child_may_have(name):
 
 
 @pytest.mark.parametrize("make", [flyer, tagged, talkative, lambda: of_pages(20)])
-def test_what_its_pages_show_stays(make):
+def test_the_visible_content_of_the_pages_stays(make):
     clean = read_flyer(make())
     assert clean == flyer_program.remake(make()), "the same in a child as here"
     shown = read(clean.content)

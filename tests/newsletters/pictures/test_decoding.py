@@ -168,7 +168,7 @@ def test_a_picture_waits_for_no_other_while_pages_wait_for_it(tmp_path):
     assert reencode_image(picture(40, 30)).width == 40
 
 
-def test_what_a_child_started_ends_with_it():
+def test_processes_that_a_child_started_end_with_it():
     fork = "import os, time\nprint(os.fork() or time.sleep(60), flush=True)"
     begun = time.monotonic()
     with pytest.raises(InvalidImage):

@@ -52,7 +52,7 @@ def test_a_small_picture_keeps_its_size_and_a_tall_one_is_bounded():
     assert encode(picture(1, 1)).width == 1
 
 
-def test_where_and_by_whom_it_was_taken_is_gone_and_it_stands_upright():
+def test_a_photographs_place_and_author_are_gone_and_it_stands_upright():
     encoded = encode(photograph())
     image = opened(encoded.content)
     assert image.size == (40, 60)
@@ -65,7 +65,7 @@ def test_where_and_by_whom_it_was_taken_is_gone_and_it_stands_upright():
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
-def test_what_a_file_says_and_what_follows_the_picture_in_it_is_gone(kind):
+def test_metadata_and_bytes_after_the_picture_are_gone(kind):
     exif = Image.Exif()
     exif[0x013B] = "Ada of Denver"
     written = file(Image.new("RGB", (20, 20)), kind, exif=exif, icc_profile=b"Ada of Denver")
@@ -75,7 +75,7 @@ def test_what_a_file_says_and_what_follows_the_picture_in_it_is_gone(kind):
     assert HTML not in content
 
 
-def test_one_can_still_see_through():
+def test_a_transparent_picture_stays_transparent():
     image = Image.new("RGBA", (30, 20), (255, 0, 0, 0))
     image.paste((0, 0, 255, 255), (0, 0, 15, 20))
     for kind in ("PNG", "WEBP"):
@@ -86,7 +86,7 @@ def test_one_can_still_see_through():
         assert shown.getpixel((5, 10)) == (*BLUE, 255)
 
 
-def test_a_large_one_to_see_through_stands_on_white():
+def test_a_large_transparent_picture_gets_a_white_background():
     noise = Image.frombytes("RGB", (900, 900), random.Random(1).randbytes(900 * 900 * 3))
     noise.putalpha(Image.new("L", (900, 900), 0))
     encoded = encode(file(noise, "PNG"))
@@ -95,7 +95,7 @@ def test_a_large_one_to_see_through_stands_on_white():
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
-def test_of_a_moving_picture_the_first_one_is_kept(kind):
+def test_only_the_first_frame_of_a_moving_picture_is_kept(kind):
     frames = [Image.new("RGB", (20, 20), color) for color in ("red", "blue")]
     encoded = encode(file(frames[0], kind, save_all=True, append_images=frames[1:], lossless=True))
     image = opened(encoded.content)
@@ -123,7 +123,7 @@ def test_colours_of_every_mode_arrive(mode, color, kind, wanted):
     "strange",
     [b"", SVG, HTML, GIF, b"RIFF\x00\x00\x00\x00WAVE", b"%PDF-1.7", b"\x89PNG", b" " + picture()],
 )
-def test_what_is_no_picture_of_the_three_kinds_is_refused(strange):
+def test_a_file_that_is_no_jpeg_png_or_webp_is_refused(strange):
     with pytest.raises(InvalidImage, match="JPEG, PNG or WebP"):
         encode(strange)
 

@@ -49,7 +49,7 @@ def test_nothing_refused_is_there_or_changes_anything(site, services):
         site.body_of(route)
     before, wrong = content(services), list[str]()
     with time_machine.travel(now(), tick=False):  # a page says until when one is signed in
-        for actor in who_tries(site, services):
+        for actor in actors_to_try(site, services):
             for route in routes:
                 wrong += refused(site, route, actor)
             after = content(services)
@@ -59,7 +59,7 @@ def test_nothing_refused_is_there_or_changes_anything(site, services):
     assert wrong == [], "\n".join(wrong)
 
 
-def who_tries(site, services) -> list[Actor]:
+def actors_to_try(site, services) -> list[Actor]:
     """List who tries: everybody on SQLite; on PostgreSQL those whose rights differ by a query."""
     if services.engine.dialect.name == "sqlite":
         return list(site.actors.values())
@@ -102,11 +102,11 @@ def said_of_nothing(route: Route, actor: Actor) -> str:
 @on_both("rights of the web's role")
 @EVERY_PAGE
 @LONG
-def test_whatever_is_allowed_is_done(site, services):
+def test_every_allowed_request_succeeds(site, services):
     """On SQLite each button is pressed, and the database is put back; on PostgreSQL pages open."""
     is_sqlite = services.engine.dialect.name == "sqlite"
     file, wrong = make_url(services.settings.database_url).database or "", []
-    for actor in who_tries(site, services):
+    for actor in actors_to_try(site, services):
         for route in rights_table(site.app):
             is_kept = route.method == "POST"
             if route.answer(actor.role) not in may(route) or (is_kept and not is_sqlite):
