@@ -71,8 +71,8 @@ RETURNED_AT_ONCE = 10
 # Notifications of a group's start in a turn: after a lock timeout each may take 0.1 seconds.
 STARTS_AT_ONCE = 10
 # How long a job rests after a statement timeout.
-SLOW_REQUEST_REST = timedelta(minutes=5)
-LOCKED_REQUEST_REST = timedelta(seconds=LOCK_REST_SECONDS)
+SLOW_JOB_REST = timedelta(minutes=5)
+LOCKED_JOB_REST = timedelta(seconds=LOCK_REST_SECONDS)
 # The hold's reason while our keys do not open the database.
 WRONG_KEYS = "keys"
 # Tasks of a turn, by the text that is logged when they fail.
@@ -285,7 +285,7 @@ class Worker:
         """Read jobs, queue due issues, send a batch; return whether anything was done."""
         if self._intake is not None:
             self._intake.poll_if_due()
-        requests, tasks = self._read_requests()
+        jobs_read, tasks = self.read_jobs()
         run = partial(self._backoff.run, most=REST_SECONDS)
         done = [run(complaint, task) for complaint, task in tasks.items()]
         if self._is_purge_due():
@@ -294,7 +294,7 @@ class Worker:
             self._purge_at = at + PURGE_GAP if is_tidy else at
         is_busy = self.engine.work()
         self._has_worked = True
-        return is_busy or bool(requests) or any(done)
+        return is_busy or bool(jobs_read) or any(done)
 
     def _require_database(self) -> None:
         """Raise the database's error while it is unavailable."""
@@ -306,15 +306,15 @@ class Worker:
         with self._sessions.begin() as session:
             return hold.waiting(session)
 
-    def _read_requests(self) -> tuple[list[int], Tasks]:
-        """Read jobs; return those that were read, and the other tasks of this turn."""
+    def read_jobs(self) -> tuple[list[int], Tasks]:
+        """Read due jobs; return the ids of those read, and the other tasks of this turn."""
         found = self._backoff.run("Nothing is read", self._look, most=NO_DATABASE_SECONDS)
-        requests, tasks = found or ([], {})
-        return [each for each in requests if self._read_request(each)], tasks
+        due, tasks = found or ([], {})
+        return [each for each in due if self._read_job(each)], tasks
 
     def _look(self) -> tuple[list[int], Tasks]:
         """Find what is due; if nothing is, in one round trip to the database."""
-        at, requests = now(), list[int]()
+        at, due = now(), list[int]()
         self._note_failed_lookup()
         with self._sessions.begin() as session:
             look = LOOK, {"at": at, "launched_by": at - UNDO_LAUNCH}
@@ -323,13 +323,13 @@ class Worker:
             )
         if is_any_job_due:
             with self._sessions.begin() as session:
-                requests = self._waiting(session, at)
+                due = self._waiting(session, at)
         others: Tasks = {
             "Nobody is told of a start": self._tell_of_starts,
             "Nobody of a list is asked": self._ask_imported,
             "No newsletter is queued": self._queue_due,
         }
-        return requests, dict(compress(others.items(), are_due))
+        return due, dict(compress(others.items(), are_due))
 
     def _note_failed_lookup(self) -> None:
         """Record that a lookup failed, for an alert: a failure may reveal whose address it is."""
@@ -408,7 +408,7 @@ class Worker:
         """Return a task's collaborators in this transaction."""
         return Work(session=session, mailer=self._mailer, settings=self._settings, at=now())
 
-    def _read_request(self, request_id: int) -> bool:
+    def _read_job(self, job_id: int) -> bool:
         """Do one job in a transaction; count a failure if it cannot be read.
 
         Return False if it is gone or another worker has it.
@@ -416,19 +416,17 @@ class Worker:
         kind = ""
         try:
             with self._sessions.begin() as session:
-                request = session.get(Job, request_id, with_for_update={"skip_locked": True})
-                if request is None:
+                job = session.get(Job, job_id, with_for_update={"skip_locked": True})
+                if job is None:
                     return False
-                kind = request.kind
+                kind = job.kind
                 mailer, settings = self._mailer, self._settings
-                work = JobWork(
-                    session=session, mailer=mailer, settings=settings, at=now(), job=request
-                )
+                work = JobWork(session=session, mailer=mailer, settings=settings, at=now(), job=job)
                 with suppress(Refused):
-                    self._tasks[request.kind](work)
-                session.delete(request)
+                    self._tasks[job.kind](work)
+                session.delete(job)
             if posted := logs.noted(session.info).get("delivery"):
-                logs.event(log, logging.INFO, "job read", job=request_id, delivery=posted)
+                logs.event(log, logging.INFO, "job read", job=job_id, delivery=posted)
         except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
             self._has_failed |= kind in LOOKUPS or isinstance(error, NO_DATABASE)
             # Anyone could send an email that takes long to parse, and no one waits for it.
@@ -436,19 +434,19 @@ class Worker:
             if isinstance(error, NO_DATABASE) and not is_dear:
                 # A single row can cause it; if the database is really gone, this fails, too.
                 is_slow = has_idled(error) or (is_too_slow(error) and not is_locked(error))
-                rest = SLOW_REQUEST_REST if is_slow else LOCKED_REQUEST_REST
-                self._put_back(request_id, due_at=now() + rest)
+                rest = SLOW_JOB_REST if is_slow else LOCKED_JOB_REST
+                self._put_back(job_id, due_at=now() + rest)
             else:
                 # The web could have written any number, even a negative one.
                 before = case((Job.failures < 0, 0), else_=Job.failures)
-                self._put_back(request_id, failures=before + 1)
-            log.error("Request %d cannot be read: %s", request_id, error_name(error))  # noqa: TRY400
+                self._put_back(job_id, failures=before + 1)
+            log.error("Job %d cannot be read: %s", job_id, error_name(error))  # noqa: TRY400
         return True
 
-    def _put_back(self, request_id: int, **values: Any) -> None:
+    def _put_back(self, job_id: int, **values: Any) -> None:
         """Update a job that was not done, unless someone has locked it."""
         with self._sessions.begin() as session:
-            update_if_free(session, Job, Job.id == request_id, **values)
+            update_if_free(session, Job, Job.id == job_id, **values)
 
 
 def make_worker(services: Services, keyring: Keyring) -> Worker:

@@ -78,7 +78,7 @@ def test_all_concerned_are_told_that_somebody_is_let_in_whatever_marks_the_web_s
         LetIn(session.scalars(of_office).one(), public_id(services)).ask(session, services.sealer)
         of_leads = update(Right).where(Right.group_id.is_not(None))
         session.execute(of_leads.values(accepted_at=None))
-    assert worker._read_requests()
+    assert worker.read_jobs()
     with services.writing.begin() as session:
         session.execute(update(Right).values(accepted_at=None))
     worker.drain()

@@ -133,7 +133,7 @@ def test_an_end_beyond_what_is_told_of_a_day_is_told_too(by, left, scenario, ser
         session.execute(update(Right).where(Right.group_id.is_not(None)).values(ends_at=now()))
         place = group_named(session, VILLAGE).public_id
         EndRight(by, lead, place).ask(session, services.sealer)
-    assert scenario.worker._read_requests()
+    assert scenario.worker.read_jobs()
     with services.reading.begin() as session:
         told = session.scalars(select(Delivery).where(Delivery.kind == right_tasks.CHANGED))
         assert bool(told.all()) == bool(left), "no more than the rate by an email of the job"

@@ -124,7 +124,7 @@ def test_a_changed_or_forged_row_redirects_no_message_to_the_office(
     visitor, worker, relay, services
 ):
     write(visitor)
-    assert worker._read_requests()
+    assert worker.read_jobs()
     with services.writing.begin() as session:
         message = session.scalars(select(ContactMessage)).one()
         message.group_id = group_named(session, VILLAGE).id

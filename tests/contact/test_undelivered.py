@@ -101,7 +101,7 @@ def test_a_message_that_expired_is_given_days_again_when_it_is_resent(
 ):
     relay.always(f"RCPT {OFFICE}", "450 4.2.1 Later")
     write(visitor, services)
-    assert worker._read_requests()
+    assert worker.read_jobs()
     with services.writing.begin() as session:
         [delivery] = session.scalars(select(Delivery))
         delivery.created_at -= timedelta(days=5)

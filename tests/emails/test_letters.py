@@ -107,7 +107,7 @@ def test_an_email_is_rendered_after_the_transaction_that_claims_it(scenario):
     """It takes some milliseconds, and on SQLite each form would wait for them."""
     worker, services = scenario.worker, scenario.services
     scenario.visitor.join("asian", ADA)
-    worker._read_requests()
+    worker.read_jobs()
     with services.writing.begin() as session:
         ids = list(session.scalars(select(Delivery.id)))
         [(_, compose)] = compose_deliveries(worker._mailer, worker._issue_mailer, session, ids)

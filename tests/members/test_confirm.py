@@ -81,7 +81,7 @@ def test_a_letter_never_asks_about_somebody_elses_wish(scenario):
     """Nor does it when its row names another's: it was fixed when it was asked for."""
     scenario.visitor.join(VILLAGE, ADA)
     scenario.execute(update(Delivery).values(due_at=now() + timedelta(hours=1)))
-    scenario.worker._read_requests()
+    scenario.worker.read_jobs()
     scenario.execute(update(Delivery).values(due_at=now(), about_id=Delivery.about_id + 1))
     scenario.visitor.join("asian", "bob@dpsk12.org")
     assert scenario.subjects("bob@dpsk12.org") == ["Confirm your request to DPS Belong"]

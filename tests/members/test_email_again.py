@@ -145,7 +145,7 @@ def test_a_break_in_to_the_web_lifts_nothing(alone):
 
 def test_a_link_to_an_address_that_is_not_left_alone_any_more_is_not_mailed(alone):
     alone.visitor.send(PAGE, email=ADA)
-    alone.worker._read_requests()
+    alone.worker.read_jobs()
     got = len(alone.relay.to(ADA))
     with alone.services.writing.begin() as session:
         session.delete(session.scalars(select(Suppression)).one())
@@ -208,9 +208,9 @@ def test_mail_that_already_waits_stays_here(scenario):
     scenario.enter(slug="lgbtq")
     not_me = link_to(scenario.ask(slug="asian"), "not-me")
     scenario.visitor.join(VILLAGE, ADA)
-    scenario.worker._read_requests()
+    scenario.worker.read_jobs()
     scenario.visitor.follow(not_me, choice="never")
-    scenario.worker._read_requests()
+    scenario.worker.read_jobs()
     got = len(scenario.relay.to(ADA))
     assert len(scenario.mails()) == got
 

@@ -135,7 +135,7 @@ def test_an_introduction_depends_on_the_leaders_proof_and_not_on_a_momentary_mar
     scenario.invite_lead(LEAD)
     scenario.visitor.follow(scenario.confirm_link(**TYPED))
     if is_read:
-        scenario.worker._read_requests()
+        scenario.worker.read_jobs()
     with scenario.services.writing.begin() as session:
         session.connection().exec_driver_sql(written)
     assert len(scenario.mails(LEAD)) == introduced
@@ -145,7 +145,7 @@ def test_an_introduction_waits_while_a_right_has_ended_and_its_row_is_there(scen
     """The worker deletes it within a minute; a mark of a moment mutes nothing."""
     scenario.invite_lead(LEAD)
     scenario.visitor.follow(scenario.confirm_link(**TYPED))
-    scenario.worker._read_requests()
+    scenario.worker.read_jobs()
     for ends_at, introduced in ((now(), 0), (None, 1)):
         scenario.execute(update(Right).values(ends_at=ends_at))
         with time_machine.travel(now() + timedelta(hours=introduced)):

@@ -182,7 +182,7 @@ def test_leaving_holds_back_mail_that_already_waits(scenario):
 
 def test_a_member_who_leaves_before_the_welcome_is_sent_gets_none(scenario):
     scenario.visitor.follow(scenario.confirm_link())
-    scenario.worker._read_requests()
+    scenario.worker.read_jobs()
     with scenario.services.writing.begin() as session:
         for member in session.scalars(select(Subscription)):
             members.leave(session, member.public_id)

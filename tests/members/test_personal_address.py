@@ -328,7 +328,7 @@ def test_words_that_were_typed_too_late_are_shown_again(allowing, hours, words):
 def test_a_code_that_is_over_is_not_emailed(allowing):
     """After an outage: neither when the request is read late, nor when the email leaves late."""
     allowing.visitor.send(ASK, email=ADA)
-    assert allowing.worker._read_requests()
+    assert allowing.worker.read_jobs()
     allowing.visitor.send(ASK, email="ben@dpsk12.org")
     with time_machine.travel(now() + timedelta(hours=5), tick=True):
         assert allowing.mails(ADA) == allowing.mails("ben@dpsk12.org") == []

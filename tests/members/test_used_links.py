@@ -162,7 +162,7 @@ def test_not_me_asks_again_once_somebody_has_asked_again(scenario):
     not_me = link_to(scenario.ask(), "not-me")
     scenario.visitor.follow(not_me, choice="forget")
     scenario.visitor.join(VILLAGE, ADA)
-    scenario.worker._read_requests()
+    scenario.worker.read_jobs()
     assert "Cancel the request</button>" in scenario.visitor.open(not_me).text
 
 

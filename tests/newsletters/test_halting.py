@@ -175,7 +175,7 @@ def test_copies_that_are_in_hand_at_a_stop_are_withdrawn_once_they_come_back(
             group = session.get_one(Group, issue.group_id)
             group.ends_at = group.announced_end = group.announced_at = now()
             release.retire(session, group)
-    worker._read_requests()
+    worker.read_jobs()
     with services.writing.begin() as session:
         results._give_back(session, "other", ids, now())
     drain_in(worker, minutes=1)

@@ -15,7 +15,7 @@ from belong_mail.core.jobs import MAX_FAILURES, Job
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.work import ALWAYS, EMAILS
 from belong_mail.inbound.pipe import RETURNED
-from belong_mail.worker.loop import SLOW_REQUEST_REST
+from belong_mail.worker.loop import SLOW_JOB_REST
 from belong_mail.worker.periodic_tasks import MAX_REST_SECONDS, Backoff, PeriodicTask, PeriodicTasks
 from tests.database import query
 from tests.delivery.factories import books, deliveries, queue
@@ -107,7 +107,7 @@ def test_a_request_that_takes_too_long_waits_and_is_not_given_up(worker, service
     with services.reading.begin() as session:
         [request] = session.scalars(select(Job)).all()
         assert request.failures == 0
-        assert request.due_at > now() + SLOW_REQUEST_REST - timedelta(minutes=1)
+        assert request.due_at > now() + SLOW_JOB_REST - timedelta(minutes=1)
 
 
 def test_a_request_that_meets_a_lock_is_read_within_seconds_of_its_release(worker, services):

@@ -278,7 +278,7 @@ def test_a_mail_that_waits_is_not_made_one_of_another_kind(scenario, kind):
     """As it was done: “you are in no group” becomes the copy of what is held, of others' rows."""
     address = "mallory2@dpsk12.org"
     scenario.visitor.send("/my-groups", email=address)
-    scenario.worker._read_requests()
+    scenario.worker.read_jobs()
     with scenario.services.writing.begin() as session:
         assert session.scalars(select(Delivery.kind)).one() == "no-groups"
         session.execute(update(Delivery).values(kind=kind))

@@ -269,9 +269,9 @@ def rows_that_tell(scenario) -> set[tuple[str, int]]:
 
 def answer(scenario, door: str) -> None:
     """Let the worker decide on the guesses of a door; what it emails is not written yet."""
-    _, tasks = scenario.worker._read_requests()
+    _, tasks = scenario.worker.read_jobs()
     if door == "interest":
-        _, tasks = scenario.worker._read_requests()
+        _, tasks = scenario.worker.read_jobs()
     if (task := tasks.get(LATER.get(door, ""))) is not None:
         task()
 

@@ -64,7 +64,7 @@ def test_single_email_leaves_while_the_table_of_newsletters_is_locked(scenario):
     scenario.worker.drain()
     scenario.visitor.join(VILLAGE, BEN)
     with time_machine.travel(now() + timedelta(minutes=10)):
-        scenario.worker._read_requests()
+        scenario.worker.read_jobs()
         with locked_by_web(scenario.engine, NEWSLETTERS):
             assert scenario.mails(BEN)
         scenario.worker.engine._issues_at = 0.0
@@ -78,7 +78,7 @@ def test_email_leaves_while_keys_cannot_be_tried_for_a_lock(scenario):
     opener = scenario.worker._keyring.opener
     with pytest.raises(UnknownKey):
         opener.unwrap(WRAPPED + b"x" * 100, "a.column", "")
-    scenario.worker._read_requests()
+    scenario.worker.read_jobs()
     with locked_by_web(scenario.engine, "LOCK TABLE waitlist_entries"):
         assert scenario.mails(BEN)
 
@@ -95,7 +95,7 @@ def follow(scenario, times: int = 1) -> None:
 def test_the_operator_hears_of_any_request_that_met_a_lock(scenario):
     follow(scenario)
     with locked_by_web(scenario.engine, "SELECT id FROM newsletters FOR UPDATE"):
-        scenario.worker._read_requests()
+        scenario.worker.read_jobs()
     assert FAILED in hear(scenario)
 
 
@@ -106,7 +106,7 @@ def test_a_hundred_requests_that_meet_a_lock_keep_no_other_waiting_for_long(scen
     lock = "SELECT id FROM newsletters FOR UPDATE"
     with locked_by_web(scenario.engine, lock, is_brief=False):
         began = time.monotonic()
-        scenario.worker._read_requests()
+        scenario.worker.read_jobs()
         assert time.monotonic() - began < 15
         assert scenario.query(select(Job.kind)) == ["follow-issue"] * 20
 
@@ -132,7 +132,7 @@ def test_refused_emails_whose_members_are_locked_wait_for_one_lock_in_vain(scena
 def test_a_request_put_off_for_a_lock_comes_after_a_request_made_meanwhile(scenario):
     follow(scenario)
     with locked_by_web(scenario.engine, "SELECT id FROM newsletters FOR UPDATE"):
-        scenario.worker._read_requests()
+        scenario.worker.read_jobs()
     scenario.visitor.join(VILLAGE, BEN)
     with (
         time_machine.travel(now() + timedelta(seconds=30)),
@@ -165,9 +165,9 @@ def test_a_request_that_meets_a_lock_and_is_being_deleted_ends_no_turn(scenario,
             work.session.execute(ACCOUNTS)
 
         made_up(meet)
-        assert scenario.worker._read_requests()[0]
+        assert scenario.worker.read_jobs()[0]
         deleting.join()
-        assert not scenario.worker._read_requests()[0]
+        assert not scenario.worker.read_jobs()[0]
         assert scenario.query(select(Job.kind)) == ["a-kind"]
 
 
@@ -181,7 +181,7 @@ def test_a_deadlock_that_the_web_makes_ends_no_turn(scenario, made_up):
             work.session.execute(ACCOUNTS)  # waits first, and is ended as the first that looks
 
         made_up(meet)
-        assert scenario.worker._read_requests()[0]
+        assert scenario.worker.read_jobs()[0]
         deleting.join()
     assert scenario.query(select(Job.kind)) == ["a-kind"]
 
@@ -189,7 +189,7 @@ def test_a_deadlock_that_the_web_makes_ends_no_turn(scenario, made_up):
 def test_a_row_that_the_server_cannot_load_ends_no_turn(scenario, made_up):
     """Its failures are counted; the web can write rows of more than a gigabyte."""
     made_up(lambda work: work.session.execute(text("SELECT repeat('a', 2000000000)")))
-    assert scenario.worker._read_requests()[0]
+    assert scenario.worker.read_jobs()[0]
     assert scenario.query(select(Job.failures)) == [1]
 
 
@@ -274,7 +274,7 @@ def test_a_failed_lookup_is_told_though_it_cannot_be_noted_at_once(scenario):
     noting = insert(WorkerLimit).values(key=jobs.FAILED_NOTICE, used_until=0.0)
     with scenario.engine.connect() as other:
         other.execute(noting)
-        scenario.worker._read_requests()
+        scenario.worker.read_jobs()
     scenario.execute(delete(Job))
     for minutes in (2, 4, 500):  # told once, it is forgotten
         drain_in(scenario.worker, minutes=minutes)

@@ -90,7 +90,7 @@ def guess_a_member_a_stranger_and_a_lead(scenario) -> int:
         scenario.visitor.join(VILLAGE, address)
     scenario.visitor.send("/my-groups", email=MEMBER)
     scenario.visitor.send("/sign-in", email=LEAD)
-    assert scenario.worker._read_requests()
+    assert scenario.worker.read_jobs()
     return before
 
 
@@ -133,7 +133,7 @@ def hear(scenario) -> str:
 def test_a_worker_that_stops_has_noted_a_lookup_that_failed(scenario):
     guess(scenario, "my-groups", MEMBER)
     scenario.worker._tasks["my-groups"] = lambda _: required(None, ValueError)
-    scenario.worker._read_requests()
+    scenario.worker.read_jobs()
     scenario.worker.close()
     with scenario.services.reading.begin() as session:
         assert session.scalar(jobs.HAS_FAILED)
@@ -272,7 +272,7 @@ def test_the_secret_of_an_invitation_accepts_no_later_one(scenario):
     for secret, is_theirs in ((seen, False), (newest, True)):
         silence(scenario, "UPDATE rights SET accepted_at = '2026-01-01 00:00:00+00:00'")
         seal(scenario, AcceptRights(account, [other, PLACE], secret))
-        scenario.worker._read_requests()
+        scenario.worker.read_jobs()
         assert is_proven(scenario, NEW, OTHER) == is_proven(scenario, NEW, None) == is_theirs
 
 
@@ -364,7 +364,7 @@ def test_an_invitation_takes_no_proof_from_a_person_who_has_the_right(scenario):
     silence(scenario, f"{NOT_ACCEPTED} WHERE account_id <> {own}")
     seal(scenario, InviteColleague(by, "L", LEAD, "en", [group]))
     seal(scenario, InviteColleague(by, "C", COLLEAGUE, "en", [PLACE]))
-    scenario.worker._read_requests()
+    scenario.worker.read_jobs()
     silence(scenario, "UPDATE rights SET accepted_at = CURRENT_TIMESTAMP")
     assert is_proven(scenario, LEAD)
     assert is_proven(scenario, COLLEAGUE, None)
@@ -383,7 +383,7 @@ def test_the_operator_hears_of_a_guess_whose_email_was_held_back_until_it_was_ov
     """The web may stop all email for a while: by very many rows, or by the relay's day."""
     scenario.enter(MEMBER)
     guess(scenario, "my-groups", MEMBER)
-    scenario.worker._read_requests()
+    scenario.worker.read_jobs()
     before = len(scenario.relay.to(MEMBER))
     for minutes in (40, 42, 400, 800):
         drain_in(scenario.worker, minutes=minutes)

@@ -89,7 +89,7 @@ def test_two_memberships_cannot_be_linked_before_during_or_after_their_manage_se
     seen = [dump_of(services)]
     visitor.send("/my-groups", email=ADA)
     seen.append(dump_of(services))
-    worker._read_requests()
+    worker.read_jobs()
     seen.append(dump_of(services))
     worker.drain()
     seen.append(dump_of(services))

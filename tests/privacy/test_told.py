@@ -98,7 +98,7 @@ def test_an_email_about_an_office_act_is_stored_with_a_short_subject_only(scenar
         found.queued_at = found.stopped_at = now()
         found.subject = {"en": "T" * 100_000}
     seal(scenario, FollowIssue(issue, ids(scenario, LEAD)[0], "stopped"))
-    scenario.worker._read_requests()
+    scenario.worker.read_jobs()
     [kept] = scenario.query(select(Delivery.sealed_arguments))
     assert len(kept or b"") < 2000
     assert told(scenario) == [(OTHER, "The Belong office stopped your newsletter")]
@@ -122,7 +122,7 @@ def test_leaders_are_told_that_their_mailbox_changes_whatever_marks_the_web_sets
     # The leader who named it must still be one; the others need no mark.
     others = f"{NOT_ACCEPTED} WHERE account_id > 1"
     if is_decided:
-        scenario.worker._read_requests()
+        scenario.worker.read_jobs()
     silence(scenario, NOT_ACCEPTED if is_decided else others)
     subject = "A shared inbox was changed"
     assert told(scenario) == sorted((each, subject) for each in (LEAD, OTHER, OLD))

@@ -47,7 +47,7 @@ def test_the_owner_is_told_of_a_linked_sign_in_whatever_marks_the_web_sets(
     lead, worker, relay, services
 ):
     trips.link(lead)
-    assert worker._read_requests()
+    assert worker.read_jobs()
     execute(services, update(Right).values(accepted_at=None))
     worker.drain()
     assert relay.to(LEAD)[-1]["Subject"] == "You now sign in with your DPS account"

@@ -224,7 +224,7 @@ def test_erasing_takes_away_copies_that_another_worker_holds(mine, before, after
     mine.queue_issue()
     _expand(mine, before)
     mine.follow(f"{path}/erase")
-    mine.worker._read_requests()
+    mine.worker.read_jobs()
     states = mine.query(select(Delivery.state).where(Delivery.newsletter_id.is_not(None)))
     assert sorted(states) == sorted([before, after])
     assert mine.query(select(Subscription.public_id)) == [other]
@@ -239,7 +239,7 @@ def test_a_member_who_erased_everything_gets_nothing_more_before_the_rows_are_go
     path = mine.sheet()
     slip = mine.slip(path)
     mine.follow(f"{path}/erase")
-    mine.worker._read_requests()
+    mine.worker.read_jobs()
     assert mine.rows("subscriptions") == 3
     with mine.services.writing.begin() as session:
         for each in session.scalars(select(Subscription.id)):
@@ -261,7 +261,7 @@ def test_a_member_who_erased_everything_gets_nothing_more_before_the_rows_are_go
 def test_rows_erased_by_a_clock_that_was_ahead_are_gone_within_two_days(mine):
     with time_machine.travel(now() + timedelta(hours=40), tick=True):
         mine.press(f"{mine.sheet()}/erase")
-        mine.worker._read_requests()
+        mine.worker.read_jobs()
     assert mine.rows("erasures") == 1
     mine.worker._meet_at = 0.0
     mine.worker.drain()
@@ -296,7 +296,7 @@ def test_no_issue_leaves_to_the_erased_while_another_worker_carries_on_erasing(m
     """Rows that it held during its minute's tasks were passed over."""
     mine.join(GRACE, "the-village")
     mine.press(f"{mine.sheet()}/erase")
-    mine.worker._read_requests()
+    mine.worker.read_jobs()
     mine.queue_issue()
     with mine.services.writing.begin() as session:
         assert session.scalars(select(Erasure).with_for_update()).all()

@@ -42,7 +42,7 @@ def test_no_copy_of_the_database_joins_the_memberships_that_are_being_erased(min
                     kind="newsletter", newsletter_id=newsletter.id, subscription_id=member.id
                 )
                 session.add(waiting)
-    mine.worker._read_requests()
+    mine.worker.read_jobs()
     assert dump_of(mine.services)["subscriptions"] == []
     of_issues = select(Delivery.finished_at).where(Delivery.newsletter_id.is_not(None))
     first, second = mine.query(of_issues)
@@ -141,7 +141,7 @@ def test_a_link_is_emailed_to_no_other_address_and_not_once_it_has_expired(mine)
     mine.worker.drain()
     for address in (ADA, "grace@dpsk12.org"):
         mine.send("/my-groups", email=address)
-    mine.worker._read_requests()
+    mine.worker.read_jobs()
     with mine.services.writing.begin() as session:
         adas, graces = session.scalars(select(Delivery).order_by(Delivery.id))
         adas.sealed_to = mine.services.sealer.seal(b"mallory@dpsk12.org", SEALED_TO)
