@@ -115,6 +115,8 @@ def test_two_workers_at_once_remind_once(scenario, clock):
     "link",
     [
         "javascript:alert(1)",
+        "http://meet.example.org/tea",
+        "https://meet.example.org@evil.example/tea",
         "https://bit.ly/3x",
     ],
 )
