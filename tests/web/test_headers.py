@@ -178,7 +178,7 @@ def test_over_https_a_lead_needs_no_referer_but_a_token_and_our_own_origin(
 
 def test_a_text_that_is_too_long_is_on_the_page_that_refuses_it(visitor):
     """To be copied, as not every browser has it after “back”."""
-    words = "Where is the <library>? ¿Dónde está? " * 10_000
+    words = "Where is the <library>? ¿Dónde está? " * 7_000
     answer = visitor.press("/contact", message=words)
     assert answer.status_code == 413
     assert escape(words) in answer.text
