@@ -19,7 +19,12 @@ from tests.web.rights.table import Answer, Role, Route, rights_table
 EVERY_PAGE = pytest.mark.parametrize("settings", [SETTINGS])
 # Thousands of requests, in one go on one site.
 LONG = pytest.mark.timeout(600)
-TYPED = re.compile(r"<details>\s*<summary>What you typed</summary>.*?</details>", re.DOTALL)
+# Words that were typed, and the script that copies them.
+TYPED = re.compile(
+    r"<details>\s*<summary>What you typed</summary>.*?</details>"
+    r"|<script [^>]*copy\.js[^>]*></script>",
+    re.DOTALL,
+)
 # Pages that do not exist: of a leader's group, and for anyone.
 NOWHERE = ("/lead/groups/nothing-here/meetings/new", "/groups/nothing-here/join")
 # Allowed presses that come too late or too soon here: nothing to resume.
