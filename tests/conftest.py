@@ -36,6 +36,7 @@ from tests.scenario import Scenario
 from tests.seeded import seed_groups
 from tests.servers.smtp import Server
 from tests.servers.tls import Authority
+from tests.slowness import call_slow
 from tests.web_role import give_rights, pages_as_web
 
 pytest_plugins = ("tests.night",)
@@ -44,6 +45,7 @@ signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 KEYS = encryption.new_keys()
 compile_once()
+call_slow()
 keep_in_memory()
 # Words that a test reads without an app have the names of development.
 use_names(Config.read({f"BELONG_{kind.upper()}_KEYS": KEYS[kind] for kind in KEYS}).names)

@@ -19,6 +19,7 @@ from belong_mail.ops import schema
 from belong_mail.worker.loop import make_worker
 from config import Config
 from tests.compiled import compile_once
+from tests.slowness import call_slow
 
 # A command loads these when it is asked for, and not before.
 COMMANDS = (
@@ -29,6 +30,7 @@ COMMANDS = (
 def warm_up(folder: Path) -> None:
     """Make an app and let a worker take a turn, with keys and a database of their own."""
     compile_once()
+    call_slow()
     for name in COMMANDS:
         import_module(name)
     file = folder / "warm.db"

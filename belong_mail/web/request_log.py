@@ -4,7 +4,6 @@ import logging
 import threading
 import time
 from http import HTTPStatus
-from typing import Final
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import SecurityError
@@ -14,7 +13,7 @@ from belong_mail.web.security_headers import LOOPBACK
 
 # Other responses are not logged: who reads which page is no one's business. No path ever is, as it
 # may name a group or contain a secret.
-SLOW_SECONDS: Final = 1.0
+SLOW_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 

@@ -24,6 +24,7 @@ from tests.district_names import NAMED
 from tests.markers import on_both, on_sqlite, one_by_day
 from tests.processes import started
 from tests.servers.ports import free_port
+from tests.slowness import SLOW, call_slow
 
 ADDRESS = "someone@dpsk12.org"
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00 (INFO|WARNING|ERROR) (\w+): (.+)")
@@ -160,17 +161,32 @@ def _read_until(pattern: str, stream: IO[str], said: list[str]) -> re.Match[str]
     pytest.fail(f"{pattern} was not said, but {said}")
 
 
+@pytest.fixture
+def slowness() -> Iterator[None]:
+    call_slow(*SLOW)
+    yield
+    call_slow()
+
+
+@on_sqlite
+def test_a_slow_request_is_logged_by_the_name_of_its_page(app, visitor, slowness, lines):
+    app.before_request(lambda: time.sleep(1.1))
+    assert visitor.open("/").status_code == 200
+    [line] = [each for each in lines() if each["event"] == "request was slow"]
+    assert (line["page"], line["level"]) == ("directory.index", "warning")
+    assert line["ms"] >= 1000
+
+
 @on_both("each driver quotes in its own way")
-def test_a_slow_query_is_logged_without_values(services, lines):
+def test_a_slow_query_is_logged_without_values(services, slowness, lines):
     with services.reading.begin() as session:
         if services.engine.dialect.name == "sqlite":
             driver: Any = session.connection().connection.driver_connection
             driver.create_function("pg_sleep", 1, time.sleep)
-        session.execute(text("SELECT :address AS quick"), {"address": ADDRESS})
         slow = f"SELECT :address AS found, pg_sleep(1.1) /* {'much ' * 99}*/"
         session.execute(text(slow), {"address": ADDRESS})
-    [said] = [each for each in lines() if each["event"] == "query was slow"]
-    assert "AS found" in said["statement"]
+    [said] = [each for each in lines() if "AS found" in each.get("statement", "")]
+    assert said["event"] == "query was slow"
     assert len(said["statement"]) == 300
     assert said["ms"] >= 1000
     assert said["level"] == "warning"
