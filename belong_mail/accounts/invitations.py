@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import proven
-from belong_mail.accounts.models import RIGHT_AGE, Account, Right
+from belong_mail.accounts.models import INVITATION, RIGHT_AGE, Account, Right
 from belong_mail.accounts.service import HAS_NOT_ENDED, find_right
 from belong_mail.core import audit
 from belong_mail.core.db import new_public_id, now, update_if_free
@@ -18,7 +18,6 @@ from belong_mail.delivery.work import unless_suppressed, with_link, writes
 from belong_mail.groups.models import Group
 from belong_mail.mail import address as addresses
 
-INVITATION = "invitation"
 # How long after accepting an invitation by the office a leader gets no member's address: an
 # intruder in the web could have sent it, and people who are notified need time to object.
 WAIT_AFTER_ACCEPTING = timedelta(hours=24)

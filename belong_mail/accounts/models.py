@@ -2,12 +2,16 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, text
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, select, text
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from belong_mail.core.db import IdBase, Language, PublicIdBase, now
 from belong_mail.core.i18n import DEFAULT
+from belong_mail.delivery.models import Delivery, State
 from belong_mail.groups.models import Group
+
+# The kind of email that invites to rights.
+INVITATION = "invitation"
 
 
 class Account(PublicIdBase):
@@ -98,6 +102,19 @@ class Right(IdBase):
     reminded_at: Mapped[datetime | None]
     # Proof for this account and group, which alone the worker trusts.
     wrapped_proof: Mapped[bytes | None]
+    # Whether the newest invitation could not be delivered, by what the worker alone writes.
+    is_undelivered: Mapped[bool | None] = column_property(
+        select(Delivery.state.in_((State.BOUNCED, State.FAILED, State.EXPIRED)))
+        .where(
+            Delivery.newsletter_id.is_(None),
+            Delivery.account_id == account_id,
+            Delivery.kind == INVITATION,
+        )
+        .order_by(Delivery.created_at.desc())
+        .limit(1)
+        .scalar_subquery(),
+        deferred=True,
+    )
 
     person: Mapped[Account] = relationship()
     group: Mapped[Group | None] = relationship()

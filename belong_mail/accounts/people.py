@@ -70,6 +70,16 @@ def team_of(session: Session, group: Group | None) -> Team:
     return Team(list(session.scalars(_roles().where(place))))
 
 
+def undelivered(session: Session) -> list[Right]:
+    """List the open invitations that could not be delivered."""
+    open_ones = (
+        _roles()
+        .outerjoin(Right.group)
+        .where(Right.accepted_at.is_(None), Right.ends_at.is_(None), Group.retired_at.is_(None))
+    )
+    return list(session.scalars(open_ones.where(Right.is_undelivered.is_(True))))
+
+
 def _roles() -> Select[Right]:
     found = select(Right).join(Right.person).options(contains_eager(Right.person))
     return found.where(HAS_NOT_ENDED).order_by(Account.name, Account.id)

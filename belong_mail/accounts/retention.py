@@ -4,9 +4,15 @@ from sqlalchemy import delete, exists, func, or_, select, type_coerce
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import proven
-from belong_mail.accounts.invitations import INVITATION
 from belong_mail.accounts.jobs import AcceptRights
-from belong_mail.accounts.models import Account, BrowserSession, Passkey, Right, SignIn
+from belong_mail.accounts.models import (
+    INVITATION,
+    Account,
+    BrowserSession,
+    Passkey,
+    Right,
+    SignIn,
+)
 from belong_mail.core.audit import AuditEntry
 from belong_mail.core.db import NOW, ago, now
 from belong_mail.core.jobs import MAX_FAILURES, Job

@@ -146,6 +146,8 @@ def do(session: Session, found: Account, verb: str) -> ResponseReturnValue:
         _do(session, found, verb, request.form.get("role", ""))
     except verbs.LastOfficeAccount:  # Raised before anything was changed.
         done = "last"
+    if "invite" in request.form:
+        return redirect(url_for(".invite", group=request.form["invite"]), 303)
     if done == "remove" or not accounts.rights_of(session, found):
         return redirect(_team_page(place, done), 303)
     return redirect(url_for(".person", account_id=found.public_id, done=done), 303)

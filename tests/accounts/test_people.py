@@ -116,6 +116,20 @@ def test_one_invitation_for_two_groups_is_accepted_for_one_of_them_or_with_one_p
     assert "Lee, North" in office.open(f"{GROUPS}/lgbtq").text, "an invitation changes no name"
 
 
+def test_an_invitation_that_cannot_be_delivered_is_told_until_it_is_withdrawn(scenario, office):
+    scenario.relay.always(f"RCPT {NEW}", "550 5.1.1 No such user")
+    invite(office, scenario, NEW, VILLAGE)
+    person = f"{PAGE}/{scenario.account(NEW).public_id}"
+    assert "The invitation to Sam, East couldn’t be delivered" in office.open("/office").text
+    for page in (person, VILLAGE_PAGE):
+        assert "The invitation couldn’t be delivered" in office.open(page).text
+    scenario.relay.usual()
+    press(office, scenario, NEW, "again")
+    assert "couldn’t be delivered" not in office.open("/office").text + office.open(person).text
+    answer = office.act(f"{person}/withdraw", invite=VILLAGE)
+    assert answer.location == f"{PAGE}/invite?group={VILLAGE}"
+
+
 @on_both("journeys")
 def test_a_colleague_has_the_offices_pages_only_after_accepting(app, scenario, office):
     invite(office, scenario, COLLEAGUE, PLACE)
