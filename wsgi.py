@@ -6,12 +6,6 @@ import os
 import sys
 
 from belong_mail.core import memory
-from belong_mail.ops import launcher
-
-if (arguments := launcher.worker_arguments(sys.argv)) is not None:
-    launcher.exec_worker(arguments)
-
-# Below, for a worker needs nothing of this: it starts sooner, in a third less memory.
 from config import Config, InvalidSettings
 
 try:
@@ -22,9 +16,6 @@ except InvalidSettings as error:
     sys.exit(str(error))
 if not config.is_development:
     memory.hide()
-
-if (arguments := launcher.command_arguments("web", sys.argv)) is not None:
-    launcher.web_command(lambda: config).main(arguments, prog_name="flask web")
 
 from flask import Flask
 

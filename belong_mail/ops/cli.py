@@ -178,7 +178,7 @@ class BelongGroup(click.Group):
 
 
 def _load_app() -> "Flask":
-    """Import wsgi.py, which replaces the process if the arguments ask for web server or worker."""
+    """Import wsgi.py and make the app."""
     sys.path.insert(0, str(ENTRY_POINTS))
     from wsgi import create_app  # noqa: PLC0415 - it reads the settings, which `--help` does not need
 
@@ -203,9 +203,8 @@ register(belong)
 
 
 def main() -> None:
-    """Run as `belong`, whatever the file is called, as wsgi.py reads `sys.argv`."""
-    sys.argv[0] = "belong"
-    belong.main(sys.argv[1:], prog_name="belong")
+    """Run as `belong`, whatever the file is called."""
+    belong.main(prog_name="belong")
 
 
 if __name__ == "__main__":
