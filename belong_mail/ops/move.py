@@ -7,17 +7,12 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
-    Column,
     ColumnElement,
     Connection,
     Engine,
-    Insert,
     Select,
     String,
     Table,
-    Text,
-    bindparam,
-    cast,
     collate,
     delete,
     func,
@@ -104,18 +99,16 @@ def _difference(table: Table) -> str:
 
 def _copy(reader: Connection, target: Engine, table: Table, progress: Progress) -> None:
     """Copy the rows of a table, one transaction for each batch."""
-    adding = insert_stored(table, target.dialect.name)
     with closing(_rows(reader, table)) as found:
-        for rows in found.partitions(_batch(table)):
-            _add(target, table, adding, rows)
+        for rows in found.mappings().partitions(_batch(table)):
+            _add(target, table, rows)
             progress(len(rows))
 
 
-def _add(target: Engine, table: Table, adding: Insert, rows: Sequence[Any]) -> None:
-    names = [column.name for column in table.columns]
+def _add(target: Engine, table: Table, rows: Sequence[Any]) -> None:
     try:
         with target.execution_options(has_time=True).begin() as connection:
-            connection.execute(adding, [dict(zip(names, row, strict=True)) for row in rows])
+            connection.execute(insert(table), [dict(row) for row in rows])
             if table is Delivery.__table__:
                 # The target's triggers have counted the copied rows; the source's counts, which
                 # come later, include deleted ones.
@@ -144,8 +137,7 @@ def _compare(reader: Connection, target: Engine, table: Table) -> int:
 
 def _rows(connection: Connection, table: Table) -> Any:
     """Read rows as they are stored, ordered by key."""
-    dialect = connection.dialect.name
-    found = select_stored(table, dialect).order_by(*_order(table, dialect))
+    found = stored(table).order_by(*_order(table, connection.dialect.name))
     return connection.execute(found, execution_options={"yield_per": _batch(table)})
 
 
@@ -161,24 +153,15 @@ def _order(table: Table, dialect: str) -> list[ColumnElement[Any]]:
     ]
 
 
-def _is_json(column: Column[Any]) -> bool:
-    return isinstance(column.type, JSON) or isinstance(getattr(column.type, "impl", None), JSON)
-
-
-def select_stored(table: Table, dialect: str) -> Select[Any]:
-    """Select all columns, JSON as its stored text."""
-    as_text = type_coerce if dialect == "sqlite" else cast
-    return select(*(as_text(each, Text()) if _is_json(each) else each for each in table.columns))
-
-
-def insert_stored(table: Table, dialect: str) -> Insert:
-    """Build an INSERT of the rows that `select_stored` reads."""
-    bound = {}
-    for column in table.columns:
-        is_json = _is_json(column)
-        value = bindparam(column.name, type_=Text() if is_json else column.type)
-        bound[column.name] = cast(value, JSON()) if is_json and dialect != "sqlite" else value
-    return insert(table).values(bound)
+def stored(table: Table) -> Select[Any]:
+    """Select all columns, with JSON as it is stored; a model drops what it does not know."""
+    kinds = [getattr(each.type, "impl", each.type) for each in table.columns]
+    return select(
+        *(
+            type_coerce(column, JSON()) if isinstance(kind, JSON) else column
+            for column, kind in zip(table.columns, kinds, strict=True)
+        )
+    )
 
 
 def _set_sequences(reader: Connection, target: Engine) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     String,
     Time,
     delete,
+    insert,
     update,
 )  # fmt: skip
 from sqlalchemy.exc import OperationalError
@@ -44,7 +45,7 @@ ROWS = 3
 # Behind the groups that every database begins with.
 FIRST = 100
 BRIEFLY = "&options=-c%20lock_timeout%3D200ms"
-JSON_TEXTS = ('{"en": "Hëllo \\"you\\"", "es": "\\ud800", "xx": "kept"}', '{"b":1, "a":  [2.50]}')
+JSON_VALUES = ({"en": 'Hëllo "you"', "es": "\ud800", "xx": "kept"}, {"b": 1, "a": [2.5]})
 WORDS = ("Ana-María", 'it\'s "so"', "Z\u030c emoji 😀", "a", "B", "_", "é")
 # Where not every value may stand.
 GIVEN: dict[str, dict[str, object]] = {
@@ -79,7 +80,7 @@ def odd(column: Column[Any], number: int) -> object:
         return FIRST + number
     length = getattr(kind, "length", None) or 99
     values: dict[type, object] = {
-        JSON: JSON_TEXTS[number % 2], Boolean: bool(number % 2), Double: 0.1 + number,
+        JSON: JSON_VALUES[number % 2], Boolean: bool(number % 2), Double: 0.1 + number,
         BigInteger: 2**40 - number, Integer: 2**31 - number,
         DateTime: datetime(2026, 3, 8 + number, 9, 30, 0, number, tzinfo=UTC),
         Date: date(2024, 2, 29), Time: time(23, 59, number),
@@ -91,10 +92,9 @@ def odd(column: Column[Any], number: int) -> object:
 def fill(engine: Engine) -> None:
     with engine.begin() as connection:
         for table in Base.metadata.sorted_tables:
-            adding = move.insert_stored(table, engine.dialect.name)
             for number in range(1, ROWS + 1):
                 row = {column.name: odd(column, number) for column in table.columns}
-                connection.execute(adding, row | GIVEN.get(table.name, {}))
+                connection.execute(insert(table), row | GIVEN.get(table.name, {}))
 
 
 def left(_session: Session) -> None:
@@ -102,13 +102,10 @@ def left(_session: Session) -> None:
 
 
 def as_stored(engine: Engine) -> dict[str, list[Any]]:
-    """Read all rows with JSON as it is written."""
+    """Read all rows with JSON as it is stored."""
     with engine.connect() as connection:
         return {
-            table.name: sorted(
-                map(tuple, connection.execute(move.select_stored(table, engine.dialect.name))),
-                key=repr,
-            )
+            table.name: sorted(map(tuple, connection.execute(move.stored(table))), key=repr)
             for table in Base.metadata.sorted_tables
         }
 
@@ -120,7 +117,8 @@ def test_every_row_of_every_table_arrives_as_it_was(services, target):
     number, steps = sum(map(len, before.values())), list[int]()
     assert move.move(services.engine, target, steps.append, left) == number == sum(steps)
     assert as_stored(services.engine) == as_stored(target) == before
-    assert {words for rows in before.values() for row in rows for words in row} >= {*JSON_TEXTS}
+    kept = [value for row in before["newsletters"] for value in row]
+    assert all(each in kept for each in JSON_VALUES)
     with Session(target) as session, session.begin():
         session.add(job := Job(kind="a new one"))
         session.flush()
