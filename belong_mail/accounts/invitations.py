@@ -101,7 +101,7 @@ def invitation_email(session: Session, mailer: Mailer, delivery: Delivery) -> Em
     letter = unless_suppressed(session, mailer, delivery)
     at = signed_from(delivery, Purpose.INVITATION)
     asked = Right.account_id == delivery.account_id, Right.accepted_at.is_(None)
-    update_if_free(session, Right, *asked, since=at)
+    update_if_free(session, Right, *asked, Right.ends_at.is_(None), since=at)
     return with_link(mailer, letter, "sign_in.accept", Purpose.INVITATION, at)
 
 

@@ -89,3 +89,12 @@ class EndRight(SealedJob, kind="right-removed"):
     by: str
     account: str
     right: str
+
+
+@dataclass(frozen=True)
+class RestoreRight(SealedJob, kind="right-restored"):
+    """Undo, for the office, that a holder gave a right up."""
+
+    by: str
+    account: str
+    right: str

@@ -94,10 +94,10 @@ class Right(IdBase):
     )
     # When its owner was last invited, or the office heard that it was renewed.
     since: Mapped[datetime] = mapped_column(default=now)
-    # None: not accepted, or removed.
+    # None: not accepted, removed or given up.
     accepted_at: Mapped[datetime | None]
     # The worker gives accepted ones an end within a year. Not accepted and with an end: its holder
-    # gave it up, and until then the office can invite them back.
+    # gave it up, and until then the office can undo that.
     ends_at: Mapped[datetime | None]
     reminded_at: Mapped[datetime | None]
     # Proof for this account and group, which alone the worker trusts.

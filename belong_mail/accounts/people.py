@@ -10,7 +10,7 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
 from sqlalchemy.orm import Session, contains_eager
 
-from belong_mail.accounts.jobs import EndRight, InviteAgain, InviteColleague, LetIn
+from belong_mail.accounts.jobs import EndRight, InviteAgain, InviteColleague, LetIn, RestoreRight
 from belong_mail.accounts.models import CLOCKS_DIFFER, RIGHT_AGE, Account, BrowserSession, Right
 from belong_mail.accounts.service import (
     HAS_NOT_ENDED,
@@ -145,6 +145,17 @@ def end_right(
     kind = by_group if group else Kind.OFFICE_REMOVED
     audit.record(session, kind, account=person, group=group)
     EndRight(by.public_id, person.public_id, right.place).ask(session, sealer)
+
+
+def restore(session: Session, sealer: Sealer, by: Account, person: Account, slug: str) -> None:
+    """Undo that someone stopped leading a group. Raises NotFound if it is too late."""
+    group = required(session.scalar(select(Group).where(Group.slug == slug)), NotFound)
+    right = required(find_right(session, person, group), NotFound)
+    if not right.has_stopped or right.is_over:
+        raise NotFound
+    right.accepted_at, right.ends_at = now(), now() + RIGHT_AGE
+    audit.record(session, Kind.STOP_UNDONE, account=person, group=group)
+    RestoreRight(by.public_id, person.public_id, right.place).ask(session, sealer)
 
 
 def let_in(session: Session, sealer: Sealer, by: Account, person: Account) -> None:

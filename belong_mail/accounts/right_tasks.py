@@ -15,7 +15,13 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts import invitations, proven
 from belong_mail.accounts import service as accounts
-from belong_mail.accounts.jobs import AcceptRights, EndRight, InviteAgain, InviteColleague
+from belong_mail.accounts.jobs import (
+    AcceptRights,
+    EndRight,
+    InviteAgain,
+    InviteColleague,
+    RestoreRight,
+)
 from belong_mail.accounts.models import CLOCKS_DIFFER, OFFICE, RIGHT_AGE, Account, Right
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
@@ -52,9 +58,9 @@ ASKED_OR_ACCEPTED = ("invited", "accepted")
 LONGEST = RIGHT_AGE + CLOCKS_DIFFER
 # The longest time from an invitation to the end of a right that no one renewed.
 UNRENEWED_AGE = INVITATION_AGE + LONGEST
-# How long the office sees who gave a right up. Shorter than `INVITATION_AGE`, when
+# How long the office can undo that someone gave a right up. Shorter than `INVITATION_AGE`, when
 # `end_invitations` would delete the account, too.
-INVITE_BACK = timedelta(days=7)
+UNDO_STOP = timedelta(days=7)
 
 
 @does(InviteColleague)
@@ -86,18 +92,12 @@ def receive_invitation(work: Work, asked: InviteColleague) -> None:
 
 @does(InviteAgain)
 def receive_repetition(work: Work, asked: InviteAgain) -> None:
-    """Email open invitations again, and invite back to what the person gave up."""
+    """Email open invitations again."""
     proven.office(work, asked.by)
     account = proven.account(work, asked.account)
     work.use(b"rights/invitations", INVITATIONS_RATE)
     work.use(b"rights/again/" + account.public_id.encode(), SAME_INVITATION_RATE)
-    opener, rights = work.keys.opener, accounts.rights_of(work.session, account)
-    back = [each.group for each in rights if proven.is_given_up(opener, each)]
-    for group in back:
-        invitations.ask_account(work.session, opener, account, group)
     invitations.post_invitation(work.session, work.keys, account)
-    if back:
-        tell(work, "invited", account, back)
 
 
 @does(AcceptRights)
@@ -119,12 +119,10 @@ def receive_acceptance(work: Work, asked: AcceptRights) -> None:
 def receive_removal(work: Work, asked: EndRight) -> None:
     """Delete a right that the office or its holder has ended, and notify.
 
-    A right that its leader gave up stays for `INVITE_BACK`, as an invitation that no link accepts.
+    A right that its leader gave up stays for `UNDO_STOP`, as an invitation that no link accepts.
     """
-    session, opener, account = work.session, work.keys.opener, proven.account(work, asked.account)
-    # The office is the last, if the web has called a group like it.
-    *_, group = required(_places(session, [asked.right]) or None, Refused)
-    right = required(accounts.find_right(session, account, group), Refused)
+    session, opener, right = work.session, work.keys.opener, _named_right(work, asked)
+    account, group = right.person, right.group
     if not right.is_over:
         raise Refused
     is_own = group is not None and asked.by == asked.account and proven.is_accepted(opener, right)
@@ -132,13 +130,38 @@ def receive_removal(work: Work, asked: EndRight) -> None:
         proven.office(work, asked.by, account)
         work.use(b"rights/changes", RIGHTS_CHANGED_RATE)  # if refused, `end_rights` deletes it
     if is_own:
-        right.since, right.accepted_at, right.ends_at = work.at, None, work.at + INVITE_BACK
+        right.since, right.accepted_at, right.ends_at = work.at, None, work.at + UNDO_STOP
         right.reminded_at = work.at  # no one renews what was given up
         proven.prove(opener, right, invited_as=None)
     else:
         session.delete(right)
     session.flush()
     tell(work, "stopped" if is_own else "removed", account, [group])
+
+
+@does(RestoreRight)
+def receive_undoing(work: Work, asked: RestoreRight) -> None:
+    """Prove once more a right that its holder had accepted and has given up, and notify.
+
+    Members' addresses come a day later, as after any acceptance.
+    """
+    proven.office(work, asked.by)
+    opener, right = work.keys.opener, _named_right(work, asked)
+    is_in_time = right.since > work.at - UNDO_STOP
+    if right.is_pending or not (is_in_time and proven.is_given_up(opener, right)):
+        raise Refused
+    work.use(b"rights/invitations", INVITATIONS_RATE)
+    right.since = work.at
+    proven.prove(opener, right, work.at + invitations.WAIT_AFTER_ACCEPTING)
+    tell(work, "restored", right.person, [right.group])
+
+
+def _named_right(work: Work, asked: EndRight | RestoreRight) -> Right:
+    """Find the right that a job names, which proves nothing."""
+    account = proven.account(work, asked.account)
+    # The office is the last, if the web has called a group like it.
+    *_, group = required(_places(work.session, [asked.right]) or None, Refused)
+    return required(accounts.find_right(work.session, account, group), Refused)
 
 
 def tell(work: Work, what: str, account: Account, groups: Sequence[Group | None]) -> None:

@@ -154,18 +154,19 @@ def do(session: Session, found: Account, verb: str) -> ResponseReturnValue:
 
 
 def _do(session: Session, found: Account, verb: str, role: str) -> None:
-    """Run the verb; “remove” is for one role, a group's slug or “office”."""
+    """Run the verb; “remove” and “restore” are for one role, a group's slug or “office”."""
     by, sealer, slug = signed_in(), services().sealer, None if role == OFFICE else role
     verbs_by_name: dict[str, Callable[[], None]] = {
         "again": partial(verbs.invite_again, session, sealer, by, found),
         "withdraw": partial(verbs.withdraw, session, found),
         "remove": partial(verbs.remove, session, sealer, by, found, slug),
+        "restore": partial(verbs.restore, session, sealer, by, found, role),
         "let_in": partial(verbs.let_in, session, sealer, by, found),
         "sign_out": partial(verbs.end_sessions, session, found),
     }
     if verb not in verbs_by_name:
         abort(404)
-    if verb == "remove" and not role:
+    if verb in ("remove", "restore") and not role:
         abort(400)
     verbs_by_name[verb]()
 

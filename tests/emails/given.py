@@ -146,7 +146,7 @@ def _of_rights(say) -> Contexts:
     of_both = {"groups": groups, "is_for_office": True}
     changed = [
         {**of_both, "what": what, "name": name, "is_you": is_you}
-        for what in ("invited", "accepted", "ended", "removed", "stopped")
+        for what in ("invited", "accepted", "ended", "removed", "restored", "stopped")
         for name in (say("Ada"), "")
         for is_you in (True, False)
     ]

@@ -8,10 +8,17 @@ import time_machine
 from sqlalchemy import select, text, update
 
 from belong_mail.accounts import proven
-from belong_mail.accounts.jobs import AcceptRights, InviteAgain, InviteColleague
+from belong_mail.accounts.jobs import (
+    AcceptRights,
+    EndRight,
+    InviteAgain,
+    InviteColleague,
+    RestoreRight,
+)
 from belong_mail.accounts.models import OFFICE as PLACE
 from belong_mail.accounts.models import Account, Right
 from belong_mail.accounts.retention import end_invitations
+from belong_mail.accounts.right_tasks import UNDO_STOP
 from belong_mail.core import jobs
 from belong_mail.core.db import now, required
 from belong_mail.core.jobs import Job, SealedJob
@@ -254,6 +261,25 @@ def test_nobody_accepts_without_the_email(scenario):
     scenario.visitor.press(link)
     scenario.worker.drain()
     assert is_proven(scenario, NEW)
+
+
+@by_the_role
+def test_a_right_is_given_back_only_if_it_was_accepted_and_within_a_week(scenario):
+    """The web may mark it as accepted, and ask in the name of somebody of the office."""
+    invite_quietly(scenario)
+    scenario.invite_lead(LEAD)
+    (lead, group), by = ids(scenario, LEAD), ids(scenario, OFFICE)[0]
+    silence(scenario, f"{SILENCERS['the right']} WHERE group_id IS NOT NULL")
+    seal(scenario, EndRight(lead, lead, group))
+    scenario.worker.read_jobs()
+    silence(scenario, "UPDATE rights SET accepted_at = '2026-01-01 00:00:00+00:00', ends_at = NULL")
+    for age, is_given_back in ((UNDO_STOP, False), (timedelta(0), True)):
+        scenario.execute(update(Right).values(since=now() - age))
+        for address in (NEW, LEAD):
+            seal(scenario, RestoreRight(by, ids(scenario, address)[0], group))
+        scenario.worker.read_jobs()
+        assert not is_proven(scenario, NEW)
+        assert is_proven(scenario, LEAD) is is_given_back
 
 
 @by_the_role
