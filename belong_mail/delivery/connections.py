@@ -46,16 +46,12 @@ class ConnectionPool:
     """
 
     def __init__(
-        self,
-        transport: Transport,
-        source: MessageSource,
-        limit: ConcurrencyLimit,
-        idle: float = MAX_IDLE_SECONDS,
+        self, transport: Transport, source: MessageSource, limit: ConcurrencyLimit
     ) -> None:
         self._transport = transport
         self._source = source
         self._limit = limit
-        self._most_idle = idle
+        self._most_idle = MAX_IDLE_SECONDS
         self._threads: set[threading.Thread] = set()
         """Threads that open a connection, wait for its conversation, or close it."""
         self._brought: deque[ConnectionTask] = deque()

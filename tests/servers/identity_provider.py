@@ -47,8 +47,8 @@ DEFAULTS: dict[str, Any] = {
     "location": "",
     # Seconds between two octets of an answer.
     "drip": 0.0,
-    # Lets people wait for an answer.
-    "pause": 0.0,
+    # Says nothing until it is no more so.
+    "is_silent": False,
     # Values that a browser brings back beside the code.
     "extra": {},
 }
@@ -152,7 +152,8 @@ class Handler(BaseHTTPRequestHandler):
     def _has_trouble(self, path: str) -> bool:
         """Answer as a test has said that this path answers, if it has."""
         self.provider.asked.append(path)
-        time.sleep(self.provider.said["pause"])
+        while self.provider.said["is_silent"]:
+            time.sleep(0.01)
         status = self.provider.said["status"].get(path)
         if status is not None:
             self._say(status, {"error": "server_error"}, self.provider.said["location"])

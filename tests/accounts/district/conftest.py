@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
+from flask import Flask
 
+from belong_mail.accounts.identity_views import EXTENSION
 from tests.accounts.district import trips
 from tests.browser_client import Visitor
 from tests.clients import sign_in as sign_in_by_link
 from tests.servers.identity_provider import Provider, identity_provider
+from tests.waiting import SECONDS
 
 LEAD = "lead-of-the-village@dpsk12.org"
 
@@ -29,6 +32,13 @@ def provider(running_provider: Provider) -> Provider:
 @pytest.fixture
 def settings(provider: Provider) -> dict[str, str]:
     return provider.settings()
+
+
+@pytest.fixture
+def app(app: Flask) -> Flask:
+    """The app as it is, but that it waits for a provider on a busy machine."""
+    app.extensions[EXTENSION].call_seconds = SECONDS
+    return app
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """A flyer is written anew of what its pages show: what else is in the file stays behind."""
 
-import time
-
 import pytest
 from pypdf.generic import DictionaryObject, StreamObject
 
@@ -23,15 +21,11 @@ from tests.newsletters.flyers.samples import (
 )
 from tests.newsletters.pictures.samples import opened, outcome, photograph
 
-SECONDS = 30.0
-
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_file_that_is_no_plain_flyer_is_refused_with_the_reason(name):
     content, reason = REFUSED[name]
-    begun = time.monotonic()
     assert outcome(flyer_program.remake, content) == reason
-    assert time.monotonic() - begun < SECONDS
 
 
 @pytest.mark.parametrize("name", ["a bomb", "pages without end", "locked"])
@@ -43,9 +37,7 @@ def test_within_its_limits_a_child_says_the_same(name):
 @pytest.mark.parametrize("name", FALSE_NUMBERS)
 def test_false_numbers_take_no_more_memory_than_a_child_may_have(name):
     content, reason = FALSE_NUMBERS[name]
-    begun = time.monotonic()
     clean = outcome(read_flyer, content)
-    assert time.monotonic() - begun < SECONDS / 2
     assert reason == (clean if isinstance(clean, str) else "")
 
 

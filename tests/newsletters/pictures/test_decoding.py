@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -19,9 +18,9 @@ from belong_mail.newsletters.confinement import (
 from belong_mail.newsletters.image_program import encode
 from tests.newsletters.flyers.samples import flyer
 from tests.newsletters.pictures.samples import HTML, file, outcome, photograph, picture
+from tests.waiting import wait_until
 
 SECONDS = 30.0
-SLOW_SECONDS = 12.0
 SMALL = Image.new("RGB", (20, 20))
 CONFINED = """
 import resource, socket, sys
@@ -135,45 +134,37 @@ def test_within_its_limits_a_child_makes_the_same_of_a_file(name):
 
 @pytest.mark.parametrize("harm", HARMFUL)
 def test_a_child_that_does_harm_makes_a_damaged_file(harm):
-    begun = time.monotonic()
     with pytest.raises(InvalidImage, match="damaged"):
-        reencode_image(picture(), program(HARMFUL[harm]), SECONDS)
+        reencode_image(picture(), program(HARMFUL[harm]))
     with pytest.raises(InvalidFlyer, match="damaged"):
-        read_flyer(flyer(), program(HARMFUL[harm]), SECONDS)
-    assert time.monotonic() - begun < SECONDS
+        read_flyer(flyer(), program(HARMFUL[harm]))
     assert reencode_image(picture(40, 30)).width == 40
 
 
-@pytest.mark.parametrize("code", ["import time; time.sleep(99)", "while True: pass"])
+@pytest.mark.parametrize("code", ["import time; time.sleep(999)", "while True: pass"])
 def test_a_child_that_does_not_end_is_killed(code):
-    begun = time.monotonic()
     with pytest.raises(InvalidImage, match="damaged"):
         reencode_image(picture(), program(code), 0.5)
-    assert time.monotonic() - begun < SECONDS
 
 
 def test_a_picture_waits_for_no_other_while_pages_wait_for_it(tmp_path):
     """It holds one of two threads: who sends several that take long would stop all pages."""
-    begun = tmp_path / "begun"
-    endless = program(f"open({str(begun)!r}, 'w')\nwhile True: pass")
+    begun, seen = tmp_path / "begun", tmp_path / "seen"
+    code = f"open({str(begun)!r}, 'w')\nimport os\nwhile not os.path.exists({str(seen)!r}): pass"
     with ThreadPoolExecutor(1) as elsewhere:
-        first = elsewhere.submit(reencode_image, picture(), endless, SLOW_SECONDS)
-        while not begun.exists():
-            time.sleep(0.01)
-        asked = time.monotonic()
+        first = elsewhere.submit(reencode_image, picture(), program(code))
+        wait_until(begun.exists)
         assert outcome(reencode_image, picture()) == "busy"
-        assert time.monotonic() - asked < SLOW_SECONDS / 2
+        seen.touch()
         with pytest.raises(InvalidImage, match="damaged"):
             first.result()
     assert reencode_image(picture(40, 30)).width == 40
 
 
 def test_processes_that_a_child_started_end_with_it():
-    fork = "import os, time\nprint(os.fork() or time.sleep(60), flush=True)"
-    begun = time.monotonic()
+    fork = "import os, time\nprint(os.fork() or time.sleep(999), flush=True)"
     with pytest.raises(InvalidImage):
         reencode_image(picture(), program(fork), 1)
-    assert time.monotonic() - begun < SECONDS
 
 
 def test_an_answer_without_end_is_cut():
