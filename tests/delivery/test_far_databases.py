@@ -17,8 +17,8 @@ from belong_mail.delivery.throttle import MAX_IN_HAND
 from tests.delivery.factories import books, queue
 from tests.markers import on_both, on_postgresql
 from tests.processes import run
-from tests.servers.actions import drip
 from tests.servers.link import far_database
+from tests.waiting import wait_until
 
 MEMBERS = 200
 ONE = text("SELECT 1")
@@ -26,14 +26,17 @@ ONE = text("SELECT 1")
 
 @on_postgresql
 def test_an_issue_leaves_by_a_database_that_is_far_away(environment, relay, services):
-    """At 40 ms a round trip, none of what is claimed grows stale before its turn comes."""
+    """At 40 ms a round trip, what is claimed has its turn before it grows stale.
+
+    Once a window may be given back, where the machine stood still.
+    """
     issue = queue(services, MEMBERS)
     with far_database(environment["BELONG_DATABASE_URL"], 0.04) as url:
         assert run({**environment, "BELONG_DATABASE_URL": url}, "worker", "--drain").returncode == 0
     assert books(services, issue) == {"recipients": MEMBERS, "accepted": MEMBERS}
     assert len({each.recipient for each in relay.accepted}) == len(relay.accepted) == MEMBERS
     with services.reading.begin() as session:
-        assert session.scalar(select(func.sum(SentPerMinute.stale))) == 0
+        assert session.scalar(select(func.sum(SentPerMinute.stale))) <= MAX_IN_HAND
 
 
 @on_postgresql
@@ -118,6 +121,7 @@ def test_begin_and_savepoints_cost_no_round_trip_of_their_own(database_url, tmp_
 @on_postgresql
 def test_a_statement_that_the_socket_does_not_take_at_once_is_sent_whole(services):
     with services.writing.begin() as session:
+        session.execute(text("SET LOCAL statement_timeout = 0"))
         length = text("SELECT octet_length(:file)")
         assert session.scalar(length, {"file": bytes(20_000_000)}) == 20_000_000
 
@@ -148,30 +152,35 @@ def test_after_a_savepoint_is_rolled_back_a_statement_can_be_repeated(services):
         session.execute(*many)
 
 
-@pytest.mark.parametrize(("away", "least", "most"), [(2.0, 1.5, 4.5), (60.0, 4.5, 10.0)])
+@pytest.mark.parametrize(("away", "seconds"), [(2.0, 2.0), (60.0, 5.0)])
 def test_email_gets_as_much_time_as_the_other_tasks_took_within_seconds(
-    worker, services, relay, away, least, most
+    worker, services, relay, away, seconds
 ):
     """A flood of forms must not stop an issue, nor a task of minutes the forms after it."""
     queue(services, 20 * MAX_IN_HAND)
-    relay.delay = 0.02
+    before, relay.delay = len(relay.accepted), 0.02
     worker.engine._left_at = began = time.monotonic()
     worker.engine._left_at -= away
     assert worker.engine.work(), "there is more to do"
     assert worker.engine._dispatcher.due_in() is None, "what waits would be too old after as long"
-    assert least < time.monotonic() - began < most
+    assert time.monotonic() - began > seconds - 0.5
+    # Five connections take so many in that time; what was claimed by then leaves as well.
+    assert len(relay.accepted) - before < 5 * seconds / relay.delay + 2 * MAX_IN_HAND
 
 
 def test_messages_at_which_a_relay_hangs_hold_up_no_others(worker, services, relay):
-    """But one behind each; few are in hand, and all connections but one wait four seconds."""
+    """But one behind each; few are in hand, and all connections but one wait for the others."""
+
+    def wait_for_others(conversation) -> None:
+        wait_until(lambda: len(relay.accepted) >= 32)
+        conversation.say("250 Ok")
+
     queue(services, 40)
-    worker.engine._dispatcher.most, relay.delay = 10, 0.05
+    worker.engine._dispatcher.most = 10
     for number in range(9, 13):
-        relay.always(f"DOT member{number}@dpsk12.org", drip("250 Ok", 0.5))
+        relay.always(f"DOT member{number}@dpsk12.org", wait_for_others)
     worker.drain()
-    came = {each.recipient: each.at for each in relay.accepted}
-    assert len(came) == 40
-    assert sorted(came.values())[31] - came["member9@dpsk12.org"] < 3.0
+    assert len(relay.accepted) == len({each.recipient for each in relay.accepted}) == 40
 
 
 @on_both("an upsert counts")

@@ -32,17 +32,20 @@ HOLD = pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
 
 
 @pytest.fixture
-def gate(relay) -> Callable[[str], threading.Event]:
-    """Make the relay say nothing at a verb, the first time, until the event is set."""
+def gate(relay, worker) -> Callable[[str], threading.Event]:
+    """Let the worker come to a verb, at which the relay says nothing until the event is set."""
 
     def close(verb: str) -> threading.Event:
-        may_go_on, calls = threading.Event(), iter([True])
+        has_come, may_go_on = threading.Event(), threading.Event()
 
         def wait(_: str) -> None:
-            if next(calls, False):
+            if not has_come.is_set():
+                has_come.set()
                 may_go_on.wait(SECONDS)
 
         relay.on(verb, wait)
+        while not has_come.is_set():
+            worker._turn()
         return may_go_on
 
     return close
@@ -67,8 +70,6 @@ def test_a_worker_that_stands_still_is_relieved_in_its_own_folder_and_sends_noth
     """
     issue = queue(services, 3)
     may_go_on = gate(verb)
-    worker._turn()
-    assert books(services, issue) == {"recipients": 3, "sending": 3}
     ours = worker.engine._dispatcher.is_ours_until - worker.engine._renewed_at
     assert ours == pytest.approx(55), "other clocks may be ahead"
     stand_still(worker)
@@ -97,7 +98,6 @@ def test_a_stalled_workers_copy_in_flight_is_uncertain_until_its_answer_comes(
 ):
     issue = queue(services, 3)
     may_go_on = gate("DOT")
-    worker._turn()
     stand_still(worker)
     relief = make_worker(services, keyring)
     relief.drain()

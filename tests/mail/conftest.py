@@ -10,7 +10,7 @@ from tests.mail.hand import Hand
 from tests.servers.smtp import Server
 
 # Seconds for an answer: enough for a busy machine.
-PATIENCE = 15.0
+PATIENCE = 30.0
 
 
 @pytest.fixture
