@@ -127,6 +127,7 @@ def write(hands, say) -> None:
     expect(page.locator("#saved")).to_have_text(say("Saved."))
     expect(page.locator("#not-saved")).to_be_empty()
     assert page.evaluate("history.length") == steps
+    assert page.evaluate("sessionStorage.length") == 0, "the tab keeps what is unsaved alone"
 
 
 def release(hands, say, *, is_later: bool) -> None:

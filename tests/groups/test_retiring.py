@@ -139,6 +139,7 @@ def test_reminders_welcomes_and_introductions_are_withdrawn(scenario, cli, retir
     scenario.worker.drain()
     assert sum(scenario.worker.waiting().values()) >= 2
     retire(scenario, cli)
+    assert (scenario.worker.waiting() == {"deferred": 1}) is (retire is by_command)
     scenario.visitor.press(welcomed)
     drain_for_days(scenario)
     assert len(sent(scenario)) - before == (retire is by_command)

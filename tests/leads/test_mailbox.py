@@ -128,10 +128,13 @@ def test_a_lead_whose_own_address_is_the_mailbox_is_asked_once(
 
 
 def test_the_links_are_too_old_after_three_days_the_rows_go_and_no_inbox_is_filled(
-    lead, services, worker, relay
+    lead, services, keyring, worker, relay
 ):
-    link, _ = propose(lead, worker, relay)
+    for link in propose(lead, worker, relay):
+        lead.press(link)
     with time_machine.travel(now() + timedelta(hours=72, minutes=2)):
+        assert worker.read_jobs()
+        assert mailbox(services, keyring) == "", "both were pressed, and are read too late"
         assert lead.press(link).status_code == 404
         with services.reading.begin() as session:
             assert asked_at(session, group_named(session, "the-village")) is None

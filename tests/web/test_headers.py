@@ -176,12 +176,14 @@ def test_over_https_a_lead_needs_no_referer_but_a_token_and_our_own_origin(
     assert lead.press(new, csrf_token=token).status_code == 303
 
 
-def test_a_text_that_is_too_long_is_on_the_page_that_refuses_it(visitor):
+def test_a_text_that_is_too_long_is_on_the_page_that_refuses_it(visitor, links):
     """To be copied, as not every browser has it after “back”."""
     words = "Where is the <library>? ¿Dónde está? " * 7_000
     answer = visitor.press("/contact", message=words)
     assert answer.status_code == 413
     assert escape(words) in answer.text
+    posted = visitor.press(links["one-click"], message=words).text
+    assert "Where is" not in posted, "another site’s words, which this page takes from anywhere"
     for unread in ({f"f{n}": words[:5_000] for n in range(101)}, {"message": words * 2}):
         answer = visitor.press("/contact", **unread)
         assert answer.status_code == 413

@@ -13,7 +13,7 @@ from belong_mail.core.db import now
 from belong_mail.core.rate_limits import WorkerLimit
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.inbound.bounces import breaker_until
-from belong_mail.members import imports
+from belong_mail.members import erasure, imports
 from belong_mail.members.address_list import AddressList
 from belong_mail.members.import_tasks import INVITED, INVITED_AGAIN, MAX_FAILURES
 from belong_mail.members.imports import ASKED_TODAY, BATCH_COLUMN, BATCH_SIZE, ImportBatch
@@ -122,7 +122,11 @@ def test_a_dry_run_says_the_same_whether_or_not_somebody_is_a_member(scenario, b
 
 
 def test_an_import_asks_no_known_or_suppressed_address(scenario, bring, later):
-    people = {each: f"{each}@dpsk12.org" for each in ("member", "left", "never", "waits", "new")}
+    names = "member", "left", "never", "waits", "gone", "new"
+    people = {each: f"{each}@dpsk12.org" for each in names}
+    keys = scenario.keyring
+    with scenario.services.writing.begin() as session:
+        erasure.start_erasure(session, keys.opener, keys.index, people["gone"], set())
     scenario.enter(people["member"])
     scenario.visitor.press(link_to(scenario.enter("left+old@dpsk12.org"), "leave"))
     scenario.visitor.press(link_to(scenario.ask(people["never"]), "not-me"), choice="never")

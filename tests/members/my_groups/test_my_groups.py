@@ -209,6 +209,7 @@ def test_a_member_pauses_a_group_resumes_it_changes_its_language_and_is_reminded
     day = (now() + timedelta(days=40)).date()
     page = mine.follow(f"{path}/pause", **a_day(village, day)).text
     assert "You’re still a member" in page
+    assert "Paused until" in card_of(page, village)
     paused_until = mine.state(village)[1]
     assert (
         paused_until.astimezone(mine.services.settings.timezone).isoformat()[:16] == f"{day}T00:00"
