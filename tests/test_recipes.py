@@ -116,49 +116,6 @@ RECIPES = {
             "        {{ field(form.school) }}\n",
         ),
     ],
-    "retention rule": [
-        Line(
-            "belong_mail/core/retention.py",
-            "THREAD_MAX_AGE = timedelta(days=30)\n",
-            "# What was said in a thread.\nENTRY_AGE = timedelta(days=20)\n",
-        ),
-        Line(
-            "belong_mail/contact/retention.py",
-            "in_batches(delete(Thread), Thread.last_at < ago(THREAD_MAX_AGE))\n",
-            'RETENTION["contact entries"] = in_batches(\n'
-            "    delete(ThreadEntry), ThreadEntry.written_at < ago(ENTRY_AGE)\n)\n",
-        ),
-        Line(
-            "belong_mail/contact/retention.py",
-            "from belong_mail.delivery.work import RETENTION\n",
-            "from belong_mail.contact.models import ThreadEntry\n"
-            "from belong_mail.core.retention import ENTRY_AGE\n",
-        ),
-    ],
-    "setting": [
-        Line(
-            "config.py",
-            "    base_url: str = setting(settings.web_address, None)\n",
-            '    greeting: str = setting(settings.text, "Good morning")\n',
-        ),
-        Line(
-            "belong_mail/pages/directory.py",
-            '        "directory/index.html",\n',
-            "        greeting=services().settings.greeting,\n",
-        ),
-        Line(
-            "templates/directory/index.html",
-            '      <h1>{{ _("There is room for you.") }}</h1>\n',
-            "      <p>{{ greeting }}</p>\n",
-        ),
-    ],
-    "column": [
-        Line(
-            "belong_mail/groups/models.py",
-            "    note: Mapped[LocalizedText] = mapped_column(JSON, default=dict)\n",
-            "    motto: Mapped[LocalizedText] = mapped_column(JSON, default=dict)\n",
-        ),
-    ],
     "type of question": [
         Line(
             "belong_mail/groups/questions.py",
@@ -189,15 +146,13 @@ from belong_mail.groups.models import Group, Question
 from belong_mail.members.forms import form_for
 from belong_mail.monitoring.checks import exposition
 from belong_mail.monitoring.measures import Site
-from belong_mail.ops.rooms import purge_all
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
-def test_page_and_setting(visitor):
+def test_page(visitor):
     assert "9 to 5" in visitor.client.get("/hours").text
     assert visitor.client.get("/closed").location == "/sign-in", "not for strangers"
-    assert "<p>Good morning</p>" in visitor.open("/").text
 
 
 def test_email(services, keyring, worker, relay):
@@ -226,13 +181,9 @@ def test_field(visitor, worker, services):
         assert session.scalars(select(Group).where(Group.slug == "autoimmune")).one().note == "East"
 
 
-def test_retention_rule_column_type_of_question_and_check(services, visitor):
+def test_type_of_question_and_check(services, visitor):
     with services.writing.begin() as session:
-        assert purge_all(session)["contact entries"] == 0
-        wish = Question(position=9, kind="wish", label={"en": "Why?"})
-        group = session.get(Group, 1)
-        group.motto = {"en": "Onward"}
-        group.questions.append(wish)
+        session.add(Question(group_id=1, position=9, kind="wish", label={"en": "Why?"}))
         assert "belong_waiting 0" in exposition(Site(session, services.settings, now()))
     with services.reading.begin() as session, visitor.client.application.test_request_context():
         assert "question-9" in form_for(session.get(Group, 1), has_leads=True)

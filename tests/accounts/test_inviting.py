@@ -18,7 +18,7 @@ from tests.accounts.passkeys import add
 from tests.browser_client import Visitor, link_to
 from tests.clients import signed_in
 from tests.db_dump import dump_of, trail
-from tests.district_names import DISTRICT
+from tests.district_names import NAMED
 from tests.factories import group_named, queue_issue
 from tests.markers import on_both
 from tests.scenario import ADA, VILLAGE
@@ -26,14 +26,6 @@ from tests.servers.authenticator import Authenticator
 
 LEAD = "new.lead@dpsk12.org"
 INTRODUCED: dict[str, Any] = {"first_name": "Ada", "introduce_me": "y"}
-PRODUCTION = {
-    "BELONG_ENV": "production",
-    "BELONG_BASE_URL": "https://belong.dpsk12.org",
-    **DISTRICT,
-    "BELONG_MAIL_DOMAIN": "belong.dpsk12.org",
-    "BELONG_POSTAL_ADDRESS": "1860 Lincoln Street, Denver",
-    "BELONG_CONTACT_INBOX": "belong@dpsk12.org",
-}
 
 
 def invite(cli: Any, address: str = LEAD, slug: str = VILLAGE, *options: str) -> None:
@@ -276,7 +268,7 @@ def test_an_invitation_that_still_waits_is_not_forgotten(scenario, cli):
             assert scenario.visitor.press(link).status_code == 303
 
 
-@pytest.mark.parametrize("settings", [PRODUCTION])
+@pytest.mark.parametrize("settings", [NAMED])
 def test_in_production_only_staff_are_invited(cli, services):
     own = f"lead@{services.settings.mail_domain}"
     result = cli.invoke(args=["lead", "invite", own, "--group", VILLAGE])

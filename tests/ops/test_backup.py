@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -148,28 +147,6 @@ def test_a_file_that_is_no_backup_is_not_restored(given, services, keyring, tmp_
     assert "not a database" in said or "cannot read this copy" in said
     assert members(services) == 1
     assert run(given, "db", "restore", str(tmp_path / "nowhere")).returncode == 2
-
-
-@on_sqlite
-def test_on_a_new_host_a_copy_is_on_hold_even_if_nobody_restored_it(
-    given, relay, services, tmp_path
-):
-    queue(services, 2)
-    copy = tmp_path / "copy"
-    succeed(given, "db", "backup", str(copy))
-    there = tmp_path / "there"
-    there.mkdir()
-    other = {
-        **given,
-        "BELONG_DATABASE_URL": f"sqlite:///{there}/belong.db",
-        "BELONG_STATE_FOLDER": str(there / "state"),
-    }
-    shutil.copy(copy, there / "belong.db")
-    assert run(other, "worker", "--drain").returncode == 1
-    assert relay.accepted == []
-    succeed(other, "hold", "release")
-    succeed(other, "worker", "--drain")
-    assert len(relay.accepted) == 2
 
 
 @on_sqlite

@@ -5,17 +5,10 @@ from html import unescape
 
 import pytest
 
-ESTABLISHED = {
-    "african-american-black": "African American/Black",
-    "asian": "Asian",
-    "citizens-of-the-world": "Citizens of the World",
-    "deconstructing-privilege": "Deconstructing Privilege",
-    "latinx-hispanic": "Latinx/Hispanic",
-    "lgbtq": "LGBTQ+",
-    "the-village": "The Village",
-    "women-of-color": "Women of Color",
-}
-UPCOMING = {"people-with-disabilities": "People with Disabilities", "autoimmune": "Autoimmune"}
+from belong_mail.groups.seeds import GROUPS
+
+UPCOMING = {each["slug"]: each["name"] for each in GROUPS if "is_upcoming" in each}
+ESTABLISHED = {each["slug"]: each["name"] for each in GROUPS if each["slug"] not in UPCOMING}
 # Roles are said, because a narrow screen has no table.
 WHO_SEES = re.compile(
     r'<th scope="row" role="rowheader">([^<]+)</th>\s*<td[^>]* role="cell"><strong>([^<]+)<'
