@@ -92,7 +92,6 @@ def html_of(mail: EmailMessage) -> str:
 
 
 def links_of(page: str) -> set[str]:
-    """Return where a page or an email in HTML links."""
     return {each.get("href", "") for each in document_fromstring(page).iter("a")}
 
 

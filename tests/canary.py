@@ -13,7 +13,6 @@ def stands_in(data: bytes, words: str) -> bool:
 
 
 def found_in(data: bytes, wanted: Iterable[str]) -> list[str]:
-    """Return which of the words stand in data."""
     texts = list(readings(data))
     lowered = data.lower()
     return [

@@ -12,7 +12,6 @@ from tests.factories import group_named, let_work_for_office
 
 
 def sign_in(app, keyring, slug: str, address: str = "") -> Visitor:
-    """Return a browser in which somebody is signed in who leads a group."""
     address = address or f"lead-of-{slug}@dpsk12.org"
     services: Services = app.extensions["belong"]
     with services.writing.begin() as session:

@@ -26,7 +26,6 @@ def listening(target: Any, happening: str, act: Callable[..., None]) -> Iterator
 
 @contextmanager
 def statements_of(engine) -> Iterator[list[str]]:
-    """Keep each statement that an engine is given."""
     seen: list[str] = []
     with listening(engine, "before_cursor_execute", lambda *given: seen.append(given[2])):
         yield seen

@@ -100,7 +100,6 @@ def mailed_links(scenario) -> dict[str, str]:
 
 
 def make_member_who_left(services, keyring) -> str:
-    """Let a member have left just now; return the membership's public id."""
     with services.writing.begin() as session:
         gone = make_member(session, keyring, "gone@dpsk12.org")
         gone.ended_at = now()
@@ -113,14 +112,12 @@ def page_of(services, page: str, purpose: Purpose, public_id: str) -> str:
 
 
 def code_page(services) -> str:
-    """Return the page that takes a code and a personal address."""
     with services.reading.begin() as session:
         name = staff_codes.page_name(group_named(session, SLUG), NONCE)
     return page_of(services, "join-with-code", Purpose.STAFF_CODE, name)
 
 
 def calendar_link(services) -> str:
-    """Return the link to the file for a member's own calendar."""
     with services.reading.begin() as session:
         active = select(Subscription).where(Subscription.is_active)
         name = self_service.calendar_name(session.scalars(active).first() or Subscription())
@@ -128,7 +125,6 @@ def calendar_link(services) -> str:
 
 
 def mailbox_link(scenario) -> str:
-    """Have a lead name a mailbox, and return the link that is mailed there."""
     with scenario.services.writing.begin() as session:
         group = group_named(session, SLUG)
         [lead] = accounts.leads_of(session, group)
@@ -137,14 +133,12 @@ def mailbox_link(scenario) -> str:
 
 
 def invitation_link(scenario) -> str:
-    """Invite somebody to lead a group, and return the link that is mailed to them."""
     with scenario.services.writing.begin() as session:
         invitations.ask(session, scenario.keyring, group_named(session, SLUG), INVITED)
     return link_to(scenario.mails(INVITED)[-1], "invitation")
 
 
 def again_link(scenario) -> str:
-    """Have somebody who wants no email ask for some again, and return the link."""
     with scenario.services.writing.begin() as session:
         suppressions.suppress(session, scenario.keyring.index, ALONE, suppressions.BY_REQUEST)
     scenario.visitor.send("/email-me-again", email=ALONE)
@@ -152,12 +146,10 @@ def again_link(scenario) -> str:
 
 
 def bare(url: str) -> str:
-    """Return a link's path without its query."""
     return path_of(url).partition("?")[0]
 
 
 def calendar_stops(services) -> Iterator[Stop]:
-    """List the pages and feeds of one meeting."""
     with services.writing.begin() as session:
         meeting = plan_meeting(session, SLUG)
     month = f"{meeting.starts_on:%Y-%m}"
@@ -213,7 +205,6 @@ def stops(services, links: dict[str, str], reference: str) -> Iterator[Stop]:
 
 
 def reference_of(visitor) -> str:
-    """Write to the office and return the reference that it answers with."""
     typed = {"message": "Where is the library?", "topic": "need", "email": GUEST}
     answer = visitor.send("/contact", **typed)
     return answer.location.rpartition("/")[2].partition("?")[0]
@@ -354,7 +345,6 @@ def open_thread(visitor, services) -> TestResponse:
 
 
 def begin_thread(session, services, code: str = "") -> str:
-    """Have somebody write to the office without an address; return the reference."""
     written = ContactData("need", "Where is the library?")
     reference = contact.new_reference()
     thread = threads.start_thread(session, reference, code or threads.new_code(), written)
@@ -391,7 +381,6 @@ def prove_again(lead, scenario) -> Iterator[TestResponse]:
 
 
 def record_templates(app, names: set[str]) -> None:
-    """Note the name of every template that a page is made of."""
 
     def note(_app: Flask, template: object, **_: object) -> None:
         names.add(str(getattr(template, "name", "")))

@@ -42,7 +42,6 @@ def launch_an_hour_ago(session, slug: str) -> None:
 def make_member(
     session, keyring, address: str, slug: str = "the-village", language="en"
 ) -> Subscription:
-    """Make a confirmed member, as if they had joined long ago."""
     group = group_named(session, slug)
     member = start_subscription(session, keyring, group, Signup(address=address, language=language))
     member.confirmed_at = now()

@@ -80,7 +80,6 @@ def faults(text: str, language) -> list[str]:
 
 @cache
 def _group_names() -> tuple[str, ...]:
-    """Return the names of the groups, the longest first."""
     return tuple(sorted((each["name"] for each in seeds.GROUPS), key=len, reverse=True))
 
 

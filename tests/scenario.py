@@ -122,7 +122,6 @@ class Scenario:
         return self.services.tokens.read(Purpose.INVITATION, token)
 
     def wait_for(self, address: str = ADA, slug: str = SOON, **typed: Any) -> None:
-        """Ask to be told when a group starts; the worker keeps the note."""
         answer = self.visitor.send(f"/groups/{slug}/tell-me", email=address, **typed)
         assert (answer.status_code, answer.location.partition("?")[0]) == (303, "/noted")
         self.worker.drain()

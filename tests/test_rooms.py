@@ -27,7 +27,6 @@ DECLARING = re.compile(
 
 
 def kinds_of_jobs(base: type[JobKind] = JobKind) -> list[type[JobKind]]:
-    """List the classes of jobs that any room has."""
     for file in PACKAGE.glob("*/jobs.py"):
         import_module(f"belong_mail.{file.parent.name}.jobs")
     listed = [each for each in base.__subclasses__() if each is not SealedJob]

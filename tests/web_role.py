@@ -35,7 +35,6 @@ def url_of_web(url: str) -> str:
 
 @contextmanager
 def web_role(server: str, name: str) -> Iterator[None]:
-    """Make a role that can log in and do nothing; it goes after its database."""
     engine = create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.execute(text(f"CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}'"))

@@ -20,7 +20,6 @@ def options_to_add(lead) -> dict[str, Any]:
 
 
 def add(lead, device, **said: str):
-    """Add a device's passkey to the account of who is signed in."""
     answer = {"name": "My phone", "answer": device.create(options_to_add(lead)), **said}
     return lead.press(PAGE, csrf_token=Form(lead.open(PAGE).text).fields["csrf_token"], **answer)
 

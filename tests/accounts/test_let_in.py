@@ -147,7 +147,6 @@ def test_nobody_is_let_in_over_a_limit(owner, key, rate, times, office, services
 
 
 def public_id(services) -> str:
-    """Return the public id of the account that has a passkey."""
     with services.reading.begin() as session:
         return session.scalars(select(Account.public_id).join(Passkey)).one()
 

@@ -174,7 +174,6 @@ def test_links_are_emailed_no_more_often_than_for_a_sign_in(later, pages, servic
 
 
 def form_of(page: str, path: str) -> dict[str, str]:
-    """Return what the form of a page sends that goes to a path."""
     start = page.index('<form id="main-form"')
     form = Form(page[start : page.index("</form>", start)])
     assert form.action == path

@@ -39,7 +39,6 @@ def seat(app, keyring):
 
 
 def ask(about: str, scenario, seat, cli) -> None:
-    """Do what makes the email with a link to a page."""
     visitor = scenario.visitor
     if about == "confirm":
         visitor.join("asian", SOMEBODY)

@@ -12,11 +12,10 @@ from belong_mail.core.db import now
 from belong_mail.meetings import recurrence
 from belong_mail.meetings import service as meetings
 from belong_mail.ops import demo_data, rooms
-from tests.browser_client import Form, html_of, link_to, text_of
+from tests.browser_client import Form
 from tests.db_dump import dump_of, kept_of
 from tests.factories import plan_meeting
 from tests.newsletters.writing import begin, write
-from tests.scenario import ADA
 
 PLACE = "Room 4, behind the library"
 LINK = "https://meet.example.org/tea"
@@ -133,26 +132,6 @@ def test_place_and_link_are_on_no_public_page_unless_anyone_may_see_them(scenari
         assert PLACE not in page
         assert LINK not in page
     assert "Members get the location by email." in scenario.visitor.open("/groups/the-village").text
-
-
-def test_members_read_where_they_meet_by_email_and_in_my_groups_and_a_forwarded_link_does_not_tell(
-    scenario,
-):
-    page = scenario.visitor.follow(scenario.confirm_link()).text
-    assert PLACE in page
-    mail = scenario.mails()[-1]
-    for words in (text_of(mail), html_of(mail)):
-        assert words.count(PLACE) == 3
-        assert LINK in words
-        assert "Tea" in words
-    assert not re.search("Village|Tea|Room", f"{mail['Subject']} {mail['From']}")
-    leave = link_to(mail, "leave")
-    scenario.visitor.send("/my-groups", email=ADA)
-    own = scenario.visitor.open(link_to(scenario.mails()[-1], "my-groups")).text
-    assert own.count(PLACE) == 3
-    assert f'href="{LINK}" rel="noreferrer"' in own
-    forwarded = scenario.visitor.open(leave).text
-    assert not re.search(f"{PLACE}|{LINK}", forwarded)
 
 
 def test_a_meeting_is_the_next_one_until_it_ends(services):

@@ -55,6 +55,7 @@ def calendar_link(scenario, slug: str = "the-village") -> str:
 
 def test_the_page_after_joining_and_the_welcome_email_bring_dates_with_place_and_link(scenario):
     page = scenario.visitor.follow(scenario.confirm_link()).text
+    assert PLACE in page
     [day] = re.findall(r'href="(/my-calendar/[^"]+)"', page)
     [event] = events(scenario.visitor.open(day).text)
     assert event.location == PLACE
@@ -62,6 +63,13 @@ def test_the_page_after_joining_and_the_welcome_email_bring_dates_with_place_and
     link = link_to(mail, "my-calendar")
     assert f"{WITH_PLACE}:" in text_of(mail)
     assert WITH_PLACE in html_of(mail)
+    for words in (text_of(mail), html_of(mail)):
+        assert words.count(PLACE) == 3
+        assert LINK in words
+        assert "Tea" in words
+    assert not re.search("Village|Tea|Room", f"{mail['Subject']} {mail['From']}")
+    forwarded = scenario.visitor.open(link_to(mail, "leave")).text
+    assert not re.search(f"{PLACE}|{LINK}", forwarded), "a newsletter may be forwarded"
     assert not re.search("village|ada|dpsk12", link, re.IGNORECASE)
     answer = scenario.visitor.open(link)
     assert answer.content_type == "text/calendar; charset=utf-8"
@@ -92,6 +100,8 @@ def test_my_groups_offers_it_and_each_date_by_itself(scenario):
         assert (event.location, event.rrule) == (PLACE, None)
         assert answer.headers["Content-Disposition"] == 'attachment; filename="meeting.ics"'
     assert "/meetings/" not in page, "the public entry has no place"
+    assert page.count(PLACE) == 3
+    assert f'href="{LINK}" rel="noreferrer"' in page
 
 
 def test_another_groups_meetings_are_not_in_it(scenario):

@@ -7,7 +7,6 @@ from tests.processes import run
 
 
 def wrong_names(services) -> list[str]:
-    """List the checks that are wrong, in the table's order."""
     with services.reading.begin() as session:
         return [check.name for check in checks.wrong(Site(session, services.settings, now()))]
 

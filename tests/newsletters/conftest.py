@@ -7,7 +7,6 @@ from tests.factories import make_members
 
 @pytest.fixture
 def members(services, keyring):
-    """Return what gives a group so many members."""
 
     def enroll(number: int, slug: str = "the-village") -> None:
         with services.writing.begin() as session:

@@ -151,8 +151,7 @@ def test_only_exactly_what_was_asked_for_is_approved(room, change):
         wait = timedelta(days=7, minutes=1)
     else:
         act(room.lead, page, "decline")
-    with room.services.writing.begin() as session:
-        session.execute(update(Approval).values(asked_at=now() - wait))
+    room.execute(update(Approval).values(asked_at=now() - wait))
     room.approve(page, seen=seen, status=409)
     if change != "seen":
         assert "No one is asking for your OK." in room.second.open(f"{page}/approve").text
@@ -164,8 +163,7 @@ def test_an_approval_after_the_time_leaves_time_to_undo_which_voids_it(room):
     page = write(room.lead)
     at = (now() + timedelta(days=1)).astimezone(room.services.settings.timezone)
     room.lead.send(f"{page}/release", when="later", at=f"{at:%Y-%m-%dT%H:%M}")
-    with room.services.writing.begin() as session:
-        session.execute(update(Approval).values(due_at=now() - timedelta(hours=3)))
+    room.execute(update(Approval).values(due_at=now() - timedelta(hours=3)))
     room.approve(page)
     room.worker.drain()
     with room.services.reading.begin() as session:
@@ -184,8 +182,7 @@ def test_an_approval_after_the_time_leaves_time_to_undo_which_voids_it(room):
 def test_the_worker_holds_what_the_rows_alone_release(room):
     """Somebody broke into the web, and wrote that the issue is due."""
     page = write(room.lead)
-    with room.services.writing.begin() as session:
-        session.execute(update(Newsletter).values(due_at=now(), released_by=1))
+    room.execute(update(Newsletter).values(due_at=now(), released_by=1))
     room.worker.drain()
     assert not room.is_sent()
     shown = room.lead.open(f"{page}/sending").text
@@ -204,8 +201,7 @@ def test_words_changed_after_queueing_are_not_those_that_leave(room):
     room.approve(page)
     with time_machine.travel(now() + timedelta(minutes=12), tick=True):
         room.worker._queue_due()
-        with room.services.writing.begin() as session:
-            session.execute(update(Newsletter).values(text={"en": "Follow https://evil.example"}))
+        room.execute(update(Newsletter).values(text={"en": "Follow https://evil.example"}))
         room.worker.drain()
     assert room.is_sent()
     assert not any("evil" in text_of(mail) for mail in room.mails(MEMBER))

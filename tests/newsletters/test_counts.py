@@ -15,6 +15,7 @@ from belong_mail.delivery.models import Chunk, Delivery, IssueCount, State
 from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
+from tests.database import execute, query
 from tests.delivery.factories import books, count_faults, queue
 from tests.markers import on_both
 from tests.monitoring.looking import figures
@@ -26,8 +27,7 @@ MEMBERS = 4
 
 
 def ended_issues(services) -> list[int]:
-    with services.reading.begin() as session:
-        return list(session.scalars(select(Newsletter.id).where(Newsletter.ended_at.is_not(None))))
+    return query(services, select(Newsletter.id).where(Newsletter.ended_at.is_not(None)))
 
 
 @pytest.fixture
@@ -66,8 +66,7 @@ def test_uncertain_copies_that_arrived_or_were_resent_are_in_the_counts(services
         "uncertain": MEMBERS - 1,
         "resent": MEMBERS,
     }
-    with services.writing.begin() as session:
-        session.execute(update(Delivery).values(resent=0))
+    execute(services, update(Delivery).values(resent=0))
     assert "resent" not in books(services, sent)
 
 

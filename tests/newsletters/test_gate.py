@@ -49,13 +49,7 @@ HARMLESS_AS_SENT = [
 # The rule that stops it, and a part of the lead's sentence.
 REFUSED = [
     ("[our page](https://bit.ly/3xY)", "goes through “bit.ly”"),
-    (
-        "[x](https://nam02.safelinks.protection.outlook.com/?url=https%3A%2F%2Fdpsk12.org&data=a)",
-        "goes through “nam02.safelinks.protection.outlook.com”",
-    ),
-    ("https://www.google.com/url?q=https://dpsk12.org", "goes through “www.google.com”"),
     ("[https://dpsk12.org](https://x.example.net)", "doesn’t go where it says: “dpsk12.org”"),
-    ("[x](https://dpsk12.org@x.example.net/)", "doesn’t go where it says"),
 ]
 
 # Subjects that tell, and the word that a leader reads was found.

@@ -16,6 +16,7 @@ from belong_mail.groups.models import Group
 from belong_mail.newsletters import release
 from belong_mail.newsletters.jobs import FollowIssue
 from belong_mail.newsletters.models import Newsletter
+from tests.database import execute
 from tests.delivery.factories import books, deliveries, let_grow_stale
 from tests.factories import make_members, queue_at_once
 from tests.markers import on_both
@@ -87,8 +88,7 @@ def test_a_pause_or_a_stop_acts_by_its_mark_before_the_worker_reads_of_it(
     issue = start_issue(worker, services, keyring, 40)
     already = len(relay.accepted)
     assert press(lead, issue, verb) == 303
-    with services.writing.begin() as session:
-        session.execute(delete(Job))
+    execute(services, delete(Job))
     worker.drain()
     assert len(relay.accepted) == already
 
@@ -102,8 +102,7 @@ def test_a_mark_of_a_moment_loses_no_copy_that_a_server_put_off(
     worker.drain()
     with time_machine.travel(now() + timedelta(hours=1)):
         for value in ("'2020-01-01'", "NULL"):
-            with services.writing.begin() as session:
-                session.execute(text(f"UPDATE {mark} = {value}"))
+            execute(services, text(f"UPDATE {mark} = {value}"))
             worker.engine.work()
             worker.engine.finish()
     drain_in(worker, hours=2)

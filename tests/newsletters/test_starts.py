@@ -32,7 +32,6 @@ def save_template(lead, **words: str) -> str:
 
 
 def template_of(lead) -> str:
-    """Return the page of the template, to which a lead's home leads."""
     before = lead.open("/lead/").text.partition("Edit the template")[0]
     return before.rpartition('href="')[2].partition('"')[0]
 

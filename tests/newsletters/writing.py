@@ -27,7 +27,6 @@ def release(lead, page: str, worker) -> None:
 
 
 def refused(lead, page: str) -> str:
-    """Try to send an issue in vain; return the page that says why."""
     answer = lead.act(f"{page}/release", when="1")
     assert answer.status_code == 422
     return answer.text

@@ -51,7 +51,6 @@ def state_of(services, page: str) -> str:
 
 
 def press(office, page: str, verb: str) -> int:
-    """Press a button that the page shows; return the status of the answer."""
     return office.act(f"{page}/{verb}").status_code
 
 

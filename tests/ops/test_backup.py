@@ -39,7 +39,6 @@ SOUND = {"PGOPTIONS": "-c synchronous_commit=on"}
 
 @pytest.fixture
 def given(environment: Settings, services) -> Settings:
-    """The settings of a site, with PostgreSQL's programs on the path."""
     return {**environment, **SOUND, "PATH": f"{BIN}:{os.environ['PATH']}"}
 
 

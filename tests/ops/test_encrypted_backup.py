@@ -36,7 +36,6 @@ def _flipped(whole: bytes, place: int) -> bytes:
 
 
 def _head(whole: bytes) -> int:
-    """Return where the first chunk begins."""
     end = encrypted_file.END_OF_HEAD.search(whole)
     assert end
     return end.end() + encrypted_file.NONCE_OCTETS

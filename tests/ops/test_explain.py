@@ -35,7 +35,6 @@ def become_member(scenario, address: str) -> None:
 
 
 def act(scenario, address: str) -> None:
-    """Do everything that is answered by email."""
     scenario.visitor.join(VILLAGE, address)
     for path in ("/my-groups", "/email-me-again", "/sign-in"):
         scenario.visitor.send(path, email=address)

@@ -210,8 +210,7 @@ def test_a_held_worker_deletes_nothing_and_takes_nothing_over(
     held.drain()
     assert held.held_because == "asked"
     assert kept_of(services) == before
-    with services.writing.begin() as session:  # as the web may on SQLite
-        session.execute(update(Host).values(held_because="no reason of ours"))
+    execute(services, update(Host).values(held_because="no reason of ours"))
     held.drain()
     assert held.held_because == CHANGED
 

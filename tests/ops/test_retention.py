@@ -85,7 +85,6 @@ def test_each_age_is_so_many_days_as_the_privacy_page_says():
 
 
 def rows_of_each_age(session) -> list[tuple[Base, timedelta]]:
-    """Return rows that nothing else keeps, each with the age at which it goes."""
     group = group_named(session, VILLAGE).id
     person = Account(address_index=b"", wrapped_address=b"")
     session.add(person)

@@ -36,7 +36,6 @@ def both() -> Opener:
 
 
 def still_needed(settings) -> list[str]:
-    """List what doctor says that an older key is needed by."""
     return [words.removeprefix(NEEDED) for words in doctor(settings)[1] if NEEDED in words]
 
 

@@ -58,7 +58,6 @@ def tunnel(database_url: str, request) -> Iterator[Tunnel]:
 
 @pytest.fixture
 def beyond(environment: Settings, services, tunnel: Tunnel) -> Settings:
-    """The settings of whoever reaches the database by the tunnel alone."""
     return {**environment, "BELONG_DATABASE_URL": tunnel.url}
 
 
@@ -185,7 +184,6 @@ def test_a_host_that_freezes_within_a_transaction_stops_the_others_for_seconds_o
 
 
 def _is_met(services, after: datetime) -> bool:
-    """Tell whether the worker has met the database since."""
     with services.reading.begin() as session:
         return any(seen_at > after for seen_at in session.scalars(select(Host.seen_at)))
 

@@ -127,7 +127,6 @@ def test_a_request_that_meets_a_lock_is_read_within_seconds_of_its_release(worke
 
 @pytest.fixture(params=["a-kind", "an-idle-kind"])
 def slow_kind(request) -> Iterator[str]:
-    """Return a kind of email that takes long to compose."""
     EMAILS[request.param] = count_for_long if request.param == "a-kind" else idle_for_long
     yield request.param
     del EMAILS[request.param]

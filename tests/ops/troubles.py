@@ -31,7 +31,6 @@ def locked(file: Path) -> Iterator[None]:
 
 
 def cut(url: str) -> None:
-    """End every connection to a PostgreSQL database."""
     run(url, f"{CUT} datname = current_database() AND pid <> pg_backend_pid()")
 
 

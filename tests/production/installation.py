@@ -140,7 +140,6 @@ class Installation:
 
 
 def step(name: str) -> list[str]:
-    """Return the shell blocks below a heading of the guide."""
     below = GUIDE.read_text().partition(f"\n## {name}\n")[2].partition("\n## ")[0]
     return re.findall(r"```sh\n(.*?)```", below, re.DOTALL)
 

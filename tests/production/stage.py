@@ -103,7 +103,6 @@ class Stage(Served):
         return self.processes[name].wait(SECONDS_TO_END)
 
     def kill(self, name: str) -> None:
-        """End all processes of a service at once."""
         with suppress(ProcessLookupError):
             os.killpg(self.processes[name].pid, signal.SIGKILL)
         self.processes[name].wait()

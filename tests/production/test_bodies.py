@@ -68,7 +68,6 @@ def messages(stage) -> int:
 
 
 def write(visitor) -> int:
-    """Send the contact form; tell how it was answered."""
     form = {"topic": "need", "message": "Where? ¿Dónde?"}
     return int(visitor.send("/contact", **form).status_code)
 

@@ -103,7 +103,6 @@ def test_a_provider_in_trouble_signs_nobody_in_and_says_so_soon(
 
 
 def fresh(provider, **changed) -> oidc.IdentityProvider:
-    """Return a client that has asked for nothing yet."""
     settings = provider.settings()
     known = oidc.IdentityProvider(
         provider.issuer,

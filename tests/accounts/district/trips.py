@@ -18,7 +18,6 @@ def begin(browser):
 
 
 def begin_link(browser):
-    """Press the button on the page of somebody who is signed in."""
     return browser.act("/account/district")
 
 

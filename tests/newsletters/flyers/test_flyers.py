@@ -13,6 +13,7 @@ from belong_mail.newsletters.files import file_name, octets
 from belong_mail.newsletters.models import Flyer, Image, Newsletter, RenderedIssue
 from tests import crawl
 from tests.browser_client import Form, html_of, text_of
+from tests.database import execute, query
 from tests.factories import group_named
 from tests.markers import on_both
 from tests.newsletters.flyers.samples import flyer, of_pages, tagged, talkative
@@ -24,8 +25,7 @@ LEAD = "lead-of-the-village@dpsk12.org"
 
 
 def kept(services) -> list[Flyer]:
-    with services.reading.begin() as session:
-        return list(session.scalars(select(Flyer).order_by(Flyer.id)))
+    return query(services, select(Flyer).order_by(Flyer.id))
 
 
 def content_of(services, kept_flyer: Flyer) -> bytes:
@@ -118,11 +118,9 @@ def test_a_flyer_title_that_names_the_group_is_not_sent_however_it_was_stored(
     members(1)
     page = write(lead)
     attach(lead, page, flyer())
-    with services.writing.begin() as session:
-        session.execute(update(Flyer).values(title="Tea of The Village"))
+    execute(services, update(Flyer).values(title="Tea of The Village"))
     assert "The title of a flyer names the group" in refused(lead, page)
-    with services.writing.begin() as session:
-        session.execute(update(Newsletter).values(due_at=now()))
+    execute(services, update(Newsletter).values(due_at=now()))
     worker.drain()
     assert relay.to("member0@dpsk12.org") == []
     assert "names the group" in lead.open(f"{page}/sending").text
@@ -161,8 +159,7 @@ def test_pictures_and_flyers_together_fit_what_servers_take(lead, services):
         session.execute(update(Flyer).values(size=MAX_FILE))
         assert octets(session.scalars(select(Flyer)).one()) > MAX_FILE * 4 / 3
     assert "too large" not in lead.open(f"{page}/release").text
-    with services.writing.begin() as session:
-        session.execute(update(Image).values(content=b"x" * 2_500_000))
+    execute(services, update(Image).values(content=b"x" * 2_500_000))
     assert "With its pictures and flyers, the email is too large" in refused(lead, page)
 
 
@@ -220,8 +217,7 @@ def test_a_second_leader_and_the_office_read_the_flyers(app, lead, services, key
         group_named(session, "the-village").approval_rule = "always"
     lead.send(f"{page}/release", when="1")
     assert f"{page}/flyers/{one.public_id}" in office.open(f"{page}/approve").text
-    with services.writing.begin() as session:
-        session.execute(update(Newsletter).values(due_at=now() + timedelta(days=1)))
+    execute(services, update(Newsletter).values(due_at=now() + timedelta(days=1)))
     there = page.replace("/lead/", "/office/")
     assert f"{there}/flyers/{one.public_id}" in office.open(f"{there}/read").text
     answer = office.open(f"{there}/flyers/{one.public_id}")

@@ -49,7 +49,6 @@ def outcome(make, content: bytes, *command):
 
 
 def code_of(lead, page: str) -> str:
-    """Return the code that shows the first picture of a draft in its text."""
     return lead.open(page).text.partition("<code>")[2].partition("</code>")[0]
 
 

@@ -128,7 +128,6 @@ class Actor:
     heard: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def remember(self) -> None:
-        """Keep the cookie that holds, and the token that goes with it."""
         self.token = Form(self.browser.open("/lead/").text).fields["csrf_token"]
         self.cookie = self.browser.client.get_cookie("belong").value
 

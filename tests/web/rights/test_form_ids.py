@@ -50,7 +50,6 @@ def site(site, services, keyring) -> Site:
 
 
 def ids_of(session) -> set[str]:
-    """List every id that stands in the database and could stand in a form."""
     found = set(session.scalars(select(Group.slug)))
     for mapper in Base.registry.mappers:
         if "public_id" in mapper.columns:
@@ -95,7 +94,6 @@ def test_every_field_that_carries_an_id_is_tried_here(site, services):
 
 
 def foreign(session, keyring) -> dict[str, list[str]]:
-    """Return by field what is another's, or has ended, or is there already."""
     other, ended = group_named(session, OTHER), groups.find_of_any_age(session, "ended")
     assert ended is not None
     elsewhere = account_of(session, keyring, "else@dpsk12.org")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import Update, select, update
+from sqlalchemy import select, update
 
 from belong_mail.accounts import signing_in
 from belong_mail.accounts.models import Account, BrowserSession, Right
@@ -80,10 +80,6 @@ class World:
     def account(self, address: str) -> Account:
         return required(self.scenario.account(address), LookupError)
 
-    def change(self, statement: Update) -> None:
-        with self.scenario.services.writing.begin() as session:
-            session.execute(statement)
-
     def newest_session(self) -> BrowserSession:
         owned = BrowserSession.account_id == self.account(LEAD).id
         found = select(BrowserSession).where(owned).order_by(BrowserSession.id.desc())
@@ -121,7 +117,7 @@ def let_the_right_end(world) -> AbstractContextManager[Any]:
     """Come to the end of its year, a few minutes from now."""
     of_lead = Right.account_id == world.account(LEAD).id
     soon = now() + timedelta(minutes=5)
-    world.change(update(Right).where(of_lead).values(ends_at=soon))
+    world.scenario.execute(update(Right).where(of_lead).values(ends_at=soon))
     return time_machine.travel(now() + timedelta(minutes=6))
 
 
@@ -185,7 +181,7 @@ EVENTS: dict[str, Callable[[World], AbstractContextManager[Any] | None]] = {
     "have the office end it": lambda world: world.by_office("sign_out"),
     "remove the right": lambda world: world.by_office("remove", VILLAGE),
     "let the right end": let_the_right_end,
-    "end the group": lambda world: world.change(
+    "end the group": lambda world: world.scenario.execute(
         update(Group).where(Group.slug == VILLAGE).values(retired_at=now())
     ),
     "rest": lambda _world: time_machine.travel(now() + timedelta(minutes=31)),
@@ -206,22 +202,4 @@ def test_a_cookie_copied_before_is_worth_nothing_after(world, event):
         before = kept_of(world.scenario.services)
         is_in = event in SIGNED_IN_WITHOUT_RIGHT
         assert world.old.replay() == ((404, 404) if is_in else (302, 403))
-        assert kept_of(world.scenario.services) == before
-
-
-@pytest.mark.parametrize("is_removed", [True, False], ids=["removed", "ended"])
-def test_a_cookie_of_the_office_is_worth_nothing_after(app, world, *, is_removed):
-    """A colleague acts; so does time, before the worker has taken the right away."""
-    colleague = sign_in_office(app, world.scenario.keyring, "colleague@dpsk12.org")
-    listed, move = "/office/groups?order=1", "/office/groups/asian/move"
-    old = copied(app, world.office, listed, move, to="down")
-    assert old.replay() == (200, 303)
-    account, soon = world.account(OFFICE), now() + timedelta(minutes=5)
-    if is_removed:
-        world.press(colleague, f"/office/leads/{account.public_id}/remove", role="office")
-    else:
-        world.change(update(Right).where(Right.account_id == account.id).values(ends_at=soon))
-    with nullcontext() if is_removed else time_machine.travel(soon + timedelta(minutes=1)):
-        before = kept_of(world.scenario.services)
-        assert old.replay() == ((302, 403) if is_removed else (404, 404))
         assert kept_of(world.scenario.services) == before

@@ -126,7 +126,6 @@ def test_every_allowed_request_succeeds(site, services):
 
 
 def may(route: Route) -> set[Answer]:
-    """Say by which answers somebody may do what a route does."""
     return {Answer.YES, Answer.LOOKS} if route.method == "GET" else {Answer.YES}
 
 
@@ -151,7 +150,6 @@ def expected(route: Route) -> set[int]:
 
 @contextmanager
 def put_back(file: str) -> Iterator[None]:
-    """Bring an SQLite database back to what it was."""
     with closing(sqlite3.connect(":memory:")) as kept:
         with closing(sqlite3.connect(file)) as now_there:
             now_there.backup(kept)
