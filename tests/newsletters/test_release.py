@@ -1,6 +1,6 @@
 """A lead writes, tests, releases, undoes, pauses, goes on and reads what became of it."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -68,6 +68,11 @@ def test_a_lead_reads_that_an_issue_had_nobody_to_go_to(lead, worker):
 
 # When an issue goes out: later, over the changes of the clocks, and after downtime.
 DENVER = ZoneInfo("America/Denver")
+
+
+def test_an_hour_that_comes_twice_means_the_first_one():
+    moment = local_moment(datetime(2026, 11, 1, 1, 30), DENVER)  # noqa: DTZ001
+    assert moment == datetime(2026, 11, 1, 7, 30, tzinfo=UTC)
 
 
 @given(st.datetimes(datetime(2026, 1, 1), datetime(2037, 12, 31)))  # noqa: DTZ001
