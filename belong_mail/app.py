@@ -37,7 +37,9 @@ from belong_mail.web.access import Access, SignedOut
 from belong_mail.web.context import SAFE, CookieSessions, OwnRequest, transaction
 from belong_mail.web.page import init_views
 
-MAX_BODY = 256 * 1024
+# Far more than any form may hold, so that a text that is too long is told at its field, with what
+# was typed in it: no browser's “back” needs to have it.
+MAX_BODY = 500_000
 
 
 BLUEPRINTS = (

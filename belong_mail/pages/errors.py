@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from traceback import walk_tb
 from typing import cast
-from urllib.parse import parse_qsl
 
-from flask import Flask, current_app, g, render_template, request, url_for
+from flask import Flask, g, render_template, request, url_for
 from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import (
     HTTPException,
@@ -29,8 +28,7 @@ from belong_mail.groups import service as groups
 from belong_mail.groups.presenters import GroupView, group_view
 from belong_mail.groups.service import GroupHasEnded, GroupIsEnding
 from belong_mail.newsletters.service import InvalidState
-from belong_mail.pages.signed_out import texts_of
-from belong_mail.web.access import Access, has_access
+from belong_mail.pages.signed_out import has_large_file, texts_of
 from belong_mail.web.context import SAFE, page_of_press, services, transaction
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import request_language
@@ -40,7 +38,6 @@ log = logging.getLogger(__name__)
 RETRY_AFTER_SECONDS = 120
 MOST_FRAMES = 12
 CHUNK_OCTETS = 64 * 1024
-LONG_FORM_OCTETS = 500_000
 ErrorPage = tuple[str, int, dict[str, str]]
 NOT_HERE = 404
 NOT_FOUND = (
@@ -215,43 +212,19 @@ def known_error(error: Exception) -> ErrorPage:
 
 def too_long(_error: RequestEntityTooLarge) -> ErrorPage:
     """Read the whole body, as otherwise the connection would break, and show an error page."""
-    body = request.environ["wsgi.input"].read(LONG_FORM_OCTETS)
     while request.environ["wsgi.input"].read(CHUNK_OCTETS):
         pass
-    if request.mimetype == "multipart/form-data":
+    if has_large_file():
         said = _(
             "Nothing was added. Open the page again and choose a smaller file. The page says how"
             " large it can be."
         )
         return error_page(413, _("That file is too large"), said, button=_open_again())
-    # Another site can post its own words to a page that is open to it: they aren't shown on ours.
-    is_shown = len(body) == request.content_length and not has_access(Access.FROM_ANYWHERE)
-    return _too_long_words(_texts_in(body) if is_shown else [])
-
-
-def _too_long_words(texts: list[str]) -> ErrorPage:
-    """Show the words of a form that was too long to be read: Firefox's "back" has them no more."""
-    title = _("That’s too long to send")
-    if texts:
-        said = _(
-            "Nothing was saved, but what you typed is on this page. Copy it, open the page again,"
-            " and shorten it there."
-        )
-        return error_page(413, title, said, button=_open_again(), texts=texts)
     said = _(
-        "Nothing was saved. Select your browser’s Back button: most browsers still have what you"
-        " typed. Shorten it, and send it again."
+        "Nothing was saved. Up to half a megabyte can be sent at once. Select your browser’s Back"
+        " button: most browsers still have what you typed. Shorten it, and send it again."
     )
-    return error_page(413, title, said)
-
-
-def _texts_in(body: bytes) -> list[str]:
-    """Return the texts of a form that Werkzeug didn't read; none of one with too many fields."""
-    try:
-        fields = parse_qsl(body.decode(), max_num_fields=current_app.config["MAX_FORM_PARTS"])
-    except ValueError:
-        return []
-    return texts_of(words for _name, words in fields)
+    return error_page(413, _("That’s too long to send"), said)
 
 
 def _open_again() -> tuple[str, str]:

@@ -48,9 +48,9 @@ def register_signed_out_pages(app: Flask) -> None:
 def signed_out(error: SignedOut) -> ResponseReturnValue:
     """Ask to sign in again in another tab, on a page that keeps what was typed.
 
-    A body as large as an upload's is read only if a leader was signed in in this browser.
+    A form with a large file is read only if a leader was signed in in this browser.
     """
-    return _kept_page(is_read=_is_small() or was_signed_in()), error.code or 403
+    return _kept_page(is_read=not has_large_file() or was_signed_in()), error.code or 403
 
 
 def stale_form(error: CSRFError) -> ResponseReturnValue:
@@ -72,7 +72,7 @@ def stale_form(error: CSRFError) -> ResponseReturnValue:
 
 def origin_hidden(error: OriginHidden) -> ResponseReturnValue:
     """Ask to send the form again from this page, whose origin is certain."""
-    return _kept_page("errors/send_again.html", is_read=_is_small()), error.code or 403
+    return _kept_page("errors/send_again.html", is_read=not has_large_file()), error.code or 403
 
 
 def ask_for_proof(error: ProofNeeded) -> ResponseReturnValue:
@@ -119,9 +119,11 @@ def _ask_for_link() -> bool:
     return True
 
 
-def _is_small() -> bool:
+def has_large_file() -> bool:
+    """Return whether a form is longer than one without files may be, and may have some."""
     usual: int = current_app.config["MAX_CONTENT_LENGTH"]
-    return (request.content_length or 0) <= usual
+    is_long = (request.content_length or 0) > usual
+    return is_long and request.mimetype == "multipart/form-data"
 
 
 def _kept_page(name: str = "errors/signed_out.html", *, is_read: bool = True, **shown: Any) -> str:

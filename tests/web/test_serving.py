@@ -98,7 +98,7 @@ def test_a_page_comes_as_the_app_makes_it(site):
     head = site.browser.open("/groups/the-village", "HEAD")
     assert (head.status_code, head.data) == (200, b"")
     assert site.browser.get("/groups/%C3%B1").status_code == 404
-    assert site.browser.post("/contact", {"message": "x" * 300_000}).status_code == 413
+    assert site.browser.post("/contact", {"message": "x" * 600_000}).status_code == 413
     foreign = {"Host": "evil.example", "X_Forwarded_For": "203.0.113.9"}
     assert site.browser.get("/", foreign).status_code == 400
 
