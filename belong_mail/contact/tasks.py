@@ -12,7 +12,7 @@ from belong_mail.core.rate_limits import ACKNOWLEDGEMENT_RATE, RESEND_RATE
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.work import JobWork, Refused, Work, does
-from belong_mail.mail.address import normalise, untagged
+from belong_mail.mail.address import folded, untagged
 
 RECEIPT = "contact-received"
 RESENT = b"contact/resent"
@@ -36,7 +36,7 @@ def send_message(work: JobWork, asked: SendMessage) -> None:
     opened = keys.opener.open(message.sealed, service.MESSAGE_COLUMN)
     written = ContactData(**json.loads(opened))
     if keys.staff.admits(written.address) and _may_have_receipt(work, written):
-        work.post(RECEIPT, written.address, written.language, reference=message.reference)
+        work.post(RECEIPT, untagged(written.address), written.language, reference=message.reference)
 
 
 def _may_have_receipt(work: Work, written: ContactData) -> bool:
@@ -48,10 +48,10 @@ def _may_have_receipt(work: Work, written: ContactData) -> bool:
     if not jobs.remaining_lookups(session, work.at):
         return False
     jobs.count_lookups(session, 1, work.at)
-    identity = normalise(written.address)
+    identity = folded(written.address)
     if suppressions.is_suppressed(session, index, identity):
         return False
-    key = index.limited("ack", untagged(identity))
+    key = index.limited("ack", identity)
     return rate_limits.try_use(session, key, ACKNOWLEDGEMENT_RATE, work.at) is not None
 
 

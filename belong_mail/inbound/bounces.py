@@ -127,7 +127,7 @@ def _is_believed(session: Session, domain_of: DomainHash, member: Subscription) 
     """
     at, domain = now(), domain_of(member)
     key = BREAKER + b"/" + domain
-    counted_as = MEMBER_KEY + (member.counted_index or member.address_index)
+    counted_as = MEMBER_KEY + member.address_index
     until = rate_limits.available_at(session, key, at)
     if until > at + LONG_AGO:
         return False

@@ -107,7 +107,7 @@ def _let_go(work: Work, delivery: Delivery, report: Report) -> None:
     members.leave(session, subscription.public_id)
     if report.kind is not Kind.COMPLAINT or not was_asked:
         return
-    identity = addresses.normalise(address_of(keys, subscription))
+    identity = addresses.folded(address_of(keys, subscription))
     names = chain.from_iterable(map(message_names, report.message_ids))
     if delivery.id in (work.mailer.names.read_message_id(each, identity) for each in names):
         leave_alone(session, keys, identity)

@@ -63,8 +63,8 @@ def check_envelope(address: str) -> None:
 def normalise(address: str) -> str:
     """Return the form in which addresses are compared: equal ones reach the same mailbox.
 
-    Dots and plus tags stay, as only the receiving domain knows what they mean. Raises
-    InvalidAddress for a domain that IDNA cannot encode, and for more than MAX_ADDRESS characters.
+    Dots stay, as only the receiving domain knows what they mean. Raises InvalidAddress for a domain
+    that IDNA cannot encode, and for more than MAX_ADDRESS characters.
     """
     if len(address) > MAX_ADDRESS:
         raise InvalidAddress("This is longer than an address can be.")
@@ -76,10 +76,15 @@ def normalise(address: str) -> str:
     return unicodedata.normalize("NFC", f"{local}@{host}".lower())
 
 
-def untagged(identity: str) -> str:
-    """Return a normalised address without its plus tag: probably the same mailbox."""
-    local, _, host = identity.rpartition("@")
+def untagged(address: str) -> str:
+    """Return an address without its plus tag: probably the same mailbox."""
+    local, _, host = address.rpartition("@")
     return f"{local.partition('+')[0] or local}@{host}"
+
+
+def folded(address: str) -> str:
+    """Return the form in which people are compared: normalised, without a plus tag."""
+    return untagged(normalise(address))
 
 
 def domain(address: str) -> str:

@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Any, Final
 
 from belong_mail.core.translatable import gettext_noop
-from belong_mail.mail.address import InvalidAddress, Staff, check, normalise, untagged
+from belong_mail.mail.address import InvalidAddress, Staff, check, folded
 
 MAX_ROWS: Final = 50_000
 MAX_FILE_OCTETS: Final = 8 * 1024 * 1024
@@ -121,7 +121,7 @@ def read_addresses(content: bytes, staff: Staff) -> AddressList:
             if number > below:
                 found.unreadable.append(number)
             continue
-        identity = untagged(normalise(address))
+        identity = folded(address)
         if identity in seen:
             found.duplicates.append(number)
         elif staff.admits(address):

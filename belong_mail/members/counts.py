@@ -1,7 +1,7 @@
 """Count members for leaders, rounded to tens."""
 
-from sqlalchemy import exists, func, select, union
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import func, select, union
+from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import MAX_SESSION_AGE, BrowserSession, Right, SignIn
 from belong_mail.core.db import ago
@@ -28,19 +28,13 @@ def count_watched(session: Session) -> None:
 
 
 def count_members(session: Session, group: Group) -> None:
-    """Count the people of a group; an address and all its plus tags are one person.
+    """Count the members of a group.
 
     0 stands for “a few”. The shown number changes only once it is off by ten, so that no one's
     joining or leaving can be seen, even by a leader who joins and leaves to test it.
     """
-    plain, tagged = aliased(Subscription), aliased(Subscription)
-    is_plain = plain.group_id == group.id, plain.is_active, plain.counted_index.is_(None)
-    is_tagged = tagged.group_id == group.id, tagged.is_active, tagged.counted_index.is_not(None)
-    # Not one DISTINCT over both kinds: of a million rows that would sort all.
-    is_counted = exists().where(*is_plain, plain.address_index == tagged.counted_index)
-    people = select(func.count(plain.id)).where(*is_plain)
-    others = select(func.count(tagged.counted_index.distinct())).where(*is_tagged, ~is_counted)
-    number = session.scalars(people).one() + session.scalars(others).one()
+    members = select(func.count(Subscription.id)).where(Subscription.is_active)
+    number = session.scalars(members.where(Subscription.group_id == group.id)).one()
     group.members_shown = steady(number, group.members_shown or 0)
 
 

@@ -20,7 +20,7 @@ from belong_mail.delivery.mailer import Email, Mailer, signed_from
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.work import as_posted, unless_suppressed, with_link, writes
 from belong_mail.groups.presenters import localized
-from belong_mail.mail.address import normalise
+from belong_mail.mail.address import folded, normalise
 from belong_mail.meetings import formatting
 from belong_mail.meetings import service as meetings
 from belong_mail.members import erasure, import_tasks, proven, staff_code_tasks, tasks
@@ -143,7 +143,7 @@ def leave_link(mailer: Mailer, subscription: Subscription, delivery: Delivery) -
 def recipient_address(session: Session, mailer: Mailer, subscription: Subscription) -> str:
     """Decrypt a member's address. Raises SkipDelivery if it is suppressed or being erased."""
     opened = address_of(mailer.keys, subscription)
-    identity = normalise(opened)
+    identity = folded(opened)
     if suppressions.is_suppressed(session, mailer.index, identity):
         raise SkipDelivery(State.SUPPRESSED)
     if erasure.is_being_erased(session, mailer.keys, identity, subscription):
@@ -165,7 +165,7 @@ def _asking(session: Session, mailer: Mailer, delivery: Delivery, at: datetime) 
     """Return an email that asks to confirm, with links valid from `at`."""
     letter = unless_suppressed(session, mailer, delivery)
     language, link, public_id = letter.language, mailer.links.signed, letter.context["member"]
-    never = mailer.index.link_secret(proven.NEVER, f"{public_id}/{normalise(letter.to)}")
+    never = mailer.index.link_secret(proven.NEVER, f"{public_id}/{folded(letter.to)}")
     name = letter.context["secret"] + public_id + never
     return letter.saying(
         confirm_url=link("subscriptions.confirm", Purpose.CONFIRM, name, at, language),
@@ -214,7 +214,7 @@ def notes_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
 def copy_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Email people a copy of the data stored about them."""
     letter, keyring = unless_suppressed(session, mailer, delivery), mailer.keys
-    identity = normalise(letter.to)
+    identity = folded(letter.to)
     rows = rows_of(session, keyring, Subscription, identity)
     return letter.saying(
         address=letter.to,

@@ -64,7 +64,7 @@ def name_of(row: Subscription | WaitlistEntry | ContactMessage) -> str:
 def start_erasure(
     session: Session, opener: Opener, index: BlindIndex, identity: str, names: set[str]
 ) -> None:
-    """Start to erase an address's current rows; later ones stay.
+    """Start to erase a mailbox's current rows; later ones stay.
 
     Memberships that an issue is about to be sent to are deleted at once.
     """

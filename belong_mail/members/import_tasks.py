@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import and_, case, exists, func, or_, select, update
+from sqlalchemy import and_, case, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.core import rate_limits
@@ -28,7 +28,7 @@ from belong_mail.delivery.models import UNFINISHED, Delivery, State
 from belong_mail.delivery.throttle import SendPolicy
 from belong_mail.delivery.work import Work, each_minute
 from belong_mail.groups.models import Group
-from belong_mail.mail.address import normalise, untagged
+from belong_mail.mail.address import folded
 from belong_mail.members.imports import (
     ASKED_NOTICE,
     ASKED_TODAY,
@@ -40,6 +40,7 @@ from belong_mail.members.imports import (
 from belong_mail.members.jobs import Signup
 from belong_mail.members.models import Erasure, PendingConfirmation, Subscription
 from belong_mail.members.tasks import is_barred, post_question, start_subscription
+from belong_mail.members.wrapped_fields import find_by_address
 
 INVITED: Final = "invited-to-confirm"
 INVITED_AGAIN: Final = "invited-to-confirm-again"
@@ -119,7 +120,7 @@ def ask_batch(work: Work, batch_id: int) -> None:
     language = known_language(said["language"])  # an odd one would fail for non-members alone
     if said["group"] != group.public_id or not 0 < len(addresses) <= BATCH_SIZE:
         raise DecryptionError(BATCH_COLUMN)
-    signups = [(normalise(each), Signup(each, language)) for each in addresses]
+    signups = [(folded(each), Signup(each, language)) for each in addresses]
     for identity, signup in signups if group.is_open else ():
         _ask(work, group, identity, signup)
     work.session.delete(batch)
@@ -143,7 +144,7 @@ def _ask(work: Work, group: Group, identity: str, signup: Signup) -> None:
         return
     if not _may_be_asked(session, keyring, group, identity):
         return
-    if not _is_little_asked(session, keyring, group, untagged(identity)):
+    if not _is_little_asked(session, keyring, group, identity):
         return
     subscription = start_subscription(session, keyring, group, signup)
     secret = keyring.index.link_secret("list", subscription.public_id)
@@ -166,23 +167,18 @@ def _is_little_asked(session: Session, keyring: Keyring, group: Group, person: s
 
 
 def _may_be_asked(session: Session, keyring: Keyring, group: Group, identity: str) -> bool:
-    """Return whether a normalised address may be asked.
+    """Return whether a mailbox may be asked.
 
     Not members, nor people who left recently, were asked before, or want no email.
     """
-    index, spellings = keyring.index, {identity, untagged(identity)}
+    index = keyring.index
     if suppressions.is_suppressed(session, index, identity):
         return False
     if is_barred(session, index, group, identity):
         return False
-    if any(session.get(Erasure, index.erased(each)) for each in spellings):
+    if session.get(Erasure, index.erased(identity)) is not None:
         return False
-    names = {index.member(group.public_id, each) for each in spellings}
-    known = select(Subscription.id).where(
-        Subscription.group_id == group.id,
-        or_(Subscription.address_index.in_(names), Subscription.counted_index.in_(names)),
-    )
-    return session.scalar(known.limit(1)) is None
+    return find_by_address(session, index, group, identity, Subscription) is None
 
 
 _HAS_ARRIVED = exists().where(

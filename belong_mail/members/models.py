@@ -24,7 +24,7 @@ INACTIVE = "confirmed_at IS NULL OR ended_at IS NOT NULL OR is_suppressed = 1"
 
 
 class Subscription(PublicIdBase):
-    """One address's membership of one group, or its sign-up.
+    """One mailbox's membership of one group, or its sign-up.
 
     Its state follows from the times of events. Two memberships of one person have no value in
     common, and only the worker can decrypt them.
@@ -45,10 +45,8 @@ class Subscription(PublicIdBase):
 
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id))
     group: Mapped[Group] = relationship()
-    # HMAC of group and normalised address.
+    # HMAC of group and mailbox: the normalised address without its plus tag.
     address_index: Mapped[bytes]
-    # The same without the address's plus tag, if it has one, so that a person counts once.
-    counted_index: Mapped[bytes | None]
     wrapped_address: Mapped[bytes]
     wrapped_name: Mapped[bytes | None]
     # The introduction for leaders; deleted when they have received it.
@@ -101,7 +99,7 @@ class Erasure(Base):
 
     __tablename__ = "erasures"
 
-    # HMAC of the address alone.
+    # HMAC of the mailbox alone.
     address_index: Mapped[bytes] = mapped_column(primary_key=True)
     public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
     # The rows, the start, and the seed of their times.
@@ -131,7 +129,7 @@ class PendingConfirmation(IdBase):
 
 
 class WaitlistEntry(PublicIdBase):
-    """A request to notify an address when a group starts.
+    """A request to notify a mailbox when a group starts.
 
     No time is stored, as it would relate a person's rows; only the day on which it is deleted.
     """
@@ -141,8 +139,8 @@ class WaitlistEntry(PublicIdBase):
 
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id, ondelete="CASCADE"))
     group: Mapped[Group] = relationship()
-    # HMAC of group and address.
-    address_index: Mapped[bytes]
+    # HMAC of group and mailbox; None until the worker has indexed a request of version 1.0.
+    address_index: Mapped[bytes | None]
     # Wrapped for this row and group.
     wrapped_address: Mapped[bytes]
     language: Mapped[str] = mapped_column(Language)
@@ -174,7 +172,7 @@ class AddressChange(PublicIdBase):
 
 
 class BarredAddress(Base):
-    """A keyed hash of group and an address that cannot join it; the web cannot write rows."""
+    """A keyed hash of group and a mailbox that cannot join it; the web cannot write rows."""
 
     __tablename__ = "barred_addresses"
 

@@ -20,7 +20,7 @@ from belong_mail.core.tokens import link_hash
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.work import JobWork, Refused, Work
 from belong_mail.groups.models import Group
-from belong_mail.mail.address import normalise
+from belong_mail.mail.address import folded
 from belong_mail.members import erasure
 from belong_mail.members.jobs import ForList, MoveAddress, NeverMail, Signup
 from belong_mail.members.models import AddressChange, Subscription, WaitlistEntry
@@ -44,7 +44,7 @@ def group(work: JobWork, asked: Signup) -> Group:
 
 
 def member(session: Session, keyring: Keyring, group: Group, identity: str) -> Subscription | None:
-    """Find a normalised address's membership. Raises DecryptionError for a forged row.
+    """Find a mailbox's membership. Raises DecryptionError for a forged row.
 
     The index finds the row, and decrypting it verifies the index.
     """
@@ -61,7 +61,7 @@ def refusing(work: JobWork, asked: NeverMail) -> str:
     unnoticed.
     """
     named = required(work.session.get(Subscription, work.job.subscription_id), Refused)
-    identity = normalise(address_of(work.keys, named))
+    identity = folded(address_of(work.keys, named))
     expected = work.keys.index.link_secret(NEVER, f"{named.public_id}/{identity}")
     if not compare_digest(asked.secret.encode(), expected.encode()):
         raise Refused
@@ -69,14 +69,14 @@ def refusing(work: JobWork, asked: NeverMail) -> str:
 
 
 def person_hash(keyring: Keyring, subscription: Subscription) -> str:
-    """Return a keyed hash of a membership's address, to compare people."""
-    identity = normalise(address_of(keyring, subscription))
+    """Return a keyed hash of a membership's mailbox, to compare people."""
+    identity = folded(address_of(keyring, subscription))
     return keyring.index.limited("person", identity).hex()
 
 
 def is_kept(work: Work, row: Subscription | WaitlistEntry) -> bool:
     """Return whether a membership or request is not being erased."""
-    identity = normalise(address_of(work.keys, row))
+    identity = folded(address_of(work.keys, row))
     return not erasure.is_being_erased(work.session, work.keys, identity, row)
 
 
@@ -118,7 +118,7 @@ def moving(work: Work, asked: MoveAddress) -> tuple[dict[str, Any], list[Subscri
         raise Refused
     wanted = opened_change(keys, change)
     change.wrapped = b""
-    if suppressions.is_suppressed(session, keys.index, normalise(wanted["new"])):
+    if suppressions.is_suppressed(session, keys.index, folded(wanted["new"])):
         raise Refused
     found = select(Subscription).where(Subscription.public_id.in_(wanted["public_ids"]))
     theirs = _of_person(work, found.with_for_update(), wanted["person"])
@@ -132,6 +132,6 @@ def opened_change(keys: Keyring, change: AddressChange) -> dict[str, Any]:
 
 
 def _of_person(work: Work, found: Select[Subscription], person: str) -> list[Subscription]:
-    """List those of these memberships that open and have one person's address."""
+    """List those of these memberships that open and have one person's mailbox."""
     rows = [each for each in work.session.scalars(found) if is_genuine(work.keys, each)]
     return [each for each in rows if person_hash(work.keys, each) == person]

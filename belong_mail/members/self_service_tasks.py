@@ -48,7 +48,6 @@ from belong_mail.members.tasks import is_barred
 from belong_mail.members.wrapped_fields import (
     NOTE_COLUMN,
     address_of,
-    indexes_of,
     rows_of,
     wrap_address,
 )
@@ -63,14 +62,14 @@ def my_groups(work: Work, asked: SendMyGroups) -> None:
 
     Both are limited alike, so that the number of emails does not show who is a member.
     """
-    session, keys, identity = work.session, work.keys, addresses.normalise(asked.address)
+    session, keys, identity = work.session, work.keys, addresses.folded(asked.address)
     if suppressions.is_suppressed(session, keys.index, identity):
         raise Refused
     found = [each for each in rows_of(session, keys, Subscription, identity) if each.is_active]
     held = [each for each in found if proven.is_kept(work, each)]
     if not held:
         work.require_staff(asked.address)
-    work.use(keys.index.limited("my-groups", addresses.untagged(identity)), MY_GROUPS_RATE)
+    work.use(keys.index.limited("my-groups", identity), MY_GROUPS_RATE)
     waiting = rows_of(session, keys, WaitlistEntry, identity)
     notes = [
         (each.group.name_in_emails, each.public_id)
@@ -78,25 +77,24 @@ def my_groups(work: Work, asked: SendMyGroups) -> None:
         if proven.is_kept(work, each)
     ]
     if held:
-        secret, to = secrets.token_urlsafe(32), address_of(keys, held[0])
+        secret, to = secrets.token_urlsafe(32), addresses.untagged(address_of(keys, held[0]))
         is_personal = not keys.staff.is_ours(to)
         locked = lock_list(secret, held, proven.permit(work, held), is_personal=is_personal)
         expires_at = work.at + LINK_MAX_AGE
         session.add(ManageSession(secret_hash=digest(secret), locked=locked, expires_at=expires_at))
         work.post("my-groups", to, asked.language, notes=notes, secret=secret)
     else:
-        work.post("no-groups", asked.address, asked.language, notes=notes)
+        work.post("no-groups", addresses.untagged(asked.address), asked.language, notes=notes)
 
 
 @does(SendEmailAgain)
 def email_again(work: Work, asked: SendEmailAgain) -> None:
     """Email the link that lifts a suppression, once a week at most; nothing to other addresses."""
-    index, identity = work.keys.index, addresses.normalise(asked.address)
+    index, identity = work.keys.index, addresses.folded(asked.address)
     if suppressions.lift_permission(work.session, index, identity, work.at) is None:
         raise Refused
-    key = index.limited("email-again", addresses.untagged(identity))
-    work.use(key, EMAIL_AGAIN_RATE)
-    work.post("email-again", asked.address, asked.language)
+    work.use(index.limited("email-again", identity), EMAIL_AGAIN_RATE)
+    work.post("email-again", addresses.untagged(asked.address), asked.language)
 
 
 @does(Lift)
@@ -109,7 +107,7 @@ def lift(work: Work, asked: Lift) -> None:
 def my_copy(work: Work, asked: SendCopy) -> None:
     """Queue a copy of someone's data, which is collected when the email is rendered."""
     address = address_of(work.keys, proven.permitted(work, asked)[0])
-    key = work.keys.index.limited("my-copy", addresses.normalise(address))
+    key = work.keys.index.limited("my-copy", addresses.folded(address))
     work.post("my-copy", address, asked.language, work.use(key, COPY_RATE, MAX_WAIT))
 
 
@@ -118,7 +116,7 @@ def erase(work: Work, asked: Erase) -> None:
     """Start to erase a person's data, and email a receipt that names no group."""
     session, keys = work.session, work.keys
     address = address_of(keys, proven.permitted(work, asked)[0])
-    identity = addresses.normalise(address)
+    identity = addresses.folded(address)
     held = rows_of(session, keys, Subscription, identity)
     public_ids = {each.public_id for each in held}
     for change in session.scalars(select(AddressChange).where(AddressChange.wrapped != b"")):
@@ -141,7 +139,7 @@ def carry_on_erasing(work: Work) -> None:
 
 
 def messages_of(session: Session, opener: Opener, identity: str) -> list[ContactMessage]:
-    """Find stored messages to us that were written from an address.
+    """Find stored messages to us that were written from a mailbox.
 
     Messages that cannot be decrypted are skipped, so that they block no one's copy or erasure. Only
     the newest are opened, which takes a second, as the web could store any number.
@@ -152,7 +150,7 @@ def messages_of(session: Session, opener: Opener, identity: str) -> list[Contact
     for each in session.scalars(newest):
         with suppress(DecryptionError, ValueError, LookupError, TypeError, AttributeError):
             given = json.loads(opener.open(each.sealed, CONTACT))["address"]
-            if given and addresses.normalise(given) == identity:
+            if given and addresses.folded(given) == identity:
                 found.insert(0, each)
     return found
 
@@ -170,18 +168,19 @@ def change_address(work: Work, asked: ChangeAddress) -> None:
     A change to or from a personal address is refused: one row would link it to the staff address.
     """
     session, keys, held = work.session, work.keys, proven.permitted(work, asked)
-    identity = addresses.normalise(asked.new)
+    new = addresses.untagged(asked.new)
+    identity = addresses.normalise(new)
     if suppressions.is_suppressed(session, keys.index, identity):
         raise Refused
     if not keys.staff.is_ours(address_of(keys, held[0])):
         raise Refused
     work.require_staff(asked.new)
-    key = keys.index.limited("change-address", addresses.untagged(identity))
+    key = keys.index.limited("change-address", identity)
     due_at = work.use(key, CHANGE_ADDRESS_RATE, MAX_WAIT)
     secret = new_public_id()
     public_id = link_hash(secret)
     content = {
-        "new": asked.new,
+        "new": new,
         "language": asked.language,
         "public_ids": [each.public_id for each in held],
         "person": proven.person_hash(keys, held[0]),
@@ -191,17 +190,17 @@ def change_address(work: Work, asked: ChangeAddress) -> None:
     session.add(change)
     session.flush()
     rows = Rows(about_id=change.id)
-    work.post("change-address", asked.new, asked.language, due_at, rows, secret=secret)
+    work.post("change-address", new, asked.language, due_at, rows, secret=secret)
 
 
 @does(MoveAddress)
 def move_address(work: Work, asked: MoveAddress) -> None:
     """Move memberships to a confirmed new address, and notify the old one."""
     session, keys, (wanted, held) = work.session, work.keys, proven.moving(work, asked)
-    identity = addresses.normalise(wanted["new"])
+    identity = addresses.folded(wanted["new"])
     old = address_of(keys, held[0])
     work.post("address-changed", old, wanted["language"])
-    _move_notes(work, addresses.normalise(old), wanted["new"])
+    _move_notes(work, addresses.folded(old), wanted["new"])
     for subscription in held:
         if not is_barred(session, keys.index, subscription.group, identity):
             _move(session, keys, subscription, wanted["new"])
@@ -209,7 +208,7 @@ def move_address(work: Work, asked: MoveAddress) -> None:
 
 def _move(session: Session, keyring: Keyring, subscription: Subscription, new: str) -> None:
     """Change a membership's address, or delete it if the new one is a member already."""
-    identity = addresses.normalise(new)
+    identity = addresses.folded(new)
     other = proven.member(session, keyring, subscription.group, identity)
     if other is not None and other is not subscription:
         if other.is_active:
@@ -218,17 +217,16 @@ def _move(session: Session, keyring: Keyring, subscription: Subscription, new: s
         forget_subscriptions(session, [other])
     public_id, group = subscription.public_id, subscription.group
     subscription.wrapped_address = wrap_address(keyring, new, public_id, group)
-    for column, index in indexes_of(keyring, group, identity).items():
-        setattr(subscription, column, index)
+    subscription.address_index = keyring.index.member(group.public_id, identity)
     session.flush()
 
 
 def _move_notes(work: Work, identity: str, new: str) -> None:
     """Change the address of requests to be notified; duplicates are deleted."""
-    session, keys, new_identity = work.session, work.keys, addresses.normalise(new)
-    there = {each.group_id for each in rows_of(session, keys, WaitlistEntry, new_identity)}
+    session, keys, new_identity = work.session, work.keys, addresses.folded(new)
+    there = {each.group_id: each for each in rows_of(session, keys, WaitlistEntry, new_identity)}
     for note in rows_of(session, keys, WaitlistEntry, identity):
-        if note.group_id in there:
+        if there.get(note.group_id, note) is not note:
             session.delete(note)
             continue
         note.address_index = keys.index.member(note.group.public_id, new_identity)

@@ -17,7 +17,7 @@ from belong_mail.core.rate_limits import (
 )
 from belong_mail.delivery.work import JobWork, Refused, does
 from belong_mail.groups.models import Group
-from belong_mail.mail.address import normalise, untagged
+from belong_mail.mail.address import folded, untagged
 from belong_mail.members import proven
 from belong_mail.members.jobs import JoinByCode, SendStaffCode, Signup
 from belong_mail.members.staff_codes import SECRET_LENGTH, end_of_day, in_letters, with_check
@@ -50,7 +50,7 @@ def send_code(work: JobWork, asked: SendStaffCode) -> None:
     hour = _hour(_sent_at(work))
     code = code_of(keys.index, group, asked.nonce, hour)
     until = (hour + HOURS_AFTER + 1) * HOUR_SECONDS
-    work.post(CODE, asked.address, asked.language, code=code, until=str(until))
+    work.post(CODE, untagged(asked.address), asked.language, code=code, until=str(until))
 
 
 def _may_prove(session: Session, keyring: Keyring, group: Group, address: str) -> bool:
@@ -58,13 +58,13 @@ def _may_prove(session: Session, keyring: Keyring, group: Group, address: str) -
         group.is_open
         and group.allows_personal_addresses
         and keyring.staff.admits(address)
-        and not is_barred(session, keyring.index, group, normalise(address))
+        and not is_barred(session, keyring.index, group, folded(address))
     )
 
 
 def _count(session: Session, index: BlindIndex, wanted: SendStaffCode) -> bool:
     """Count a code; return whether the limits allow it. Plus tags are ignored."""
-    identity = untagged(normalise(wanted.address))
+    identity = folded(wanted.address)
     uses = (
         (index.limited("staff-code-from", wanted.source, identity), STAFF_CODE_SOURCE_RATE),
         (index.limited("staff-code-to", identity), STAFF_CODE_RATE),

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from dataclasses import replace
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -53,8 +53,7 @@ from belong_mail.members.wrapped_fields import (
     NOTE_COLUMN,
     address_of,
     find_by_address,
-    indexes_of,
-    memberships_of_mailbox,
+    rows_of,
     wrap_address,
     wrap_field,
 )
@@ -85,15 +84,11 @@ def let_in(work: Work, group: Group, wanted: Signup, kind: str = CONFIRM) -> Non
 
     Members get one that says that they are members; barred and suppressed addresses get none.
     """
-    session, keys, identity = work.session, work.keys, address.normalise(wanted.address)
+    session, keys, identity = work.session, work.keys, address.folded(wanted.address)
     if not group.is_open or suppressions.is_suppressed(session, keys.index, identity):
         return
     if is_barred(session, keys.index, group, identity):
         return
-    bare = address.untagged(identity)
-    if bare != identity and proven.member(session, keys, group, bare):
-        # The new row shows that they are in the group, and not all servers deliver plus tags.
-        let_in(work, group, replace(wanted, address=bare), kind)
     subscription = proven.member(session, keys, group, identity)
     if subscription and erasure.is_being_erased(session, keys, identity, subscription):
         erasure.forget_subscriptions(session, [subscription])
@@ -122,13 +117,13 @@ def let_in(work: Work, group: Group, wanted: Signup, kind: str = CONFIRM) -> Non
 
 
 def is_barred(session: Session, index: BlindIndex, group: Group, identity: str) -> bool:
-    """Return whether the office has barred a normalised address from a group."""
+    """Return whether the office has barred a mailbox from a group."""
     return session.get(BarredAddress, _bar_key(index, group, identity)) is not None
 
 
 def _bar_key(index: BlindIndex, group: Group, identity: str) -> tuple[int, bytes]:
-    """Return the primary key of a barred address, ignoring its plus tag."""
-    return group.id, index.barred(group.public_id, address.untagged(identity))
+    """Return the primary key of a barred mailbox."""
+    return group.id, index.barred(group.public_id, identity)
 
 
 def _reset(subscription: Subscription) -> None:
@@ -149,7 +144,7 @@ def start_subscription(
     subscription = Subscription(
         public_id=public_id,
         group=group,
-        **indexes_of(keyring, group, address.normalise(signup.address)),
+        address_index=keyring.index.member(group.public_id, address.folded(signup.address)),
         wrapped_address=wrap_address(keyring, signup.address, public_id, group),
         language=signup.language,
     )
@@ -206,7 +201,7 @@ def leave_alone(session: Session, keys: Keyring, identity: str) -> None:
     intruder whose they are.
     """
     suppressions.suppress(session, keys.index, identity, suppressions.BY_REQUEST)
-    for each in memberships_of_mailbox(session, keys, identity):
+    for each in rows_of(session, keys, Subscription, identity):
         each.is_suppressed = True
 
 
@@ -237,8 +232,12 @@ def _post_to_member(
     about_id: int | None = None,
     **said: Any,
 ) -> None:
-    """Queue an email that is fixed now to a member, or to someone who signed up."""
-    to, rows = address_of(work.keys, subscription), Rows(subscription.id, about_id=about_id)
+    """Queue an email that is fixed now to a member, or to someone who signed up.
+
+    It goes to the mailbox: an address of version 1.0 may have a plus tag, which gets lost.
+    """
+    to = address.untagged(address_of(work.keys, subscription))
+    rows = Rows(subscription.id, about_id=about_id)
     said |= {"member": subscription.public_id, "group": subscription.group.name_in_emails}
     work.post(kind, to, language, due_at, rows, **said)
 
@@ -273,11 +272,8 @@ Uses = list[tuple[bytes, rate_limits.Rate]]
 
 
 def _limits(keyring: Keyring, subscription: Subscription, source: str) -> tuple[Uses, Uses, Uses]:
-    """Return the limits of a confirmation with their keys: its gap, of a source, and of all.
-
-    Addresses are untagged, so that plus tags evade no limit.
-    """
-    person = address.untagged(address.normalise(address_of(keyring, subscription)))
+    """Return the limits of a confirmation with their keys: its gap, of a source, and of all."""
+    person = address.folded(address_of(keyring, subscription))
     group, key = subscription.group.public_id, keyring.index.limited
     gap = [(key("confirm-gap", group, person), CONFIRMATION_GAP_RATE)]
     of_source = [
@@ -299,7 +295,7 @@ def _when_to_ask(work: Work, subscription: Subscription, source: str) -> datetim
         *rate_limits.record_uses(session, of_source, at),
         _use_overall_allowance(work, of_all),
     )
-    # At most an hour: emails to other plus tags of the mailbox may wait for weeks.
+    # At most an hour: an earlier one may wait for a day.
     return rate_limits.try_use(session, *gap, due_at, timedelta(hours=1)) or due_at
 
 
@@ -333,7 +329,7 @@ def receive_removal(work: Work, asked: RemoveAddress) -> None:
     if group is None:
         raise Refused
     work.use(REMOVALS, REMOVAL_RATE)
-    identity = address.normalise(asked.address)
+    identity = address.folded(asked.address)
     key = _bar_key(keys.index, group, identity)
     barred = session.get(BarredAddress, key)
     if asked.what in {BAR, LET_IN}:
@@ -364,12 +360,12 @@ def _take_out(work: Work, group: Group, identity: str) -> None:
 
 @does(WaitForGroup)
 def keep_note(work: JobWork, asked: WaitForGroup) -> None:
-    """Store a request to be notified, one for each address and group, even if suppressed.
+    """Store a request to be notified, one for each mailbox and group, even if suppressed.
 
     A missing one would show that an address is suppressed; `let_in` emails it nothing.
     """
     session, keys, group = work.session, work.keys, proven.group(work, asked)
-    identity = address.normalise(asked.address)
+    identity = address.folded(asked.address)
     if group.is_ending:
         raise Refused
     work.require_staff(asked.address)
@@ -390,11 +386,27 @@ def make_note(keyring: Keyring, group: Group, signup: Signup) -> WaitlistEntry:
     return WaitlistEntry(
         public_id=public_id,
         group=group,
-        address_index=keyring.index.member(group.public_id, address.normalise(signup.address)),
+        address_index=keyring.index.member(group.public_id, address.folded(signup.address)),
         wrapped_address=wrap_address(keyring, signup.address, public_id, group, NOTE_COLUMN),
         language=signup.language,
         kept_until=last_day(),
     )
+
+
+_IS_OF_1_0 = WaitlistEntry.address_index.is_(None)
+
+
+@each_minute("Requests of version 1.0 to be notified are not found", exists().where(_IS_OF_1_0))
+def index_notes(work: Work) -> None:
+    """Index requests of version 1.0 by their mailbox; of two of one mailbox one stays."""
+    session, index = work.session, work.keys.index
+    for note in session.scalars(select(WaitlistEntry).where(_IS_OF_1_0)).all():
+        with suppress(DecryptionError):
+            identity = address.folded(address_of(work.keys, note))
+            if find_by_address(session, index, note.group, identity, WaitlistEntry):
+                session.delete(note)
+            note.address_index = index.member(note.group.public_id, identity)
+            session.flush()
 
 
 # Requests whose group has started, and can no longer undo that UNDO_LAUNCH later.
@@ -434,5 +446,5 @@ def tell_launched(work: Work, note_id: int) -> None:
     except DecryptionError:
         log.error("Waiting-list entry %d cannot be opened.", note_id)  # noqa: TRY400 - it names nobody
         return
-    if not erasure.is_being_erased(session, keys, address.normalise(to), note):
+    if not erasure.is_being_erased(session, keys, address.folded(to), note):
         let_in(work, note.group, Signup(address=to, language=note.language), "group-starts")

@@ -3,14 +3,13 @@
 from contextlib import suppress
 from typing import TypeVar
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring
 from belong_mail.delivery.work import WRAPPED_COLUMNS, WrappedColumn
 from belong_mail.groups.models import Group
-from belong_mail.mail import address as addresses
-from belong_mail.mail.address import InvalidAddress, domain, normalise
+from belong_mail.mail.address import InvalidAddress, domain, folded, normalise, untagged
 from belong_mail.members.models import PendingConfirmation, Subscription, WaitlistEntry
 
 Row = TypeVar("Row", Subscription, WaitlistEntry)
@@ -58,8 +57,7 @@ def open_address(keyring: Keyring, row: Subscription | WaitlistEntry) -> tuple[s
     column, group = f"{row.__tablename__}.wrapped_address", row.group.public_id
     place = row_of(row.public_id, group)
     address = keyring.opener.unwrap(row.wrapped_address, column, place).decode()
-    index = keyring.index.member(group, addresses.normalise(address))
-    return address, index == row.address_index
+    return address, row.address_index in (None, keyring.index.member(group, folded(address)))
 
 
 def is_genuine(keyring: Keyring, row: Subscription | WaitlistEntry) -> bool:
@@ -70,7 +68,7 @@ def is_genuine(keyring: Keyring, row: Subscription | WaitlistEntry) -> bool:
 
 
 def rows_of(session: Session, keyring: Keyring, table: type[Row], identity: str) -> list[Row]:
-    """Find all memberships, or requests, of a normalised address: the only place that relates them.
+    """Find all memberships, or requests, of a mailbox: the only place that relates them.
 
     Skips rows whose address doesn't match the index.
     """
@@ -79,18 +77,6 @@ def rows_of(session: Session, keyring: Keyring, table: type[Row], identity: str)
     found = select(table).join(Group).where(table.address_index.in_(names))
     rows = session.scalars(found.order_by(Group.position))
     return [each for each in rows if is_genuine(keyring, each)]
-
-
-def memberships_of_mailbox(session: Session, keyring: Keyring, identity: str) -> list[Subscription]:
-    """Find all memberships of an address with any plus tag; skip rows that don't verify."""
-    bare, groups = addresses.untagged(identity), session.scalars(select(Group.public_id))
-    names = [keyring.index.member(public_id, bare) for public_id in groups]
-    found = select(Subscription).where(
-        or_(Subscription.address_index.in_(names), Subscription.counted_index.in_(names))
-    )
-    rows = [each for each in session.scalars(found) if is_genuine(keyring, each)]
-    theirs = (addresses.normalise(address_of(keyring, each)) for each in rows)
-    return [row for row, its in zip(rows, theirs, strict=True) if addresses.untagged(its) == bare]
 
 
 def find_by_address(
@@ -110,14 +96,6 @@ def first_name(keyring: Keyring, subscription: Subscription) -> str:
     return keyring.opener.unwrap(subscription.wrapped_name, NAME_COLUMN, row).decode()
 
 
-def indexes_of(keyring: Keyring, group: Group, identity: str) -> dict[str, bytes | None]:
-    """Return an address's two indexes in a group: to find it, and to count the person."""
-    bare = addresses.untagged(identity)
-    counted = keyring.index.member(group.public_id, bare) if bare != identity else None
-    found = keyring.index.member(group.public_id, identity)
-    return {"address_index": found, "counted_index": counted}
-
-
 def wrap_field(keyring: Keyring, text: str, column: str, public_id: str) -> bytes:
     """Wrap a text for a column of a membership."""
     return keyring.opener.wrap(text.encode(), f"subscriptions.{column}", public_id)
@@ -126,8 +104,12 @@ def wrap_field(keyring: Keyring, text: str, column: str, public_id: str) -> byte
 def wrap_address(
     keyring: Keyring, address: str, public_id: str, group: Group, column: str = ADDRESS_COLUMN
 ) -> bytes:
-    """Wrap an address for a membership or request in this group."""
-    return keyring.opener.wrap(address.encode(), column, row_of(public_id, group.public_id))
+    """Wrap an address for a membership or request in this group, without its plus tag.
+
+    Not all servers deliver plus tags, and each guess at a mailbox must reach it.
+    """
+    place = row_of(public_id, group.public_id)
+    return keyring.opener.wrap(untagged(address).encode(), column, place)
 
 
 def domain_hash(keyring: Keyring, member: Subscription) -> bytes:

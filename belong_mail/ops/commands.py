@@ -89,8 +89,8 @@ def upgrade(seed: str | None) -> None:
 def downgrade() -> None:
     """Take the schema one step back.
 
-    Do it before you install the version before. Make a copy and stop web and workers first. Step
-    1.0 is never undone: it would drop everything.
+    Do it before you install the version before. Make a copy and stop web and workers first. Steps
+    1.0 and 1.1 are never undone.
     """
     _require_no_worker()
     with refusing(schema.CannotGoBack):

@@ -31,7 +31,7 @@ from belong_mail.core.terminal import refusing
 from belong_mail.delivery.mailer import read_posted
 from belong_mail.delivery.models import Delivery, Suppression
 from belong_mail.delivery.suppressions import key_of
-from belong_mail.mail.address import InvalidAddress, Staff, check, normalise, untagged
+from belong_mail.mail.address import InvalidAddress, Staff, check, folded
 from belong_mail.web.context import services, transaction
 
 HOUR_MINUTES = 60
@@ -110,7 +110,7 @@ def explain_command(address: str) -> None:
     """
     opener, index = keys_here()
     with refusing(InvalidAddress, words="This is not an email address.", kind=click.BadParameter):
-        identity = normalise(check(address))
+        identity = folded(check(address))
     given = services().settings
     staff = Staff(given.allowed_domains, given.refused_local_parts)
     with transaction() as session:
@@ -133,7 +133,7 @@ def explain(
         if act.words == MY_GROUPS and not is_staff:
             lines.append(f"{act.words}: nothing is told of an address that is not staff's.")
             continue
-        left = remaining(session, index.limited(act.use, untagged(identity)), act.rate, now())
+        left = remaining(session, index.limited(act.use, identity), act.rate, now())
         state = "free" if left else "used up"
         lines.append(f"{act.words}: {_allowance(act.rate)}; {state} now. {act.silence}".rstrip())
         lines += [_line(each) for each in sent if each.kind in act.kinds] or ["  No email."]
@@ -152,9 +152,9 @@ def _sent_to(session: Session, opener: Opener, identity: str) -> list[Delivery]:
 
 
 def _recipient(opener: Opener, delivery: Delivery) -> str:
-    """Return the normalised recipient of an email, or "" if it cannot be decrypted."""
+    """Return the mailbox of an email's recipient, or "" if it cannot be decrypted."""
     try:
-        return normalise(read_posted(opener, delivery)[0])
+        return folded(read_posted(opener, delivery)[0])
     except (DecryptionError, ValueError):
         return ""
 

@@ -109,8 +109,8 @@ def downgrade(engine: Engine) -> str:
         step = known.get(schema_step(connection) or "")
         if step is None:
             raise CannotGoBack(UNKNOWN)
-        if step.down_revision is None:
-            raise CannotGoBack(f"Step {step.revision} is the first: there is none before it.")
+        if not hasattr(step.module, "downgrade"):
+            raise CannotGoBack(f"Step {step.revision} is never undone. Restore a copy from before.")
         grants.drop_policies(connection)
         command.downgrade(config, str(step.down_revision))
         return str(step.down_revision)

@@ -127,14 +127,14 @@ def test_false_reports_do_not_reveal_a_domain_by_the_members_brought_back(scenar
 
 @on_sqlite
 def test_one_readers_reports_open_no_breaker(scenario):
-    """Anyone can make their own emails count as come back; plus tags are one reader."""
-    own = [f"ada+{each}@dpsk12.org" for each in range(20)]
-    scenario.add(*own, "ben@dpsk12.org")
-    scenario.issue()
-    forge(scenario, [copy for address in own for copy in scenario.copies(address)])
+    """Anyone can make their own emails count as come back."""
+    scenario.add(ADA, "ben@dpsk12.org")
+    for _ in range(20):
+        scenario.issue()
+    forge(scenario, scenario.copies())
     assert not is_ignoring(scenario)
     scenario.come_back(0, 1, address="ben@dpsk12.org")
-    assert scenario.members() == 20
+    assert scenario.members() == 1
 
 
 @on_sqlite

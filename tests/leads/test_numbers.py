@@ -10,12 +10,11 @@ from sqlalchemy import func, select, update
 from belong_mail.core.db import now
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.groups.models import Group
-from belong_mail.members.counts import count_members, count_watched
+from belong_mail.members.counts import count_watched
 from belong_mail.members.models import Subscription
-from belong_mail.members.self_service_tasks import _move
 from belong_mail.newsletters.models import Newsletter
-from tests.database import execute, query
-from tests.factories import group_named, make_member, make_members
+from tests.database import execute
+from tests.factories import make_member, make_members
 from tests.markers import on_both
 from tests.newsletters.writing import release, write
 
@@ -49,33 +48,6 @@ def test_a_number_stands_until_the_true_one_has_moved_by_a_whole_step(lead, serv
     assert shown == [
         40, 40, 40, 40, 50, 50, 50, 50, 50, 40, 40, 40, 0, 10, 10, 10, 0, 0, 10,
     ]  # fmt: skip
-
-
-def test_a_lead_who_joins_many_times_with_tagged_addresses_counts_once(lead, services, keyring):
-    with services.writing.begin() as session:
-        make_members(session, keyring, 39)
-        make_member(session, keyring, "lead@dpsk12.org")
-    assert "About 40 members" in told(lead, services)
-    with services.writing.begin() as session:
-        for number in range(15):
-            make_member(session, keyring, f"lead+{number}@dpsk12.org")
-            make_member(session, keyring, f"Other+{number}@dpsk12.org")
-    assert "About 40 members" in told(lead, services)
-    assert len(query(services, select(Subscription.id))) == 70
-
-
-def test_an_address_that_is_moved_is_counted_by_its_new_one(services, keyring):
-    with services.writing.begin() as session:
-        make_members(session, keyring, 8)
-        make_member(session, keyring, "lead@dpsk12.org")
-        other = make_member(session, keyring, "other@dpsk12.org")
-        _move(session, keyring, other, "lead+x@dpsk12.org")
-        group = group_named(session, SLUG)
-        count_members(session, group)
-        assert group.members_shown == 0, "nine people"
-        session.execute(update(Subscription).values(counted_index=None))
-        count_members(session, group)
-        assert group.members_shown == 10
 
 
 def in_the_middle(lead, page: str, services, worker, number: int) -> None:

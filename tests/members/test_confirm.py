@@ -44,6 +44,20 @@ def test_confirming_sees_the_changes_of_another_press_once_its_lock_is_gone(scen
             members.confirm(session, scenario.services.sealer, pending.confirm_id)
 
 
+def test_an_address_with_a_plus_tag_is_the_mailbox_without_it(scenario):
+    """One person is one member, whatever they type, and counts once for leaders."""
+    scenario.visitor.join(VILLAGE, "ada+news@dpsk12.org")
+    [mail] = scenario.mails()
+    scenario.visitor.follow(link_to(mail, "confirm"))
+    scenario.worker.drain()
+    for typed in ("Ada+x@dpsk12.org", ADA):
+        scenario.visitor.join(VILLAGE, typed)
+        scenario.wait_for(typed)
+    assert {each.recipient for each in scenario.relay.accepted} == {ADA}
+    assert scenario.subjects()[2:] == ["About your request"]
+    assert (scenario.rows("subscriptions"), scenario.rows("waitlist_entries")) == (1, 1)
+
+
 def test_the_link_works_for_three_days(scenario):
     asked_at = now()
     link = scenario.confirm_link()

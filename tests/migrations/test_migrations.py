@@ -127,12 +127,11 @@ def test_a_database_of_before_1_0_is_told_to_start_anew(empty, arguments):
     assert "Traceback" not in ended.stderr
 
 
-def test_the_first_step_is_not_undone(empty):
-    """It would drop everything."""
+def test_a_step_that_lost_something_is_not_undone(empty):
     assert command(empty, "db", "upgrade", "--seed", "dps").exit_code == 0
     refused = command(empty, "db", "downgrade")
     assert refused.exit_code == 1
-    assert refused.output == "Error: Step 1.0 is the first: there is none before it.\n"
+    assert refused.output == "Error: Step 1.1 is never undone. Restore a copy from before.\n"
     assert command(empty, "db", "check").exit_code == 0
 
 
@@ -150,7 +149,7 @@ LATER = '''"""Give groups a motto."""
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision = "1.1", "1.0"
+revision, down_revision = "99.0", "1.1"
 
 
 def upgrade() -> None:
@@ -174,7 +173,7 @@ def later_version(folder: Path, step: str) -> Path:
     package = folder / "belong_mail"
     versions = package / "migrations" / "versions"
     versions.mkdir(parents=True)
-    (versions / "1_1_groups_have_a_motto.py").write_text(step)
+    (versions / "99_0_groups_have_a_motto.py").write_text(step)
     ours = ROOT / "belong_mail"
     for here, there in ((folder, ROOT), (package, ours), (versions.parent, MIGRATIONS),
                         (versions, MIGRATIONS / "versions")):  # fmt: skip
@@ -222,7 +221,7 @@ def test_a_later_step_keeps_every_row_up_and_down_and_when_it_fails_half_way(emp
     assert _groups(empty, "title") == before
     empty.dispose()
     said = in_version(later, empty, "db", "downgrade")
-    assert said.stdout.startswith("The database is at step 1.0."), said.stderr
+    assert said.stdout.startswith("The database is at step 1.1."), said.stderr
     assert _groups(empty, "name") == before
     empty.dispose()
     assert command(empty, "db", "check").exit_code == 0

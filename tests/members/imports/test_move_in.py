@@ -128,17 +128,17 @@ def test_an_import_asks_no_known_or_suppressed_address(scenario, bring, later):
     with scenario.services.writing.begin() as session:
         erasure.start_erasure(session, keys.opener, keys.index, people["gone"], set())
     scenario.enter(people["member"])
-    scenario.visitor.press(link_to(scenario.enter("left+old@dpsk12.org"), "leave"))
+    scenario.visitor.press(link_to(scenario.enter(people["left"]), "leave"))
     scenario.visitor.press(link_to(scenario.ask(people["never"]), "not-me"), choice="never")
     scenario.ask(people["waits"])
     scenario.worker.drain()
-    tagged = [f"{name}+list@dpsk12.org" for name in ("member", "never")]
+    tagged = [f"{name}+list@dpsk12.org" for name in ("member", "never", "other")]
     bring("\n".join([*people.values(), *tagged]))
     bring(tagged[1], slug="asian")
     later(timedelta(minutes=2))
     asked = {name for name, each in people.items() if ASKED in scenario.subjects(each)}
-    assert asked == {"new"}
-    assert [scenario.mails(each) for each in tagged] == [[], []], "a tag gets round no wish"
+    assert asked == {"new"}, "a tag gets round no wish"
+    assert scenario.subjects("other@dpsk12.org") == [ASKED]
 
 
 def test_a_file_that_is_imported_twice_asks_nobody_twice_for_three_days(scenario, bring, later):
@@ -151,7 +151,6 @@ def test_a_file_that_is_imported_twice_asks_nobody_twice_for_three_days(scenario
     scenario.worker.drain()
     bring(f"ada+tag@dpsk12.org\n{ADA}\n{refused}")
     assert scenario.subjects() == scenario.subjects(refused) == [ASKED]
-    assert scenario.mails("ada+tag@dpsk12.org") == []
     later(timedelta(hours=73))
     scenario.worker.drain()
     bring(ADA)

@@ -50,6 +50,15 @@ def test_groups_move_once_the_new_address_has_confirmed(mine):
     assert "LGBTQ" in page
 
 
+def test_an_address_in_another_spelling_keeps_what_its_owner_waits_for(mine):
+    sheet = mine.sheet()
+    mine.wait_for()
+    mine.follow(mine.ask_to_move(sheet, "Ada@dpsk12.org"))
+    mine.send_issue()
+    assert mine.relay.to("Ada@dpsk12.org")[-1]["Subject"] == "This month with us"
+    assert mine.rows("waitlist_entries") == 1
+
+
 def test_typing_somebodys_address_as_a_new_one_delays_nothing_for_its_owner(mine):
     """Each change took eight hours from the confirmations of whoever owns the address."""
     path = mine.sheet()
