@@ -31,7 +31,8 @@ def doctor_command(probe: bool, probe_file: Path | None, wait: float, dns: str) 
     well. With --probe also: whether a signature and our return path arrive, and what the receiving
     server says of DKIM, SPF and DMARC.
     """
-    from belong_mail.monitoring import doctor, probe_report  # noqa: PLC0415 - not for `status`
+    from belong_mail.monitoring import doctor  # noqa: PLC0415 - not for `status`
+    from belong_mail.monitoring.probe import judge  # noqa: PLC0415 - as above
 
     settings, lookup = services().settings, doctor.resolver(dns)
     findings = list(inspection.check_database(services().engine, settings.web_database_role))
@@ -51,7 +52,7 @@ def doctor_command(probe: bool, probe_file: Path | None, wait: float, dns: str) 
     if probe:
         findings += _probe(wait)
     if probe_file:
-        findings += probe_report.judge(settings, probe_file.read_bytes())
+        findings += judge(settings, probe_file.read_bytes())
     inspection.print_findings(findings)
 
 

@@ -12,11 +12,10 @@ from pathlib import Path
 import dns.resolver
 
 from belong_mail.core.services import Services, Settings
-from belong_mail.mail.authentication import Lookup
-from belong_mail.mail.authentication.records import dmarc_policy, dmarc_records, spf_records
+from belong_mail.mail.authentication import Lookup, dmarc_policy, dmarc_records, spf_records
 from belong_mail.mail.imap.mailbox import MailboxUnavailable, open_mailbox, token_source
 from belong_mail.mail.smtp.connection import ProtocolError, RelayUnavailable, connect
-from belong_mail.monitoring import probe, probe_report
+from belong_mail.monitoring import probe
 from belong_mail.monitoring.measures import INBOUND_ADVICE
 from belong_mail.newsletters.checklist import MAX_WITH_FLYERS
 from belong_mail.ops.findings import Finding, failure
@@ -146,9 +145,9 @@ def check_probe(services: Services, seconds: float) -> Iterator[Finding]:
             " with all its headers, and run `doctor --probe-file FILE`."
         )
         return
-    written, begun = probe.write_probe(services), time.monotonic()
+    (mark, envelope), begun = probe.write_probe(services), time.monotonic()
     try:
-        refusal = probe.hand_over(settings.relay, written.envelope)
+        refusal = probe.hand_over(settings.relay, envelope)
     except (RelayUnavailable, ProtocolError, OSError):
         yield failure("The probe was not sent: the relay cannot be used, as said above.")
         return
@@ -156,7 +155,7 @@ def check_probe(services: Services, seconds: float) -> Iterator[Finding]:
         yield failure(f"The relay refused the probe, at {refusal.verb} ({refusal.code}).")
         return
     try:
-        raw = probe.fetch(location, written.mark, seconds)
+        raw = probe.fetch(location, mark, seconds)
     except MailboxUnavailable as error:
         advice = INBOUND_ADVICE.get(error.step, "")
         yield failure(f"The probe left, but the mailbox cannot be used, at {error.step}. {advice}")
@@ -173,7 +172,7 @@ def _judge_probe(settings: Settings, raw: bytes | None, seconds: float) -> Itera
         )
         return
     yield Finding(f"The probe arrived after {seconds:.0f} seconds, and was removed.")
-    yield from probe_report.judge(settings, raw)
+    yield from probe.judge(settings, raw)
 
 
 def resolver(server: str = "") -> Lookup:

@@ -4,7 +4,7 @@ from email.parser import BytesParser
 
 import pytest
 
-from belong_mail.mail.authentication.results import Verdict, verdict_of
+from belong_mail.mail.authentication import Verdict, verdict_of
 
 BY_GMAIL = """\
 Delivered-To: inbox@example.com

@@ -5,8 +5,8 @@ import pytest
 from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.mail.bounces.parser import Kind, parse_report
-from belong_mail.monitoring import probe, probe_report
-from belong_mail.monitoring.probe_report import COVERED
+from belong_mail.monitoring import probe
+from belong_mail.monitoring.probe import COVERED
 from tests.delivery.factories import queue
 from tests.markers import on_sqlite
 from tests.monitoring.looking import doctor as told
@@ -42,7 +42,7 @@ def arrived(newsletter, verdict: str = PASSED, signature: str = SIGNATURE) -> by
 
 def judged(services, raw: bytes) -> tuple[set[str], list[str]]:
     """Return what is well, and what is wrong."""
-    findings = list(probe_report.judge(services.settings, raw))
+    findings = list(probe.judge(services.settings, raw))
     well = {each.words for each in findings if not each.is_wrong}
     return well, [each.words for each in findings if each.is_wrong]
 
@@ -134,15 +134,15 @@ def test_dns_that_does_not_answer_leaves_the_rest_to_be_said(environment, tmp_pa
 
 
 def test_a_probe_has_the_headers_of_a_newsletter_and_is_no_delivery(services, newsletter):
-    written = probe.write_probe(services)
-    own = [name for name, _ in header_lines(written.envelope.message)]
+    _, envelope = probe.write_probe(services)
+    own = [name for name, _ in header_lines(envelope.message)]
     assert own == [name for name, _ in header_lines(newsletter) if name != "Return-Path"]
     names = VerpAddresses(services.settings.secret_keys, services.settings.mail_domain)
-    number = names.read(written.envelope.return_path)
+    number = names.read(envelope.return_path)
     assert number is not None
     with services.reading.begin() as session:
         assert session.get(Delivery, number) is None
-    assert parse_report(written.envelope.message).kind is Kind.OTHER
+    assert parse_report(envelope.message).kind is Kind.OTHER
 
 
 def test_a_copy_on_hold_sends_no_probe(environment, relay):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from belong_mail.monitoring.probe_report import COVERED
+from belong_mail.monitoring.probe import COVERED
 from tests.markers import night, on_sqlite
 from tests.monitoring.looking import doctor
 from tests.processes import run

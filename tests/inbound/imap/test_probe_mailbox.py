@@ -15,30 +15,30 @@ OTHER = b"Subject: Something else\r\n\r\nHello\r\n"
 
 def test_the_probe_is_taken_out_alone_wherever_it_lies(inbox, services):
     location = parse_mailbox(inbox.url(), ROOT)
-    written, another = probe.write_probe(services), probe.write_probe(services)
-    message = written.envelope.message
-    report = f"Subject: Undeliverable: Belong Mail probe {written.mark}\r\n\r\nSorry\r\n".encode()
-    inbox.put(OTHER, report, message, another.envelope.message)
-    assert probe.fetch(location, written.mark, 0) == message
+    (mark, written), (_, another) = probe.write_probe(services), probe.write_probe(services)
+    message = written.message
+    report = f"Subject: Undeliverable: Belong Mail probe {mark}\r\n\r\nSorry\r\n".encode()
+    inbox.put(OTHER, report, message, another.message)
+    assert probe.fetch(location, mark, 0) == message
     assert inbox.counts() == (3, 0)
     with inbox.client() as client:
         client.create(f'"{READ_FOLDER}"')
     inbox.put(message, OTHER, folder=f'"{READ_FOLDER}"')
-    assert probe.fetch(location, written.mark, 0) == message
+    assert probe.fetch(location, mark, 0) == message
     assert inbox.counts() == (3, 1)
-    assert probe.fetch(location, written.mark, 0) is None
+    assert probe.fetch(location, mark, 0) is None
 
 
 def test_a_worker_that_reads_the_probe_first_does_nothing_with_it(inbox, services, worker):
-    written = probe.write_probe(services)
-    recipient = written.envelope.recipient
+    mark, written = probe.write_probe(services)
+    recipient = written.recipient
     assert re.fullmatch(r"b\+[0-9a-f]{32}@.+", recipient)
-    inbox.put(f"Delivered-To: {recipient}\r\n".encode() + written.envelope.message)
+    inbox.put(f"Delivered-To: {recipient}\r\n".encode() + written.message)
     poll(worker)
     with services.reading.begin() as session:
         assert jobs_of(session) == 0
     location = parse_mailbox(inbox.url(), ROOT)
-    found = probe.fetch(location, written.mark, 0)
+    found = probe.fetch(location, mark, 0)
     assert found is not None
-    assert found.endswith(written.envelope.message)
+    assert found.endswith(written.message)
     assert inbox.counts() == (0, 0)

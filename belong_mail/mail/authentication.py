@@ -1,10 +1,13 @@
-"""Read the receiving server's verdict on a message (Authentication-Results, RFC 8601)."""
+"""Check a domain's SPF and DMARC records and a receiving server's verdict, for `doctor`."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import Message
 from typing import Final
 
+# Looks up a name's records of a type, as texts. Raises DNSException.
+Lookup = Callable[[str, str], list[str]]
 # Characters of a field that are read.
 MAX_FIELD: Final = 4096
 # Quoted strings and comments, which the sender may control.
@@ -46,7 +49,7 @@ class Verdict:
 
 
 def verdict_of(parsed: Message) -> Verdict | None:
-    """Return the topmost verdict if the receiving server wrote it, else None.
+    """Return the topmost verdict (RFC 8601) if the receiving server wrote it, else None.
 
     Relays on the way and the author can write such fields, too. It is trusted if it names the
     receiving server and stands above every field that another server wrote.
@@ -99,3 +102,31 @@ def _plain(value: str) -> str:
     while left:
         value, left = _QUOTED_OR_COMMENT.subn(" ", value)
     return value
+
+
+def spf_records(domain: str, lookup: Lookup) -> list[str]:
+    """Return a domain's SPF records (RFC 7208); it must have one."""
+    found = lookup(domain, "TXT")
+    return [text for text in found if re.match(r"v=spf1(?: |$)", text, re.IGNORECASE)]
+
+
+def dmarc_records(domain: str, lookup: Lookup) -> list[str]:
+    """Return the DMARC records of exactly this domain; several count as none."""
+    found = lookup(f"_dmarc.{domain}", "TXT")
+    return [text for text in found if re.match(r"\s*v\s*=\s*DMARC1\s*(?:;|$)", text)]
+
+
+def dmarc_policy(domain: str, lookup: Lookup) -> tuple[str, str]:
+    """Return the name that the policy for a domain's email stands at, and the policy.
+
+    It is the domain's own, or that of the next domain above. Returns empty texts if there is none.
+    """
+    labels = domain.lower().rstrip(".").split(".")
+    for above in range(len(labels)):
+        name = ".".join(labels[above:])
+        records = dmarc_records(name, lookup)
+        if len(records) == 1:
+            tags: dict[str, str] = dict(re.findall(r"([a-z]+)\s*=\s*([^;\s]+)", records[0].lower()))
+            own = tags.get("p", "none")
+            return name, tags.get("sp", own) if above else own
+    return "", ""
