@@ -104,9 +104,9 @@ def _words_of(value: Any, language) -> Iterator[str]:
 
 def operators_words() -> Iterator[str]:
     """Find what operators read: help texts of commands and settings, and reasons of a hold."""
-    for name, entry in cli.ENTRIES.items():
+    for name, (_place, words) in cli.ENTRIES.items():
         yield from _help_of(cli.load(name))
-        yield entry.words
+        yield words
     said = re.findall(r"(?:^# .*\n)+", (ROOT / ".env.example").read_text(), re.MULTILINE)
     yield from (each.replace("\n# ", " ").removeprefix("# ") for each in said)
     yield from hold.REASONS.values()

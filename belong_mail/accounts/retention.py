@@ -20,7 +20,6 @@ from belong_mail.core.retention import (
     AUDIT_AGE,
     INVITATION_AGE,
     SESSION_AGE,
-    Rule,
     in_batches,
 )
 from belong_mail.delivery.models import Delivery
@@ -33,7 +32,8 @@ def _purge_audit(session: Session) -> int:
     """Delete entries too old by the database's clock as well: the worker's may be ahead."""
     told = session.scalar(select(type_coerce(func.current_timestamp(), AuditEntry.at.type)))
     is_old = AuditEntry.at < (told or now()) - AUDIT_AGE
-    return in_batches(delete(AuditEntry), _IS_OLD, is_old).do(session)
+    purge, _ = in_batches(delete(AuditEntry), _IS_OLD, is_old)
+    return purge(session)
 
 
 # Accounts whose invitation is still queued.
@@ -84,4 +84,4 @@ RETENTION["sign ins"] = in_batches(delete(SignIn), SignIn.created_at < ago(SESSI
 RETENTION["passkeys"] = in_batches(
     delete(Passkey), Passkey.account_id.not_in(select(Right.account_id))
 )
-RETENTION["audit entries"] = Rule(_purge_audit, exists().where(_IS_OLD))
+RETENTION["audit entries"] = _purge_audit, exists().where(_IS_OLD)

@@ -149,7 +149,9 @@ def load_or_create_keys(folder: Path, wanted: Iterable[str]) -> dict[str, str]:
     if not are_kept(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for kind, key in new_keys().items():
-            _write(folder / kind, key)
+            made = os.open(folder / kind, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(made, "w") as out:
+                out.write(key + "\n")
     return {kind: (folder / kind).read_text().strip() for kind in wanted}
 
 
@@ -210,8 +212,3 @@ def decode(key: str) -> bytes:
         return base64.b64decode(key, altchars=b"-_", validate=True)
     except binascii.Error as error:
         raise ValueError("not base64") from error
-
-
-def _write(file: Path, key: str) -> None:
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-        out.write(key + "\n")

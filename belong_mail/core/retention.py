@@ -6,7 +6,7 @@ The `retention.py` of a room applies the ages to its tables.
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session
@@ -64,12 +64,8 @@ NO_AGE = timedelta(0)
 BATCH_ROWS = 500
 
 
-class Rule(NamedTuple):
-    """A rule that deletes rows of one kind; skipped if none is due."""
-
-    # Returns the number deleted; BATCH_ROWS means that there may be more.
-    do: Callable[[Session], int]
-    is_due: ColumnElement[bool]
+# Deletes rows of one kind and returns their number (BATCH_ROWS: there may be more), if any is due.
+Rule = tuple[Callable[[Session], int], ColumnElement[bool]]
 
 
 def in_batches(statement: Any, *which: ColumnElement[bool]) -> Rule:
@@ -79,7 +75,7 @@ def in_batches(statement: Any, *which: ColumnElement[bool]) -> Rule:
     """
     model = statement.entity_description["entity"]
     is_due = exists().select_from(model).where(*which)
-    return Rule(partial(_apply_to_batch, statement, which), is_due)
+    return partial(_apply_to_batch, statement, which), is_due
 
 
 def _apply_to_batch(

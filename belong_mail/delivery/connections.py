@@ -84,7 +84,11 @@ class ConnectionPool:
     def poll(self, seconds: float) -> None:
         """Handle the next events, waiting at most so many seconds for the first."""
         while self._brought:
-            self._welcome(self._brought.popleft())
+            task = self._brought.popleft()
+            task.file = task.line.make_nonblocking()
+            self._talks[task.file] = task
+            self._poll.register(task.file, select.EPOLLIN)
+            self._step(task)
         self._start_conversations()
         for file, _ in self._poll.poll(self._until_next(seconds), MAX_CONVERSATIONS):
             if file == self._bell:
@@ -136,12 +140,6 @@ class ConnectionPool:
         finally:
             self._threads.discard(threading.current_thread())
             self.wake()
-
-    def _welcome(self, task: ConnectionTask) -> None:
-        task.file = task.line.make_nonblocking()
-        self._talks[task.file] = task
-        self._poll.register(task.file, select.EPOLLIN)
-        self._step(task)
 
     def _start_conversations(self) -> None:
         """Give messages to idle conversations, or end these if there will be none."""

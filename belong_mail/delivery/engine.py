@@ -264,7 +264,7 @@ class Engine:
                 is_free = len(results) == len(self._dispatcher.held)
                 claimed = self._claim(session, limit, is_free=is_free)
             turn = self._lock.journal.begin() if is_known and (results or claimed) else 0
-            pause = throttle.send_slots(session, self._policy, len(claimed or ()))
+            slots = throttle.send_slots(session, self._policy, len(claimed or ()))
             claimed = self._commit(session, accepted, claimed, turn, limit if at_once else 0)
         self._has_failed = had_failed and not (is_known or is_last)
         self._log.note(results)
@@ -272,7 +272,7 @@ class Engine:
             self._lock.journal.end_well()
         self._written(began if is_renewal else None, is_ours=is_ours)
         if claimed:
-            self._send(claimed, pause)
+            self._send(claimed, *slots)
         return bool(results) or claimed is not None
 
     def _settle(self, session: Session, results: list[tuple[int, outcomes.Outcome]]) -> list[int]:
@@ -355,23 +355,23 @@ class Engine:
 
         The list is empty if a chunk came next of which nothing can be sent now.
         """
-        room = throttle.capacity(session, self._policy, limit)
-        if room.until is not None:
+        room, until = throttle.capacity(session, self._policy, limit)
+        if until is not None:
             at = now()
-            if room.until - at < delivery_retry.LIMIT_LOOK_GAP:
-                self._paced = at, room.until
+            if until - at < delivery_retry.LIMIT_LOOK_GAP:
+                self._paced = at, until
             else:
                 self._rest = at, at + delivery_retry.LIMIT_LOOK_GAP
             return None
         if self.kinds_alone is not None:
-            ids = claims.claim_kinds(session, self._lock.name, self.kinds_alone, room.limit)
+            ids = claims.claim_kinds(session, self._lock.name, self.kinds_alone, room)
             return list(self._composers(session, ids)) if ids else None
-        taking = session, self._lock.name, self._members, room.limit
+        taking = session, self._lock.name, self._members, room
         try:
             if self._has_issues:
                 ids, chunk = claims.claim_next(*taking, is_free=is_free)
             else:
-                ids, chunk = claims.claim_single(session, self._lock.name, room.limit), None
+                ids, chunk = claims.claim_single(session, self._lock.name, room), None
             self._is_chunk_next = bool(chunk) and claims.has_at_once(session, self._members)
             self._lock.journal.claim(ids)
             return list(self._composers(session, ids)) if ids else chunk
@@ -410,13 +410,14 @@ class Engine:
             log.error("Newsletters wait for %.0f s: %s", rest, error_name(error))
             self._issues_at = time.monotonic() + rest
 
-    def _send(self, composers: list[tuple[int, Compose]], pause: throttle.SendSlots) -> None:
+    def _send(
+        self, composers: list[tuple[int, Compose]], wait: timedelta, apart: timedelta
+    ) -> None:
         """Hand the claimed messages to the connections, spaced by the rate limit."""
         self._dispatcher.hold(delivery_id for delivery_id, _ in composers)
         at = time.monotonic()
-        first, apart = at + pause.wait.total_seconds(), pause.apart.total_seconds()
         self._dispatcher.put(
-            PendingMessage(delivery_id, compose, first + number * apart, at)
+            PendingMessage(delivery_id, compose, at + (wait + number * apart).total_seconds(), at)
             for number, (delivery_id, compose) in enumerate(composers)
         )
 

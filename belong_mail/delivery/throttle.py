@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import CTE, Connection, String, bindparam, cast, func, select
 from sqlalchemy.orm import Session
@@ -38,16 +38,8 @@ class SendPolicy:
         return bool(self.send_rate) or self.daily_quota is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Capacity:
-    """How many messages may be claimed, and if none, until when."""
-
-    limit: int
-    until: datetime | None = None
-
-
-def capacity(session: Session, policy: SendPolicy, limit: int) -> Capacity:
-    """Return how many messages may be claimed now, at most `limit`.
+def capacity(session: Session, policy: SendPolicy, limit: int) -> tuple[int, datetime | None]:
+    """Return how many messages may be claimed now, at most `limit`, and if none, until when.
 
     A day is the last 24 hours. Workers count one after the other, because each locks the row of
     `worker_limits` until it commits.
@@ -57,14 +49,14 @@ def capacity(session: Session, policy: SendPolicy, limit: int) -> Capacity:
         step = timedelta(minutes=1) / policy.send_rate
         first = rate_limits.available_at(session, MINUTE_KEY, at)
         if first > at + CLAIM_TOLERANCE:
-            return Capacity(0, first)
+            return 0, first
         limit = min(limit, max(1, CLAIM_AHEAD // step))
     if policy.daily_quota is not None:
         rate_limits.record_use(session, b"relay/day", rate_limits.LOCKING_RATE, at)
         limit = min(limit, policy.daily_quota - _used(session, at))
         if limit <= 0:
-            return Capacity(0, at + retry.FULL_DAY_LOOK_GAP)
-    return Capacity(limit)
+            return 0, at + retry.FULL_DAY_LOOK_GAP
+    return limit, None
 
 
 def _used(session: Session, at: datetime) -> int:
@@ -159,21 +151,17 @@ def _entering(dialect: str, *columns: Any) -> Any:
     return dialect_insert(dialect)(columns[0].class_).values(values)
 
 
-class SendSlots(NamedTuple):
-    """The wait before the first of some messages, and between two of them."""
+def send_slots(session: Session, policy: SendPolicy, number: int) -> tuple[timedelta, timedelta]:
+    """Count so many claimed messages for the rate limit.
 
-    wait: timedelta = timedelta(0)
-    apart: timedelta = timedelta(0)
-
-
-def send_slots(session: Session, policy: SendPolicy, number: int) -> SendSlots:
-    """Count so many claimed messages for the rate limit, and return when to send them."""
+    Returns the wait before the first of them, and between two.
+    """
     if not policy.send_rate or not number:
-        return SendSlots()
+        return timedelta(0), timedelta(0)
     at = now()
     step = timedelta(minutes=1) / policy.send_rate
     last = rate_limits.record_use(session, MINUTE_KEY, rate_limits.Rate(1, step), at, uses=number)
-    return SendSlots(max(last - (number - 1) * step - at, timedelta(0)), step)
+    return max(last - (number - 1) * step - at, timedelta(0)), step
 
 
 class ConcurrencyLimit:

@@ -38,7 +38,9 @@ def pause_if_refused(domain_of: bounces.DomainHash, session: Session, delivery_i
     if issue is None or issue.stopped_at is not None:
         return None
     refused = _refused(session, delivery)
-    if issue.paused_at is None and _are_many(session, issue, len(refused)):
+    recipients = newsletters.report(session, issue)["recipients"]
+    are_many = len(refused) >= MAX_REFUSED or 2 * len(refused) >= recipients
+    if issue.paused_at is None and are_many:
         log.warning("Newsletter %d is refused, and paused: %s", issue.id, delivery.phrase or "")
         release.act(session, issue, release.pause)
         issue.is_refused = True
@@ -46,11 +48,6 @@ def pause_if_refused(domain_of: bounces.DomainHash, session: Session, delivery_i
         for each in refused:
             each.state, each.finished_at, each.attempts = State.DEFERRED, None, 1
     return None
-
-
-def _are_many(session: Session, issue: Newsletter, refused: int) -> bool:
-    recipients = newsletters.report(session, issue)["recipients"]
-    return refused >= MAX_REFUSED or 2 * refused >= recipients
 
 
 def _refused(session: Session, delivery: Delivery) -> list[Delivery]:

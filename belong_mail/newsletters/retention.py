@@ -4,7 +4,7 @@ from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import ago, now
-from belong_mail.core.retention import BATCH_ROWS, COPY_AGE, Rule
+from belong_mail.core.retention import BATCH_ROWS, COPY_AGE
 from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.work import RETENTION
 from belong_mail.newsletters.models import Newsletter
@@ -29,7 +29,7 @@ def _remove_old_copies(session: Session) -> int:
     return BATCH_ROWS - left
 
 
-RETENTION["copies of old issues"] = Rule(_remove_old_copies, exists().where(*_IS_OLD))
+RETENTION["copies of old issues"] = _remove_old_copies, exists().where(*_IS_OLD)
 
 
 def _remove_some(session: Session, issue: Newsletter, most: int) -> int:

@@ -105,7 +105,8 @@ def backup(engine: Engine, file: Path, mark: BackupMark, public_key: str, scratc
                     encrypted_file.encrypt(source, out, public_key)
         else:
             _encrypt_dump(engine, part, public_key)
-        _sync(part)
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
 
 
 def _copy(engine: Engine, part: Path, mark: BackupMark) -> None:
@@ -177,15 +178,10 @@ def restore(engine: Engine, file: Path, mark: BackupMark, check: schema.Check) -
     with _new_file(Path(f"{place}.restoring")) as part:
         _copy_sqlite(file, part, partial(schema.upgrade, check=check), mark)
         create(engine)
-        _hand_over(place)
+        if os.geteuid() == 0:  # web and worker, which are not root, use the file
+            folder = place.parent.stat()
+            os.chown(place, folder.st_uid, folder.st_gid)
         _put_in_place(part, engine)
-
-
-def _hand_over(file: Path) -> None:
-    """Give a file that root has created to its folder's owner, as web and worker are not root."""
-    if os.geteuid() == 0:
-        folder = file.parent.stat()
-        os.chown(file, folder.st_uid, folder.st_gid)
 
 
 @contextmanager
@@ -278,11 +274,6 @@ def _copy_sqlite(file: str | Path, part: Path, *steps: Callable[[Engine], object
         connection.exec_driver_sql("ROLLBACK")
         connection.exec_driver_sql("PRAGMA journal_mode=DELETE")
     engine.dispose()
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def _call(name: str, engine: Engine, *arguments: str) -> tuple[list[str], dict[str, str]]:

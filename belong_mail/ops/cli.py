@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from functools import cache, wraps
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -15,73 +15,64 @@ if TYPE_CHECKING:  # the list of commands needs no Flask
     from flask import Flask
 
 
-class Entry(NamedTuple):
-    """A command or group of commands."""
-
-    # Module and function, below `belong_mail`.
-    place: str
-    # The first line of its help.
-    words: str
-
-
+# Of each command or group of commands: module and function, below `belong_mail`, and the first line
+# of its help.
 SECTIONS: Final = {
     "For the office": {
-        "group": Entry("office.commands:group_commands", "List, add and retire groups."),
-        "lead": Entry("accounts.commands:lead_commands", "Invite, remove and count group leaders."),
-        "office": Entry(
+        "group": ("office.commands:group_commands", "List, add and retire groups."),
+        "lead": ("accounts.commands:lead_commands", "Invite, remove and count group leaders."),
+        "office": (
             "accounts.commands:office_commands",
             "Invite and remove people who work for the office.",
         ),
-        "newsletter": Entry(
+        "newsletter": (
             "newsletters.commands:newsletter_commands",
             "Send newsletters, control them and read their reports.",
         ),
-        "import": Entry(
+        "import": (
             "members.commands:import_command",
             "Ask the people of a list if they want to join a group.",
         ),
     },
     "To run the site": {
-        "setup": Entry(
-            "ops.setup_command:setup_command", "Write the settings and keys of this machine."
+        "setup": (
+            "ops.setup_command:setup_command",
+            "Write the settings and keys of this machine.",
         ),
-        "upgrade": Entry(
-            "ops.upgrade_command:upgrade_command", "Upgrade this machine to the newest version."
+        "upgrade": (
+            "ops.upgrade_command:upgrade_command",
+            "Upgrade this machine to the newest version.",
         ),
-        "web": Entry("ops.commands:web", "Run the production web server."),
-        "worker": Entry("ops.commands:worker", "Read requests and send email."),
-        "inbound": Entry(
+        "web": ("ops.commands:web", "Run the production web server."),
+        "worker": ("ops.commands:worker", "Read requests and send email."),
+        "inbound": (
             "inbound.commands:inbound_command",
             "Take in one returned message, from a mail server's pipe.",
         ),
-        "db": Entry(
-            "ops.commands:database_commands", "Upgrade, check, back up and restore the database."
+        "db": (
+            "ops.commands:database_commands",
+            "Upgrade, check, back up and restore the database.",
         ),
-        "keys": Entry("ops.commands:key_commands", "Make new keys, and replace old ones."),
-        "hold": Entry("ops.commands:hold_commands", "Hold sending, or release the hold."),
+        "keys": ("ops.commands:key_commands", "Make new keys, and replace old ones."),
+        "hold": ("ops.commands:hold_commands", "Hold sending, or release the hold."),
     },
     "To look after the site": {
-        "doctor": Entry(
-            "monitoring.commands:doctor_command", "Check everything and say what to do."
+        "doctor": ("monitoring.commands:doctor_command", "Check everything and say what to do."),
+        "status": (
+            "monitoring.commands:status_command",
+            "Report what has been stuck too long, for cron.",
         ),
-        "status": Entry(
-            "monitoring.commands:status_command", "Report what has been stuck too long, for cron."
-        ),
-        "explain": Entry("ops.explain:explain_command", "Say why an address got no email."),
-        "outbox": Entry("ops.commands:outbox_commands", "Retry email that is waiting."),
-        "purge": Entry(
-            "ops.commands:purge_command", "Delete what is past its retention time, now."
-        ),
+        "explain": ("ops.explain:explain_command", "Say why an address got no email."),
+        "outbox": ("ops.commands:outbox_commands", "Retry email that is waiting."),
+        "purge": ("ops.commands:purge_command", "Delete what is past its retention time, now."),
     },
     "In development": {
-        "demo": Entry("ops.commands:demo", "Add made-up members to a group, in development."),
+        "demo": ("ops.commands:demo", "Add made-up members to a group, in development."),
     },
 }
 ENTRIES: Final = {name: each for named in SECTIONS.values() for name, each in named.items()}
 # Not listed, as only `dev.py run` calls it.
-HIDDEN: Final = {
-    "prepare": Entry("ops.commands:prepare", "Set up a development site with sample data.")
-}
+HIDDEN: Final = {"prepare": ("ops.commands:prepare", "Set up a development site with sample data.")}
 # They run before there are settings, or with another version's settings.
 WITHOUT_SETTINGS: Final = ("setup", "upgrade")
 
@@ -102,7 +93,7 @@ class LazyCommand(click.Command):
 @cache
 def load(name: str) -> click.Command:
     """Import a command; those that need no settings get no app."""
-    command: click.Command = resolve_name(f"belong_mail.{(ENTRIES | HIDDEN)[name].place}")
+    command: click.Command = resolve_name(f"belong_mail.{(ENTRIES | HIDDEN)[name][0]}")
     if name in WITHOUT_SETTINGS:
         _explain(command, name)
     else:
@@ -112,8 +103,8 @@ def load(name: str) -> click.Command:
 
 def register(group: click.Group) -> None:
     """Add a placeholder for each command."""
-    for name, entry in ENTRIES.items():
-        group.add_command(LazyCommand(name, help=entry.words))
+    for name, (_place, words) in ENTRIES.items():
+        group.add_command(LazyCommand(name, help=words))
     for name in HIDDEN:
         group.add_command(LazyCommand(name, hidden=True))
 
@@ -174,7 +165,7 @@ class BelongGroup(click.Group):
         _ = ctx
         for title, entries in SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl([(name, entry.words) for name, entry in entries.items()])
+                formatter.write_dl([(name, words) for name, (_place, words) in entries.items()])
 
 
 def _load_app() -> "Flask":

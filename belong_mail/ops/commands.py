@@ -230,7 +230,9 @@ def move(target: str) -> None:
     source, other = services().engine, make_engine(_database_url(target))
     bad = refusing(database_move.InvalidMove, SchemaInconsistent)
     with bad, progress(count_rows(source), "Rows") as bar:
-        number = database_move.move(source, other, bar.update, _leave)
+        seen = _state_file().seen()
+        leave = partial(hold.start_hold, because="asked", seen=seen)
+        number = database_move.move(source, other, bar.update, leave)
     say(f"Moved and compared: {number} rows. This database is on hold from now on.")
     say("Name the new one in BELONG_DATABASE_URL. Then run `db upgrade` and `hold release`.")
 
@@ -326,11 +328,6 @@ def _hold(copied: Engine) -> None:
     """Put all hosts of a restored database, and this one, on hold."""
     with Session(copied) as session, session.begin():
         hold.start_hold(session, "restored", _state_file().seen())
-
-
-def _leave(session: Session) -> None:
-    """Put all hosts of a moved database, and this one, on hold."""
-    hold.start_hold(session, "asked", _state_file().seen())
 
 
 def _database_url(given: str) -> str:

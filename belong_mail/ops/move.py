@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
-    ColumnElement,
     Connection,
     Engine,
     Select,
@@ -53,8 +52,10 @@ def move(source: Engine, target: Engine, progress: Progress, leave: Leave) -> in
     if _identity(source) == _identity(target):
         raise InvalidMove("This is the database in use. Name another one.")
     with _unchanging(source) as reader:
-        for table in Base.metadata.sorted_tables:
-            _require_empty(target, table)
+        with target.connect() as connection:
+            for table in Base.metadata.sorted_tables:
+                if connection.execute(select(*table.primary_key).limit(1)).first() is not None:
+                    raise InvalidMove(_difference(table))
         for table in Base.metadata.sorted_tables:
             _copy(reader, target, table, progress)
         _set_sequences(reader, target)
@@ -82,12 +83,6 @@ def _unchanging(source: Engine) -> Iterator[Connection]:
             names = ", ".join(table.name for table in Base.metadata.sorted_tables)
             connection.execute(text(f"LOCK TABLE {names} IN SHARE MODE"))
         yield connection
-
-
-def _require_empty(target: Engine, table: Table) -> None:
-    with target.connect() as connection:
-        if connection.execute(select(*table.primary_key).limit(1)).first() is not None:
-            raise InvalidMove(_difference(table))
 
 
 def _difference(table: Table) -> str:
@@ -136,21 +131,18 @@ def _compare(reader: Connection, target: Engine, table: Table) -> int:
 
 
 def _rows(connection: Connection, table: Table) -> Any:
-    """Read rows as they are stored, ordered by key."""
-    found = stored(table).order_by(*_order(table, connection.dialect.name))
-    return connection.execute(found, execution_options={"yield_per": _batch(table)})
+    """Read rows as they are stored, ordered by key alike on both databases: text by its bytes."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    keys = (
+        column if is_sqlite or not isinstance(column.type, String) else collate(column, "C")
+        for column in table.primary_key
+    )
+    options = {"yield_per": _batch(table)}
+    return connection.execute(stored(table).order_by(*keys), execution_options=options)
 
 
 def _batch(table: Table) -> int:
     return HEAVY_ROWS if table.name in HEAVY_TABLES else BATCH_ROWS
-
-
-def _order(table: Table, dialect: str) -> list[ColumnElement[Any]]:
-    """Order by key alike on both databases: text by its bytes."""
-    return [
-        collate(column, "C") if dialect != "sqlite" and isinstance(column.type, String) else column
-        for column in table.primary_key
-    ]
 
 
 def stored(table: Table) -> Select[Any]:

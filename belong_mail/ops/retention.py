@@ -17,7 +17,6 @@ from belong_mail.core.retention import (
     NO_AGE,
     SENT_PER_MINUTE_AGE,
     UNREADABLE_AGE,
-    Rule,
     in_batches,
 )
 from belong_mail.delivery.models import Delivery, SentPerMinute
@@ -60,6 +59,7 @@ RETENTION["deliveries"] = in_batches(
 RETENTION["unreadable requests"] = in_batches(
     delete(Job), Job.due_at < ago(UNREADABLE_AGE), Job.failures > 0
 )
-RETENTION["allowances"] = Rule(
-    _purge_allowances, or_(*(exists().where(is_over) for _, is_over in _ALLOWANCES))
+RETENTION["allowances"] = (
+    _purge_allowances,
+    or_(*(exists().where(is_over) for _, is_over in _ALLOWANCES)),
 )

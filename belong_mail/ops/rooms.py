@@ -53,9 +53,9 @@ __all__ = [
 def purge_all(session: Session) -> dict[str, int]:
     """Run every rule of deletion; return the number of rows by its name."""
     removed = dict.fromkeys(RETENTION, 0)
-    for name, rule in RETENTION.items():
+    for name, (do, _) in RETENTION.items():
         gone = BATCH_ROWS
         while gone == BATCH_ROWS:
-            gone = rule.do(session)
+            gone = do(session)
             removed[name] += gone
     return removed

@@ -10,7 +10,7 @@ import re
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import click
 
@@ -26,17 +26,11 @@ AS_WORKER = "sudo -u belong-worker belong"
 COPIES = "/var/lib/belong-worker/before-upgrades"
 
 
-class Step(NamedTuple):
-    """A sentence, and shell commands; $TAG is the new version, $NEW the folder for it."""
-
-    words: str
-    script: str
-
-
-# Each step can be interrupted and repeated. The operator's own changes, such as the logo, are kept
-# in a file while git replaces the files.
+# Sentences, and shell commands that may be interrupted and repeated: $TAG is the new version, $NEW
+# the folder for it. The operator's own changes, such as the logo, are kept in a file while git
+# replaces the files.
 TO_THE_NEW_VERSION: Final = (
-    Step(
+    (
         "Take its files; what you changed in yours stays changed",
         """\
 rm -f .git/index.lock
@@ -45,7 +39,7 @@ git checkout --quiet --force --detach "$TAG"
 test ! -s .changed || git apply .changed
 rm .changed""",
     ),
-    Step(
+    (
         "Build it beside the version that runs",
         """\
 python3 -m venv --clear "$NEW"
@@ -53,17 +47,17 @@ python3 -m venv --clear "$NEW"
 "$NEW/bin/pip" install --quiet --no-deps --no-build-isolation .
 "$NEW/bin/python" -OO -X no_debug_ranges -m compileall -q "$NEW"/lib""",
     ),
-    Step(
+    (
         f"Copy the database, into {COPIES}",
         f"sudo -u belong-worker mkdir -p -m 700 {COPIES}\n{AS_WORKER} db backup {COPIES}",
     ),
-    Step("Stop worker and web", "systemctl stop belong-worker belong-web"),
-    Step("Change to the new version", f'ln -sfn "$NEW" .venv-next\nmv -T .venv-next {LINK}'),
+    ("Stop worker and web", "systemctl stop belong-worker belong-web"),
+    ("Change to the new version", f'ln -sfn "$NEW" .venv-next\nmv -T .venv-next {LINK}'),
 )
 WITH_THE_NEW_VERSION: Final = (
-    Step("Bring the database up to date", f"{AS_WORKER} db upgrade\n{AS_WORKER} db check"),
-    Step("Start web and worker", "systemctl start belong-web belong-worker"),
-    Step("Ask the doctor", f"{AS_WORKER} doctor"),
+    ("Bring the database up to date", f"{AS_WORKER} db upgrade\n{AS_WORKER} db check"),
+    ("Start web and worker", "systemctl start belong-web belong-worker"),
+    ("Ask the doctor", f"{AS_WORKER} doctor"),
 )
 
 
@@ -101,10 +95,10 @@ def upgrade(home: Path, installed: str) -> None:
     old = (home / LINK).readlink().name
     names = {"TAG": tag, "NEW": BUILDS[old == BUILDS[0]]}
     steps = (*(TO_THE_NEW_VERSION if is_new else ()), *WITH_THE_NEW_VERSION)
-    for number, step in enumerate(steps, 1):
-        click.echo(f"{number} of {len(steps)}. {step.words} …")
+    for number, (words, script) in enumerate(steps, 1):
+        click.echo(f"{number} of {len(steps)}. {words} …")
         if subprocess.run(  # noqa: S603 - our own
-            ["/bin/sh", "-euc", step.script], check=False, cwd=home, env=os.environ | names
+            ["/bin/sh", "-euc", script], check=False, cwd=home, env=os.environ | names
         ).returncode:
             raise click.ClickException(
                 f"Step {number} failed; see above. Mend that, and run `belong upgrade` again. Until"

@@ -59,19 +59,14 @@ def folder_error_message(error: OSError) -> str:
     )
 
 
-def _what_to_do(error: Exception) -> str:
-    said = str(getattr(error, "orig", None) or "")
-    return next(
-        (words for pattern, words in FAULTS.items() if re.search(pattern, said)), OTHER_FAULT
-    )
-
-
 def error_message(error: Exception) -> str:
     """Return a sentence about an error; re-raise one that an operator cannot fix."""
     if is_disk_full(error):
         return FULL
     if isinstance(error, (*NO_DATABASE, ProgrammingError, SchemaOutdated)):
-        return f"The database cannot be used ({error_name(error)}). {_what_to_do(error)}"
+        said = str(getattr(error, "orig", None) or "")
+        found = (words for pattern, words in FAULTS.items() if re.search(pattern, said))
+        return f"The database cannot be used ({error_name(error)}). {next(found, OTHER_FAULT)}"
     if type(error) is DatabaseError:
         return DAMAGED
     if isinstance(error, InvalidSetting):

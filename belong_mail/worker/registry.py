@@ -70,18 +70,16 @@ def _compose_single(mailer: Mailer, session: Session, delivery_id: int) -> Compo
     """
     try:
         with session.begin_nested():
-            return _read_single(mailer, session, session.get_one(Delivery, delivery_id))
+            delivery = session.get_one(Delivery, delivery_id)
+            if delivery.kind in COPIES:
+                copy = COPIES[delivery.kind](session, mailer, delivery)
+                return partial(envelope_of, mailer, delivery, copy)
+            letter = EMAILS[delivery.kind](session, mailer, delivery)
+            return partial(mailer.envelope, delivery, letter)
     except NO_DATABASE:
         raise
     except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
         return partial(_raise, error)
-
-
-def _read_single(mailer: Mailer, session: Session, delivery: Delivery) -> Compose:
-    if delivery.kind in COPIES:
-        copy = COPIES[delivery.kind](session, mailer, delivery)
-        return partial(envelope_of, mailer, delivery, copy)
-    return partial(mailer.envelope, delivery, EMAILS[delivery.kind](session, mailer, delivery))
 
 
 def _raise(error: Exception) -> Envelope:

@@ -43,7 +43,7 @@ def test_each_command_explains_itself_and_lists_those_below_in_one_whole_line(na
     lines = shown.splitlines()
     assert lines[0].startswith("Usage: ")
     assert lines[2].strip()
-    assert name not in cli_module.ENTRIES or cli_module.ENTRIES[name].words == lines[2].strip()
+    assert name not in cli_module.ENTRIES or cli_module.ENTRIES[name][1] == lines[2].strip()
     below = [each.split(maxsplit=1) for each in shown.partition("\nCommands:\n")[2].splitlines()]
     assert [each for each in below if each and not each[-1].endswith(".")] == []
     assert "..." not in shown.partition("\nCommands:\n")[2]

@@ -80,15 +80,13 @@ def _statuses(text: str) -> Iterator[RecipientStatus]:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class Complaint:
-    # Whether a person complained; otherwise a virus filter or an authentication check reported.
-    is_about_mail: bool
-    recipients: tuple[str, ...]
+def complaint_of(
+    message: Message, report_text: str, returned: Fields
+) -> tuple[bool, tuple[str, ...]] | None:
+    """Return a complaint and its recipients, even if the report does not keep the format exactly.
 
-
-def complaint_of(message: Message, report_text: str, returned: Fields) -> Complaint | None:
-    """Return the complaint of a feedback report, even if it does not keep the format exactly."""
+    True if a person complained; otherwise a virus filter or an authentication check reported.
+    """
     report = message.text_of(FEEDBACK)
     if (
         report is None
@@ -101,10 +99,7 @@ def complaint_of(message: Message, report_text: str, returned: Fields) -> Compla
     kind = first(fields, "feedback-type").strip().lower()
     named = [*_all_fields(fields, "original-rcpt-to"), *_all_fields(fields, "removal-recipient")]
     named += _all_fields(returned, _HOTMAILS)
-    return Complaint(
-        is_about_mail=kind not in _HARMLESS,
-        recipients=tuple(named or _all_fields(returned, "to")),
-    )
+    return kind not in _HARMLESS, tuple(named or _all_fields(returned, "to"))
 
 
 def _status_in(action: str, words: str) -> str:

@@ -106,11 +106,8 @@ def parse_report(data: bytes) -> Report:
 def _report(message: Message, account: BounceText) -> Report:
     is_servers = is_from_server(message)
     if complaint := complaint_of(message, account.report_text, account.returned):
-        return Report(
-            Kind.COMPLAINT,
-            suppress=complaint.is_about_mail,
-            recipients=complaint.recipients,
-        )
+        is_about_mail, recipients = complaint
+        return Report(Kind.COMPLAINT, suppress=is_about_mail, recipients=recipients)
     if (is_servers or is_report(message)) and (notices := statuses_of(message)):
         return _by_fields(notices, account) or _by_action_alone(notices, message, account)
     if not is_servers and asks_to_unsubscribe(message, account.report_text):

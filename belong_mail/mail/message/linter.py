@@ -6,7 +6,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.header import decode_header, make_header
 from email.message import Message
 from email.parser import BytesParser
@@ -161,8 +161,8 @@ def lint_html(html: str, expected: Expected) -> list[Problem]:
     shown = " ".join(reader.preheader.split())
     told = (expected.tells("preheader", each) for each in dict.fromkeys((shown, unquote(shown))))
     found = [Problem(Rule.HEADER, word) for word in told if word]
-    for link in reader.links:
-        found += _lint_link(link.target, "".join(link.words), expected)
+    for target, words in reader.links:
+        found += _lint_link(target, "".join(words), expected)
     return found
 
 
@@ -177,7 +177,8 @@ def _lint_link(target: str, words: str, expected: Expected) -> Iterator[Problem]
     if len(words) > MAX_VISIBLE:
         yield Problem(Rule.LINK, words[:80])
         return
-    said = _WORDS_ARE_ADDRESS.match(_visible(words))
+    visible = "".join(each for each in normalize("NFKC", words) if category(each) != "Cf")
+    said = _WORDS_ARE_ADDRESS.match(visible)
     if said and not f".{_ascii(host)}".endswith(f".{_ascii(said[1]).removeprefix('www.')}"):
         yield Problem(Rule.LINK, said[1])
     if is_redirected(target):
@@ -216,11 +217,6 @@ def is_redirected(target: str) -> bool:
     return is_listed or _REDIRECTING_PAGE.match(page) is not None
 
 
-def _visible(words: str) -> str:
-    """Return a text in compatibility form (NFKC), without invisible characters."""
-    return "".join(each for each in normalize("NFKC", words) if category(each) != "Cf")
-
-
 def _ascii(host: str) -> str:
     """Return a host name in ASCII as browsers do (RFC 5891), or as it is if that is impossible."""
     with suppress(UnicodeError):
@@ -243,36 +239,30 @@ def _lint_personal(words: str, expected: Expected, *, is_html: bool) -> Iterator
         yield Problem(Rule.PERSONAL, _OWN[GREETING])
 
 
-@dataclass(slots=True)
-class _Link:
-    target: str
-    words: list[str] = field(default_factory=list)
-
-
 class _Reader(HTMLParser):
     """Collects the preheader, and the text of each link."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self._open_links: list[_Link] = []
+        self._words: list[str] = []
         self._is_preheader = False
-        self.links: list[_Link] = []
+        self.links: list[tuple[str, list[str]]] = []
         self.preheader = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         target = dict(attrs).get("href")
         if tag == "a":
-            self._open_links = [_Link(target)] if target is not None else []
-            self.links += self._open_links
+            self._words = []
+            if target is not None:
+                self.links.append((target, self._words))
         self._is_preheader |= ("class", "preheader") in attrs
 
     def handle_endtag(self, tag: str) -> None:
         self._is_preheader = self._is_preheader and tag != "div"
         if tag == "a":
-            self._open_links = []
+            self._words = []
 
     def handle_data(self, data: str) -> None:
-        for link in self._open_links:
-            link.words.append(data)
+        self._words.append(data)
         if self._is_preheader:
             self.preheader += data
