@@ -19,6 +19,7 @@ from urllib.request import urlopen
 from flask.cli import main
 
 from belong_mail.core import memory
+from belong_mail.ops.launcher import worker_arguments
 from dev import end_with_parent
 from tests.waiting import ENDS_WITH_US, wait_until
 
@@ -139,12 +140,12 @@ def _become(env: Mapping[str, str], arguments: tuple[str, ...], *standard: str) 
     os.environ.clear()
     os.environ.update(env)
     sys.argv = ["flask", "--app", "wsgi", *arguments]
-    if arguments[0] == "worker" and "--help" not in arguments:
-        memory.disable_core_dumps()
-        sys.argv = [str(ROOT / "work.py"), *arguments[1:]]
-        run_path(sys.argv[0], run_name="__main__")
-    else:
+    if (rest := worker_arguments(sys.argv)) is None:
         main()
+    else:
+        memory.disable_core_dumps()
+        sys.argv = [str(ROOT / "work.py"), *rest]
+        run_path(sys.argv[0], run_name="__main__")
 
 
 class Forked:

@@ -43,8 +43,8 @@ SECTIONS: Final = {
             "ops.upgrade_command:upgrade_command",
             "Upgrade this machine to the newest version.",
         ),
-        "web": ("ops.commands:web", "Run the production web server."),
-        "worker": ("ops.commands:worker", "Read requests and send email."),
+        "web": ("ops.launcher:web", "Run the production web server."),
+        "worker": ("ops.launcher:worker", "Read requests and send email."),
         "inbound": (
             "inbound.commands:inbound_command",
             "Take in one returned message, from a mail server's pipe.",
@@ -169,7 +169,7 @@ class BelongGroup(click.Group):
 
 
 def _load_app() -> "Flask":
-    """Import wsgi.py and make the app."""
+    """Import wsgi.py, which replaces the process if the arguments ask for the worker."""
     sys.path.insert(0, str(ENTRY_POINTS))
     from wsgi import create_app  # noqa: PLC0415 - it reads the settings, which `--help` does not need
 

@@ -1,4 +1,4 @@
-"""The operator's commands: database, keys, outbox, hold, purge, web, worker and development."""
+"""The operator's commands: database, keys, outbox, hold, purge and development."""
 
 from contextlib import suppress
 from functools import partial
@@ -15,11 +15,10 @@ from belong_mail.accounts.commands import GROUP_HELP, keys_here
 from belong_mail.core import encrypted_file, encryption
 from belong_mail.core.db import SchemaInconsistent, count_rows, make_engine, now, schema_step
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.terminal import FILE, asks, is_quiet, progress, refusing, say, working
+from belong_mail.core.terminal import FILE, asks, progress, refusing, say, working
 from belong_mail.delivery.worker_lock import is_worker_running
 from belong_mail.groups import service as groups
 from belong_mail.groups.commands import require_group
-from belong_mail.mail.hosts import is_this_machine
 from belong_mail.ops import backup as database_backup
 from belong_mail.ops import (
     backup_retention,
@@ -36,7 +35,6 @@ from belong_mail.ops import (
 from belong_mail.ops import move as database_move
 from belong_mail.ops.findings import Finding
 from belong_mail.ops.host_state import HostStateFile
-from belong_mail.ops.launcher import exec_web_server, exec_worker
 from belong_mail.web.context import services, transaction
 
 # For examples in help texts.
@@ -46,11 +44,6 @@ ENCRYPTED = "Done. The copy is encrypted: only the private key of backups opens 
 AFTER_DOUBT = (
     "`newsletter stop ID` sends nothing more of one. `newsletter resume ID` sends what is queued"
     " here: whoever got it after the copy was made gets it twice."
-)
-NO_PROXY = (
-    "BELONG_PROXIES is 0, and in production the web needs a proxy before it that takes each form"
-    " whole: a few slow ones would keep everyone out. Set it to 1 behind one nginx or Caddy as in"
-    " deploy/."
 )
 
 
@@ -485,45 +478,3 @@ def _state_file() -> HostStateFile:
 
 def _reason_text(waiting: dict[str, int]) -> str:
     return f"Waiting: {hold.in_words(waiting)}." if waiting else "Nothing is waiting."
-
-
-@click.command(epilog="Example: belong web --port 5000 --workers 2")
-@click.option(
-    "--port",
-    type=click.IntRange(1, 65535),
-    default=5000,
-    show_default=True,
-    help="Port to listen on.",
-)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--workers",
-    type=click.IntRange(1, 64),
-    default=2,
-    show_default=True,
-    help="Number of web processes.",
-)
-def web(port: int, host: str, workers: int) -> None:
-    """Run the production web server.
-
-    It removes the worker's keys from its environment.
-    """
-    given = services().settings
-    if given.is_development and not is_this_machine(host):
-        raise click.UsageError(
-            "--host must be this machine (127.0.0.1) in development, where anyone who can reach it"
-            " can read the mailbox. To serve other people, set BELONG_ENV=production."
-        )
-    if not (given.is_development or given.proxies):
-        raise click.ClickException(NO_PROXY)
-    exec_web_server(host, port, workers, given)
-
-
-@click.command(epilog="Example: belong worker --drain")
-@click.option("--drain", is_flag=True, help="Work until nothing is due now, then exit.")
-def worker(*, drain: bool) -> None:
-    """Read requests and send email.
-
-    On SIGTERM it finishes the current message first.
-    """
-    exec_worker([*(["--drain"] if drain else []), *(["--quiet"] if is_quiet() else [])])

@@ -1,15 +1,23 @@
-"""Replace the process of a command with the web server or the worker."""
+"""The commands `web` and `worker`: they replace their process, and load no other command."""
 
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+import click
 
 from belong_mail.core import memory
 from belong_mail.core.environment import ENTRY_POINTS, IS_INSTALLED, ROOT
-from belong_mail.core.services import Settings
+from belong_mail.core.terminal import is_quiet
+from belong_mail.mail.hosts import is_this_machine
 
+if TYPE_CHECKING:  # the services load the database, which this process does not need
+    from belong_mail.core.services import Settings
+
+# Options of `flask` whose value is a separate argument.
+WITH_VALUE = ("-A", "--app", "-e", "--env-file")
 # The worker runs without docstrings, which take 5 MB, and without columns in tracebacks. The
 # installation compiles with these options.
 INTERPRETER_OPTIONS = ("-OO", "-X", "no_debug_ranges")
@@ -36,6 +44,26 @@ THREADS = 2
 CONNECTIONS = 512
 # Time for a request's headers to arrive.
 HEADER_MILLISECONDS = 10_000
+NO_PROXY = (
+    "BELONG_PROXIES is 0, and in production the web needs a proxy before it that takes each form"
+    " whole: a few slow ones would keep everyone out. Set it to 1 behind one nginx or Caddy as in"
+    " deploy/."
+)
+
+
+def worker_arguments(arguments: Sequence[str]) -> list[str] | None:
+    """Return the arguments for work.py, or None unless this is `flask worker` in its usual form.
+
+    Other calls, such as `worker --help`, are for the command below.
+    """
+    program, *rest = arguments
+    if not {"flask", "belong"} & {Path(program).name, Path(program).parent.name}:
+        return None
+    while rest and rest[0].startswith("-"):
+        if rest[0] == "--help":  # an option of `flask` itself, which runs no command
+            return None
+        del rest[: 2 if rest[0] in WITH_VALUE else 1]
+    return rest[1:] if rest in (["worker"], ["worker", "--drain"]) else None
 
 
 def exec_worker(arguments: Sequence[str]) -> NoReturn:
@@ -46,7 +74,7 @@ def exec_worker(arguments: Sequence[str]) -> NoReturn:
     os.execve(sys.executable, program, environment)  # noqa: S606 - no shell, our own arguments
 
 
-def exec_web_server(host: str, port: int, workers: int, settings: Settings) -> NoReturn:
+def exec_web_server(host: str, port: int, workers: int, settings: "Settings") -> NoReturn:
     """Replace this process with granian, removing the worker's secrets from the environment."""
     environ = {
         name: value
@@ -71,3 +99,47 @@ def exec_web_server(host: str, port: int, workers: int, settings: Settings) -> N
     else:
         os.chdir(ROOT)
     os.execve(sys.executable, arguments, environ)  # noqa: S606 - no shell, our own arguments
+
+
+@click.command(epilog="Example: belong web --port 5000 --workers 2")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=5000,
+    show_default=True,
+    help="Port to listen on.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=2,
+    show_default=True,
+    help="Number of web processes.",
+)
+def web(port: int, host: str, workers: int) -> None:
+    """Run the production web server.
+
+    It removes the worker's keys from its environment.
+    """
+    from belong_mail.web.context import services  # noqa: PLC0415 - it loads the database
+
+    given = services().settings
+    if given.is_development and not is_this_machine(host):
+        raise click.UsageError(
+            "--host must be this machine (127.0.0.1) in development, where anyone who can reach it"
+            " can read the mailbox. To serve other people, set BELONG_ENV=production."
+        )
+    if not (given.is_development or given.proxies):
+        raise click.ClickException(NO_PROXY)
+    exec_web_server(host, port, workers, given)
+
+
+@click.command(epilog="Example: belong worker --drain")
+@click.option("--drain", is_flag=True, help="Work until nothing is due now, then exit.")
+def worker(*, drain: bool) -> None:
+    """Read requests and send email.
+
+    On SIGTERM it finishes the current message first.
+    """
+    exec_worker([*(["--drain"] if drain else []), *(["--quiet"] if is_quiet() else [])])
