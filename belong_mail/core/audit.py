@@ -1,7 +1,5 @@
 """The audit trail: who did what, when, in which session, to which group, newsletter or account.
 
-    audit.record(session, Kind.RELEASED, group=newsletter.group, newsletter=newsletter)
-
 An entry is added in the transaction of the change. Pages and commands set the session's actor at
 its beginning; without one, it is the worker.
 """

@@ -1,8 +1,6 @@
 """The names of site and district, the help lines, and the district's identity provider.
 
-Templates and code contain `%(site_name)s`, `%(district_name)s`, `%(district_short)s`,
-`%(program_name)s` and `%(time_place)s`; `core.i18n` fills them in when it loads a catalog. Help
-lines stand wherever people may write about worries, as no one reads messages around the clock.
+Help lines stand wherever people may write about worries, as no one reads messages around the clock.
 """
 
 import hashlib

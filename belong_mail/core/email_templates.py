@@ -1,8 +1,6 @@
 """Render emails in the reader's language as HTML and text, from one template each.
 
-A template in `emails/` sets subject, preheader and footer, and is rendered twice: with the macros
-of `parts/parts.html`, which escape values, and with those of `parts/parts.txt`, which do not. Only
-our own sentences may contain markup: it is read before values are filled in.
+Only our own sentences may contain markup: it is read before values are filled in.
 """
 
 import re

@@ -1,7 +1,4 @@
-"""Encrypt backups in age's format to a public key, whose private key is kept offline.
-
-Without this program, `age --decrypt -i KEY_FILE` opens them as well.
-"""
+"""Encrypt backups in age's format to a public key, whose private key is kept offline."""
 
 import os
 import re

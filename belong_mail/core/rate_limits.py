@@ -1,14 +1,8 @@
-"""Rate limits, counted in the database by one upsert each.
+"""Rate limits, each with its reason, counted in the database by one upsert each.
 
 The algorithm is GCRA (generic cell rate): a row has the time until which its key's allowance is
 used up. `record_use` counts every use and returns when it may happen. `try_use` refuses a use that
 would wait too long, without counting it; it is for limits that strangers could use up.
-
-The web counts in one table; the worker (the default) in another, which the web's role in PostgreSQL
-cannot read.
-
-All rates are here, by subject, each with its reason, except two settings of `delivery.throttle`:
-the relay's messages a minute and a day (`BELONG_SEND_RATE`, `BELONG_DAILY_QUOTA`).
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,4 @@
-"""The ages at which data is deleted, each with its reason, and the rules that delete rows.
-
-The `retention.py` of a room applies the ages to its tables.
-"""
+"""The ages at which data is deleted, each with its reason, and the rules that delete rows."""
 
 from collections.abc import Callable
 from datetime import timedelta

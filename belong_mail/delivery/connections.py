@@ -107,11 +107,7 @@ class ConnectionPool:
         os.eventfd_write(self._bell, 1)
 
     def join(self, stop: threading.Event) -> None:
-        """Run every conversation to its end.
-
-        After a stop, QUIT_SECONDS later, break off messages before their final dot and abandon
-        connections that are still opening.
-        """
+        """Run every conversation to its end; after `leave`, abandon what still opens."""
         while any(thread.is_alive() for thread in tuple(self._threads)):
             if stop.is_set():
                 self.leave()

@@ -1,8 +1,7 @@
 """The engine: claim due deliveries, send them over the connections, and store the results.
 
-One thread does it all: it stores and claims many deliveries in one transaction, and in between
-drives the connections. A claim is committed before the message's MAIL command, and its final dot is
-in the journal before it is sent: after a crash it is known what may have arrived.
+A claim is committed before the message's MAIL command, and its final dot is in the journal before
+it is sent: after a crash it is known what may have arrived.
 """
 
 import errno

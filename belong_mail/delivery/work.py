@@ -1,7 +1,4 @@
-"""Register the worker's functions by kind, through decorators.
-
-`ops.rooms` loads the modules that use one; a new function needs no other entry.
-"""
+"""Register the worker's functions by kind, through decorators."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

@@ -1,7 +1,4 @@
-"""Get OAuth 2.0 access tokens by a refresh token, by client credentials, or from a file.
-
-Credentials are a JSON key, a bare access token, or a file with either.
-"""
+"""Get OAuth 2.0 access tokens by a refresh token, by client credentials, or from a file."""
 
 import http.client
 import json

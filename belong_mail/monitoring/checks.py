@@ -1,8 +1,4 @@
-"""The table of checks: what is measured, its limit, and what to do beyond it.
-
-`status`, `doctor`, `/readyz`, `/metrics`, the office's page, alert emails and the alert rules for
-Prometheus all read it.
-"""
+"""The table of checks: what is measured, its limit, and what to do beyond it."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass

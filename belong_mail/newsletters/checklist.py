@@ -1,8 +1,4 @@
-"""Check an issue: the editor's checklist, and the gate that refuses to send an unfit issue.
-
-Pages check an issue as rendered. The worker checks the bytes that it sends, in each language, and
-sends only a `FitMessage`.
-"""
+"""Check an issue: the editor's checklist, and the gate that refuses to send an unfit issue."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator

@@ -1,8 +1,6 @@
-"""Remove everything from a PDF except what its pages show (ISO 32000).
+"""Remove everything from a PDF except what its pages show (ISO 32000), by lists of keys to keep.
 
-`confinement` runs it as a child process; PDFs are parsed nowhere else. It keeps only the keys of
-dictionaries on allowlists: those for drawing a page, for its logical structure (which screen
-readers read), and for links.
+`confinement` runs it as a child process; PDFs are parsed nowhere else.
 """
 
 import re

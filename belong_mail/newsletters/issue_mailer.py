@@ -129,10 +129,7 @@ def build(
     prefix: str = "",
     copy_for: str = "",
 ) -> FitMessage:
-    """Render an issue and build its message (RFC 5322, 2369, 2919, 8058). Raises UnfitIssue.
-
-    A copy for a `lead` or the `office` has no link to leave a group.
-    """
+    """Render an issue and build its message (RFC 5322, 2369, 2919, 8058). Raises UnfitIssue."""
     is_long = any(len(each) > newsletters.MAX_TEXT for each in newsletter.text.values())
     if is_long or not files.are_few(newsletter):
         raise UnfitIssue(())  # no form accepts it, and some checks take quadratic time

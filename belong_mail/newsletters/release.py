@@ -1,8 +1,4 @@
-"""Change an issue's state (release, undo, pause, resume, stop), and return its status.
-
-A page sets times on the issue, which the engine reads before each chunk; the worker updates its
-deliveries.
-"""
+"""Change an issue's state (release, undo, pause, resume, stop), and return its status."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -81,10 +77,7 @@ class IssueStatus:
 def release(
     session: Session, newsletter: Newsletter, due_at: datetime, account_id: int | None = None
 ) -> None:
-    """Schedule a draft, or a held issue. Raises InvalidState.
-
-    `account_id` is of the leader, or the office's person, who releases it.
-    """
+    """Schedule a draft, or a held issue, for who releases it. Raises InvalidState."""
     require_valid(newsletter)
     if newsletter.group.has_ended(due_at):
         raise GroupIsRetired

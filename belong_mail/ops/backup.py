@@ -1,7 +1,4 @@
-"""Back up and restore the database; backups contain no keys, and are restored on hold.
-
-With BELONG_BACKUP_RECIPIENT, backups are encrypted, and only its private key opens them.
-"""
+"""Back up and restore the database; backups contain no keys, and are restored on hold."""
 
 import os
 import re

@@ -1,9 +1,8 @@
 """`belong explain`: why an address got no email in answer to a form.
 
-No command looks up members, so this tells nothing about groups. It lists emails that answer forms,
-and reveals no membership by them: kinds that differ for members and others count as one act, are
-limited alike, and are kept equally long. It decrypts every email that could be the address's, so
-that the time taken reveals nothing, either.
+Kinds of email that differ for members and others count as one act, are limited alike, and are kept
+equally long. It decrypts every email that could be the address's, so that the time taken reveals
+nothing, either.
 """
 
 from typing import Final, NamedTuple

@@ -1,7 +1,6 @@
 """Import every room for the worker; a new room is added here.
 
 Rules of deletion run in this order: a message to the office is deleted before its delivery.
-`purge_all` runs at once the rules that the worker runs each minute.
 """
 
 from sqlalchemy.orm import Session

@@ -70,10 +70,7 @@ def upgrade(engine: Engine, check: Check | None = None) -> None:
 
 
 def _create_tables(connection: Connection) -> None:
-    """Create every table, index and trigger of the models.
-
-    The models give a partial index's condition only for SQLite; here it is given to PostgreSQL.
-    """
+    """Create every table, index and trigger of the models."""
     if connection.dialect.name == "postgresql":
         for index in (each for table in Base.metadata.tables.values() for each in table.indexes):
             rows = index.dialect_options["sqlite"]["where"]

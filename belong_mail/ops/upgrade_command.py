@@ -1,8 +1,4 @@
-"""`belong upgrade`: install the newest version step by step, and resume where it was cut off.
-
-The new version is built beside the running one, and a symbolic link selects one of them: so
-`belong` works at all times, and the earlier version stays.
-"""
+"""`belong upgrade`: install the newest version step by step, and resume where it was cut off."""
 
 import fcntl
 import os

@@ -19,8 +19,9 @@ NICENESS = 10
 
 def run_worker(settings: Settings, *, is_draining: bool, is_quiet: bool = False) -> None:
     """Run the worker until SIGTERM, or with `is_draining` until nothing is due."""
+    # On SQLite, a worker with the write lock and no processor time would block everyone.
     if not settings.database_url.startswith("sqlite"):
-        _yield_to_pages()
+        os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
     try:
         worker = _make_ready(settings)
         gc.freeze()  # what was loaded stays, and looking through it would stop email for 80 ms
@@ -36,14 +37,6 @@ def run_worker(settings: Settings, *, is_draining: bool, is_quiet: bool = False)
         sys.exit(f"Error: {user_errors.folder_error_message(error)}")
     except Exception as error:  # noqa: BLE001 - raised again unless there is a sentence about it
         sys.exit(f"Error: {user_errors.error_message(error)}")
-
-
-def _yield_to_pages() -> None:
-    """Lower the process's priority below the web's.
-
-    Not on SQLite: a worker with the write lock and no processor time would block everyone.
-    """
-    os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
 def _make_ready(settings: Settings) -> Worker:

@@ -1,7 +1,4 @@
-"""Find out why a message bounced, from codes and words, by the rules of `mail.smtp.replies`.
-
-`inbound.hard_bounces` decides which reasons end a membership.
-"""
+"""Find out why a message bounced, from codes and words, by the rules of `mail.smtp.replies`."""
 
 import re
 from dataclasses import dataclass
