@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, exists, select
@@ -66,23 +65,18 @@ Rule = tuple[Callable[[Session], int], ColumnElement[bool]]
 
 
 def in_batches(statement: Any, *which: ColumnElement[bool]) -> Rule:
-    """Return a rule that runs an UPDATE or DELETE on a model with primary key `id`.
+    """Return a rule that runs an UPDATE or DELETE on a model's first rows that nobody has locked.
 
     It is built once: `which` is about each run's time by `db.ago`.
     """
     model = statement.entity_description["entity"]
-    is_due = exists().select_from(model).where(*which)
-    return partial(_apply_to_batch, statement, which), is_due
-
-
-def _apply_to_batch(
-    statement: Any, which: tuple[ColumnElement[bool], ...], session: Session
-) -> int:
-    """Run a statement on the first matching rows that no other worker has locked."""
-    model = statement.entity_description["entity"]
     found = select(model.id).where(*which).limit(BATCH_ROWS).with_for_update(skip_locked=True)
-    ids = list(session.scalars(found))
-    if ids:
-        some = statement.where(model.id.in_(ids))
-        session.execute(some.execution_options(synchronize_session=False))
-    return len(ids)
+
+    def do(session: Session) -> int:
+        ids = list(session.scalars(found))
+        if ids:
+            some = statement.where(model.id.in_(ids))
+            session.execute(some.execution_options(synchronize_session=False))
+        return len(ids)
+
+    return do, exists().select_from(model).where(*which)

@@ -2,9 +2,9 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
+from difflib import get_close_matches
 from typing import Final
 
 import idna
@@ -92,29 +92,23 @@ def domain(address: str) -> str:
     return address.rpartition("@")[2].lower()
 
 
-def correct_domain(typed: str, domains: Iterable[str]) -> str | None:
+def correct_domain(typed: str, domains: Sequence[str]) -> str | None:
     """Return an address with its mistyped domain replaced by the most similar of `domains`.
 
     Returns None if none is similar, or the domain is one of them.
     """
     local, _, host = typed.strip().rpartition("@")
     host = host.lower()
-    alike = {each: _likeness(host, each) for each in domains}
-    meant = max(alike, key=lambda each: alike[each], default=host)
-    if host in alike or alike.get(meant, 0.0) < ALIKE:
+    # Only the last label is wrong or missing.
+    meant = [each for each in domains if each.rpartition(".")[0] in (host, host.rpartition(".")[0])]
+    near = [each for each in domains if abs(len(host) - len(each)) <= MAX_SLIPS]
+    meant = meant or get_close_matches(host, near, 1, ALIKE)
+    if host in domains or not meant:
         return None
     try:
-        return check(f"{local}@{meant}")
+        return check(f"{local}@{meant[0]}")
     except InvalidAddress:
         return None
-
-
-def _likeness(host: str, meant: str) -> float:
-    """Return from 0 to 1 how similar domains are; 1 if only the last label is wrong or missing."""
-    if meant.rpartition(".")[0] in (host, host.rpartition(".")[0]):
-        return 1.0
-    is_near = abs(len(host) - len(meant)) <= MAX_SLIPS
-    return SequenceMatcher(None, host, meant).ratio() if is_near else 0.0
 
 
 @dataclass(frozen=True, slots=True)

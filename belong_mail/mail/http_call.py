@@ -2,7 +2,6 @@
 
 import http.client
 import socket
-import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from threading import Timer
@@ -29,13 +28,9 @@ def call(
 def _connection(url: str, seconds: float) -> Iterator[http.client.HTTPConnection]:
     """Connect, and shut the socket down when the time is over, even in the middle of a response."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    connection: http.client.HTTPConnection
-    if parts.scheme == "https":
-        context = ssl.create_default_context()
-        connection = http.client.HTTPSConnection(host, parts.port, timeout=seconds, context=context)
-    else:
-        connection = http.client.HTTPConnection(host, parts.port, timeout=seconds)
+    is_secure = parts.scheme == "https"
+    kind = http.client.HTTPSConnection if is_secure else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=seconds)
     connection.connect()
     cut = Timer(seconds, _cut, (connection.sock,))
     cut.daemon = True

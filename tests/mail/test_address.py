@@ -163,7 +163,7 @@ def test_other_domains_are_left_alone(host):
 
 
 def test_the_nearest_domain_is_meant_and_a_short_one_is_near_to_few():
-    assert correct_domain("ada@dpsk13.org", ("dpsk12.org", "dpsk33.org")) == "ada@dpsk12.org"
+    assert correct_domain("ada@dpsk13.org", ("dusk33.org", "dpsk12.org")) == "ada@dpsk12.org"
     assert correct_domain("ada@ax.co", ("dp.co",)) is None
     assert correct_domain("a b@dspk12.org", ("dpsk12.org",)) is None
 
