@@ -15,8 +15,7 @@ if TYPE_CHECKING:  # the list of commands needs no Flask
     from flask import Flask
 
 
-# Of each command or group of commands: module and function, below `belong_mail`, and the first line
-# of its help.
+# Module and function of each command, below `belong_mail`, and the first line of its help.
 SECTIONS: Final = {
     "For the office": {
         "group": ("office.commands:group_commands", "List, add and retire groups."),
