@@ -217,6 +217,7 @@ def test_no_word_of_the_webs_own_stands_in_the_subject_of_a_message(worker, rela
     assert [mail["Subject"] for mail in relay.to(INBOX)] == ["Message 2345-6789: Another message"]
 
 
+@pytest.mark.usefixtures("clock")
 def test_guesses_that_ask_for_the_receipt_email_are_limited_like_other_lookups(
     worker, relay, services
 ):

@@ -20,6 +20,7 @@ from belong_mail.mail.smtp.protocol import WELCOME
 from belong_mail.mail.smtp.replies import Reply
 
 LETTER = Envelope("", "", b"")
+HOUR = 3600.0
 
 
 @pytest.fixture
@@ -28,12 +29,12 @@ def dispatcher(tmp_path) -> Dispatcher:
 
 
 def claim(dispatcher, too_late: int = 0, first: int = 0) -> None:
-    """Claim as many as may be in hand just now, but for the last ones, which grew stale."""
-    ids, at = range(first, first + dispatcher.most), time.monotonic()
+    """Claim as many as may be in hand just now, for an hour, but for the last, which grew stale."""
+    ids, at = range(first, first + dispatcher.most), time.monotonic() + HOUR
     dispatcher.hold(ids)
     late = ids.stop - too_late
     dispatcher.put(
-        PendingMessage(number, lambda: LETTER, made_at=at - (number >= late) * (STALE_SECONDS + 1))
+        PendingMessage(number, lambda: LETTER, made_at=at - (number >= late) * 2 * HOUR)
         for number in ids
     )
 
@@ -156,8 +157,8 @@ def test_more_is_claimed_again_while_all_leaves_in_time(dispatcher):
 def test_the_dispatcher_knows_whether_its_messages_grow_stale_within_a_given_time(dispatcher):
     assert not dispatcher.grows_stale_within(60)
     claim(dispatcher)
-    assert dispatcher.grows_stale_within(STALE_SECONDS + 0.1)
-    assert not dispatcher.grows_stale_within(STALE_SECONDS / 2)
+    assert dispatcher.grows_stale_within(HOUR + STALE_SECONDS + 0.1)
+    assert not dispatcher.grows_stale_within(HOUR)
 
 
 def test_a_message_waits_where_a_library_does_not_load():

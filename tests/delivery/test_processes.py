@@ -14,9 +14,6 @@ from tests.processes import SECONDS, Forked, complaints_in, drain, is_ready_to_e
 from tests.servers.smtp import drop
 from tests.waiting import wait_until
 
-# Seconds for each mail: so a worker is told to stop long before it has sent sixty.
-SLOWLY = 0.3
-
 
 def wait_for_end(process: Forked) -> str:
     """Return what a process complained of; what it only reports is left out."""
@@ -29,17 +26,17 @@ def test_a_worker_that_is_told_to_stop_finishes_what_it_holds_and_the_next_one_g
     arguments, environment, relay, services
 ):
     issue = queue(services, 60)
-    relay.delay = SLOWLY
+    may_go_on = relay.hold_after(10)
     with running(environment, "worker", *arguments) as process:
-        relay.wait_for(10, SECONDS)
+        relay.wait_for(10)
         process.send_signal(signal.SIGTERM)
+        may_go_on.set()
         output = wait_for_end(process)
     done = len(relay.accepted)
     assert 10 <= done < 60
     said = f"Waiting for later: {60 - done} queued.\n" if arguments else ""
     assert (process.returncode, output) == (0, said)
     assert books(services, issue) == {"recipients": 60, "queued": 60 - done, "accepted": done}
-    relay.delay = 0
     assert drain(environment) == "Nothing is waiting."
     assert books(services, issue) == {"recipients": 60, "accepted": 60}
     assert len({one.recipient for one in relay.accepted}) == len(relay.accepted) == 60

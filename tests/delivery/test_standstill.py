@@ -146,16 +146,18 @@ def test_a_journal_that_is_older_than_the_database_is_not_believed(
 ):
     """The disk took nothing more from some moment on, and the machine did not start anew."""
     issue, folder = queue(services, 300), services.settings.state_folder / "workers"
-    relay.delay = 0.02
+    may_go_on = relay.hold_after(20)
     with running(environment, "worker") as process:
-        relay.wait_for(20, SECONDS)
+        relay.wait_for(20)
         [journal] = folder.glob("*.journal")
         shutil.copy(journal, tmp_path / "on-the-disk")
-        relay.wait_for(150, SECONDS)
+        relay.hold_after(150)
+        may_go_on.set()
+        relay.wait_for(150)
         process.kill()
         process.wait()
     shutil.copy(tmp_path / "on-the-disk", journal)
-    relay.delay = 0
+    relay.usual()
     assert run(environment, "worker", "--drain").returncode == 0
     assert list(folder.iterdir()) == [], "the files of the dead are gone"
     assert len({one.recipient for one in relay.accepted}) == len(relay.accepted)
@@ -174,14 +176,14 @@ def test_a_state_folder_that_is_read_only_stops_the_worker_until_it_is_not(
         (pytest.fail if IS_REQUIRED else pytest.skip)(
             "NOT TESTED: disks that turn read-only; mounting needs root"
         )
-    relay.delay = 0.05
-    said = tmp_path / "said"
+    may_go_on, said = relay.hold_after(20), tmp_path / "said"
     with worker_with_mounts(environment, said) as process:
-        relay.wait_for(20, SECONDS)
+        relay.wait_for(20)
         inside = ["nsenter", f"--target={process.pid}", "--mount"]
         subprocess.run(
             [*inside, "mount", "-t", "tmpfs", "-o", "ro", "none", str(folder)], check=True
         )
+        may_go_on.set()
         complaint = first_complaint(said, relay, 120)
         assert "state folder cannot be used: OSError" in complaint
         stopped_at = len(relay.accepted)

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from tests.servers.actions import Action, Say
 from tests.servers.listening import Listener
-from tests.waiting import wait_until
+from tests.waiting import SECONDS, wait_until
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Desk(Listener):
         """Seconds before each usual answer to the final dot."""
         self._scripts: dict[str, deque[Action | None]] = defaultdict(deque)
         self._habits: dict[str, Action] = {}
-        self._hooks: dict[str, Callable[[str], None]] = {}
+        self._hooks: dict[str, Callable[[str], object]] = {}
         self._lock = threading.Lock()
 
     def script(self, verb: str, *actions: Action | str | None) -> None:
@@ -64,9 +64,15 @@ class Desk(Listener):
             self._habits.clear()
             self._hooks.clear()
 
-    def on(self, verb: str, hook: Callable[[str], None]) -> None:
+    def on(self, verb: str, hook: Callable[[str], object]) -> None:
         """Call this with the command when the verb is read; "after DOT" is after its answer."""
         self._hooks[verb] = hook
+
+    def hold_after(self, count: int) -> threading.Event:
+        """Take not many more than these until the event is set, and then all others."""
+        may_go_on = threading.Event()
+        self.on("DOT", lambda _: len(self.accepted) >= count and may_go_on.wait(SECONDS))
+        return may_go_on
 
     def to(self, address: str) -> list[EmailMessage]:
         """Return the messages accepted for this address, oldest first."""
