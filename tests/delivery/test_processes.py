@@ -26,7 +26,7 @@ def test_a_worker_that_is_told_to_stop_finishes_what_it_holds_and_the_next_one_g
     arguments, environment, relay, services
 ):
     issue = queue(services, 60)
-    may_go_on = relay.hold_after(10)
+    may_go_on, relay.delay = relay.hold_after(10), 0.3  # it looks whether it is told more often
     with running(environment, "worker", *arguments) as process:
         relay.wait_for(10)
         process.send_signal(signal.SIGTERM)
@@ -37,6 +37,7 @@ def test_a_worker_that_is_told_to_stop_finishes_what_it_holds_and_the_next_one_g
     said = f"Waiting for later: {60 - done} queued.\n" if arguments else ""
     assert (process.returncode, output) == (0, said)
     assert books(services, issue) == {"recipients": 60, "queued": 60 - done, "accepted": done}
+    relay.delay = 0
     assert drain(environment) == "Nothing is waiting."
     assert books(services, issue) == {"recipients": 60, "accepted": 60}
     assert len({one.recipient for one in relay.accepted}) == len(relay.accepted) == 60

