@@ -70,12 +70,3 @@ def test_an_open_group_links_to_its_form_and_each_says_who_can_see_a_member(
         assert said | WHO_CAN_SEE == said, path
         assert not re.search(r"<(?:table|thead|tbody|tr|th|td)\b(?![^>]* role=)", page), path
         assert page.count("<caption") == page.count("<table"), path
-
-
-def test_a_group_that_never_was_is_not_there(visitor):
-    for slug in ("nowhere", "ASIAN", "asian%00", "%2e%2e", "a" * 5000, "%ff", "'--"):
-        for language in ("en", "es"):
-            answer = visitor.open(f"/groups/{slug}?lang={language}")
-            assert answer.status_code == 404, slug
-            assert answer.headers["Content-Language"] == language
-            assert 'href="/' in answer.text

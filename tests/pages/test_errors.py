@@ -51,13 +51,15 @@ def test_an_error_is_logged_by_its_type_and_lines_without_a_value_or_the_url(
 
 
 def test_a_page_that_is_not_found_shows_the_groups_that_exist(visitor):
-    for path in ("/nowhere", "/groups/NOWHERE", "/confirm/x"):
+    odd = ("NOWHERE", "ASIAN", "asian%00", "%2e%2e", "a" * 5000, "%ff", "'--")
+    for path in ("/nowhere", "/confirm/x", *(f"/groups/{slug}" for slug in odd)):
         for language in ("en", "es"):
             answer = visitor.open(f"{path}?lang={language}")
-            assert answer.status_code == 404
+            assert answer.status_code == 404, path
             shown = re.findall(r'href="/groups/([a-z-]+)\?lang', answer.text)
-            assert set(shown) == {each["slug"] for each in GROUPS}
+            assert {*shown} - {path.rpartition("/")[2]} == {each["slug"] for each in GROUPS}
             assert f'lang="{language}"' in answer.text
+            assert answer.headers["Content-Language"] == language
 
 
 def test_a_missing_page_of_leaders_or_office_leads_back_to_the_readers_own_start(
