@@ -4,7 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 from belong_mail.core.db import now
+from belong_mail.web.access import Access
 from tests.browser_client import Form
+from tests.web.rights.table import rights_table
 
 SOON = f"{now() + timedelta(days=30):%Y-%m-%d}"
 
@@ -50,25 +52,10 @@ FORMS: dict[str, dict[str, Any]] = {
 }
 
 
-# A press and at most a choice, which is made again in a moment; and what the editor's script sends.
-WITHOUT_WORDS = {
-    "office_groups.listed", "people.do", "account.end",
-    "office_imports.start", "office_imports.discard",
-    "passkey.options", "passkey.remove",
-    "office_groups.move", "office_groups.act launch", "office_groups.act undo",
-    "office_groups.act restore",
-    "office_health.act retry", "office_health.act accept", "office_health.act undo",
-    "office.resend", "office_groups.remove_question",
-    "office_newsletters.act pause", "office_newsletters.act resume", "office_newsletters.act stop",
-    "office_newsletters.send", "office_newsletters.act cancel", "editor.duplicate",
-    "approvals.approve", "approvals.decline",
-    "account.set_language", "sign_in.out", "editor.begin", "editor.save", "editor.preview",
-    "editor.delete", "releases.test", "releases.act undo",
-    "releases.act pause", "releases.act resume", "releases.act stop",
-    "group_settings.stop_leading",
-    "lead_meetings.cancel", "lead_meetings.cancel_day",
-    "lead_meetings.restore_day",
-}  # fmt: skip
+def buttons(app) -> set[str]:
+    """Name what is pressed without words: of a press, a choice is made again in a moment."""
+    posting = (route for route in rights_table(app) if route.method == "POST")
+    return {each.endpoint for each in posting if Access.PUBLIC not in each.marks} - set(FORMS)
 
 
 def fill_in(lead, path: str, typed: dict[str, Any]) -> dict[str, Any]:

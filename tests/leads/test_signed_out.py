@@ -13,17 +13,15 @@ import pytest
 import time_machine
 
 from belong_mail.core.db import now
-from belong_mail.web.access import Access
 from tests import crawl
 from tests.browser_client import Form, Visitor, path_of
 from tests.clients import sign_in, signed_in
 from tests.db_dump import kept_of
-from tests.leads.forms import FORMS, WITHOUT_WORDS, fill_in, path_for
+from tests.leads.forms import FORMS, buttons, fill_in, path_for
 from tests.markers import one_by_day
 from tests.newsletters.flyers.samples import flyer
 from tests.newsletters.pictures.samples import picture
 from tests.servers.authenticator import Authenticator
-from tests.web.rights.table import rights_table
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 TYPED = re.compile('<textarea|<input[^>]*type="(?:text|email|url|date|time|datetime-local|file)"')
@@ -73,20 +71,14 @@ def forms_in(page: str, path: str):
 
 
 def test_every_form_of_a_lead_and_of_the_office_is_tried_here(app, lead, pages):
-    """A new form fails here until it is entered in FORMS; a new button in WITHOUT_WORDS."""
+    """A new form fails here until it is entered in FORMS."""
     adapter = app.url_map.bind("localhost")
     found = {
         adapter.match(action, "POST")[0]
         for path in pages.values()
         for action in forms_in(lead.open(path).text, path)
     }
-    posting = {
-        route.endpoint
-        for route in rights_table(app)
-        if route.method == "POST" and Access.PUBLIC not in route.marks
-    }
     assert found == set(FORMS)
-    assert posting - set(FORMS) == WITHOUT_WORDS
 
 
 def assert_shown(answer, typed: dict[str, Any]) -> dict[str, Any]:
@@ -155,7 +147,7 @@ def test_a_button_with_an_old_token_does_nothing_until_it_is_pressed_again(
 ):
     """Also where a page of the same address asks first: nothing acts on a form without a token."""
     in_flight = {"releases.act pause", "releases.act undo", "releases.act resume"}
-    for endpoint in sorted(WITHOUT_WORDS - {"editor.preview"} - in_flight):
+    for endpoint in sorted(buttons(app) - {"editor.preview"} - in_flight):
         assert_old_token_does_nothing(path_for(app, endpoint, pages), lead, services)
     lead.send(pages["releases.release"], when="10")
     for endpoint in sorted(in_flight):

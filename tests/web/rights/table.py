@@ -71,27 +71,6 @@ HIDDEN_KEYS = {
     "operating.metrics": "token of the monitoring",
     "district.back": "answer of the district",
 }
-# Commands on the server that do what a page of leads or of the office does.
-COMMANDS = {
-    "releases.release": "newsletter release",
-    "releases.act pause": "newsletter pause",
-    "releases.act resume": "newsletter resume",
-    "releases.act stop": "newsletter stop",
-    "office_newsletters.act pause": "newsletter pause",
-    "office_newsletters.act resume": "newsletter resume",
-    "office_newsletters.act stop": "newsletter stop",
-    "office_newsletters.send": "newsletter release",
-    "office_newsletters.act cancel": "newsletter cancel",
-    "office_groups.new": "group add",
-    "office_groups.act launch": "group launch",
-    "office_groups.end": "group retire",
-    "office_groups.act restore": "group restore",
-    "office_imports.start": "import",
-    "office_health.act retry": "outbox retry",
-    "office_groups.listed": "lead list",
-    "people.invite": "lead invite",
-    "people.do": "lead remove",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +168,7 @@ def document(routes: Iterable[Route]) -> str:
         table.append(f"| {title} | {usual} |\n")
         parts += [f"\n## {title}\n\n", *_pages(here, usual)]
     head = f"\n| pages | {' | '.join(Role)} |\n{'|---' * (len(Role) + 1)}|\n"
-    return "".join([INTRODUCTION, head, *table, *parts, _commands(listed)])
+    return "".join([INTRODUCTION, head, *table, *parts])
 
 
 def _answers(route: Route) -> str:
@@ -217,16 +196,3 @@ def _pages(routes: Iterable[Route], usual: str) -> Iterator[str]:
             said += "" if methods == ["GET"] else f" {', '.join(methods)}"
         text = f"- {objects}: {said}"
         yield fill(text, 100, subsequent_indent="  ", break_on_hyphens=False) + "\n"
-
-
-def _commands(routes: list[Route]) -> str:
-    """Say which commands of an operator do the same; an operator may do it for any group."""
-    addresses = {route.endpoint: route.address for route in routes}
-    pages: dict[str, list[str]] = {}
-    for name, command in COMMANDS.items():
-        pages.setdefault(command, []).append(f"`{addresses[name]}`")
-    lines = [f"| `belong {each}` | {', '.join(pages[each])} |\n" for each in pages]
-    return (
-        "\n## On the server\n\nAn operator signs in to the server, and not here. These commands do"
-        " what a page does, for any group.\n\n| command | page |\n|---|---|\n" + "".join(lines)
-    )

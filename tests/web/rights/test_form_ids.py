@@ -1,11 +1,10 @@
 """Ids that a form's fields carry: another's or a made-up one is refused, and changes nothing."""
 
-import re
 from collections.abc import Iterator
-from html import unescape
 
 import pytest
 import time_machine
+from lxml.html import document_fromstring
 from sqlalchemy import select
 
 from belong_mail.accounts.models import BrowserSession
@@ -33,9 +32,6 @@ FIELDS = {
 }
 # Refused: there is no such thing, it is not as it was, or the form is shown again.
 REFUSED = {404, 409, 422}
-FORM = re.compile(r"<form\b[^>]*>.*?</form>", re.DOTALL)
-TAG = re.compile(r"<(?:input|option|button|select)\b[^>]*>")
-ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
 
 
 @pytest.fixture
@@ -59,17 +55,11 @@ def ids_of(session) -> set[str]:
 
 def fields_of(page: str, path: str) -> Iterator[tuple[str, str, str]]:
     """List where each form of a page is sent, and each field with each value that it may have."""
-    for form in FORM.findall(page):
-        opening = dict(ATTRIBUTE.findall(form.partition(">")[0]))
-        action, select_name = unescape(opening.get("action") or path), ""
-        if opening.get("method") != "post":
-            continue
-        for tag in TAG.findall(form):
-            given = dict(ATTRIBUTE.findall(tag))
-            if tag.startswith("<select"):
-                select_name = given.get("name", "")
-            name = select_name if tag.startswith("<option") else given.get("name", "")
-            yield action.partition("?")[0], name, unescape(given.get("value", ""))
+    for form in document_fromstring(page).forms:
+        action = (form.action or path).partition("?")[0]
+        for each in form.xpath(".//input | .//button | .//option") if form.method == "POST" else ():
+            [named] = each.xpath("ancestor-or-self::*[@name][1]/@name") or [""]
+            yield action, named, each.get("value", "")
 
 
 def test_every_field_that_carries_an_id_is_tried_here(site, services):
