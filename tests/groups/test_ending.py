@@ -65,10 +65,6 @@ def rows(scenario, model, slug: str = SLUG) -> int:
         return session.scalar(found.where(Group.slug == slug)) or 0
 
 
-def subjects(scenario, address: str = LEAD) -> list[str]:
-    return [str(mail["Subject"]) for mail in scenario.relay.to(address)]
-
-
 def schedule(session, subject: str, **ahead: float) -> Newsletter:
     issue = newsletters.draft(session, group_named(session, SLUG), subject, "Come.")
     release.release(session, issue, now() + timedelta(**ahead))
@@ -138,7 +134,7 @@ def test_leads_and_office_are_told_and_what_is_scheduled_for_later_is_a_draft(
         farewell, late = schedule(session, "Farewell", days=5), schedule(session, "Late", days=90)
     office.send(f"{PAGE}/end")
     later(scenario, clock, minutes=2)
-    assert subjects(scenario).count(ENDING) == 1
+    assert scenario.subjects(LEAD).count(ENDING) == 1
     told = text_of(scenario.relay.to(LEAD)[-1])
     assert "The Village Belong Group" in told
     assert "send newsletters, such as one to say goodbye" in told
@@ -193,7 +189,7 @@ def test_a_farewell_goes_out_before_the_end_and_none_can_be_scheduled_for_after(
     assert "The group will have ended by then." in answer.text
     for _day in range(6):
         later(scenario, clock, days=1)
-    assert "Farewell" in subjects(scenario, "ada@dpsk12.org")
+    assert "Farewell" in scenario.subjects("ada@dpsk12.org")
 
 
 @on_both("every row of a group")
@@ -258,7 +254,7 @@ def test_a_group_that_was_to_end_goes_on_and_all_are_told(office, scenario, cloc
     later(scenario, clock, minutes=2)
     assert restore(office) == 303
     later(scenario, clock, minutes=2)
-    assert subjects(scenario)[-2:] == [ENDING, GOES_ON]
+    assert scenario.subjects(LEAD)[-2:] == [ENDING, GOES_ON]
     assert scenario.visitor.open(f"/groups/{SLUG}/join").status_code == 200
     later(scenario, clock, days=40)
     assert rows(scenario, Subscription) == 3
@@ -277,7 +273,7 @@ def test_a_date_that_the_web_moved_up_deletes_nobody_before_all_were_told_for_a_
     scenario.execute(update(Group).where(Group.slug == SLUG).values(ends_at=now()))
     later(scenario, clock, minutes=2)
     assert rows(scenario, Subscription) == 3
-    assert subjects(scenario).count(ENDING) == 2
+    assert scenario.subjects(LEAD).count(ENDING) == 2
     later(scenario, clock, days=6)
     assert rows(scenario, Subscription) == 3
     later(scenario, clock, days=2)
@@ -292,7 +288,7 @@ def test_an_end_that_the_web_takes_back_deletes_nobody_and_the_group_goes_on(sce
     for end in (now() - timedelta(days=400), None):
         scenario.execute(update(Group).where(Group.slug == SLUG).values(ends_at=end))
         later(scenario, clock, minutes=2)
-    assert subjects(scenario) == [ENDING, GOES_ON]
+    assert scenario.subjects(LEAD) == [ENDING, GOES_ON]
     assert rows(scenario, Subscription) == 3
     assert scenario.visitor.open(f"/groups/{SLUG}/join").status_code == 200
 
@@ -365,6 +361,6 @@ def test_an_end_in_infinity_is_told_and_no_task_fails_of_it_for_ever(scenario, l
     """A task that keeps failing is told once, so it would hide what a lock keeps untold later."""
     scenario.execute(text("UPDATE groups SET ends_at = 'infinity'"))
     scenario.worker.drain()
-    assert ENDING in subjects(scenario)
+    assert ENDING in scenario.subjects(LEAD)
     with scenario.services.reading.begin() as session:
         find_locked_groups(scenario.worker.work_in(session))

@@ -2,7 +2,6 @@
 
 import re
 from datetime import UTC, datetime, time, timedelta
-from threading import Thread
 
 import pytest
 import time_machine
@@ -17,6 +16,7 @@ from tests.browser_client import html_of, link_to, text_of
 from tests.counting import listening
 from tests.factories import make_member, plan_meeting
 from tests.markers import on_both
+from tests.overlapping import do_twice_at_once
 from tests.scenario import ADA
 
 BEN = "ben@dpsk12.org"
@@ -103,11 +103,9 @@ def test_a_member_is_reminded_of_a_day_only_once_however_often_the_worker_looks(
 @on_both("races")
 def test_two_workers_at_once_remind_once(scenario, clock):
     clock.shift(HOUR)
-    other = Thread(target=due, args=(scenario,))
-    with scenario.services.writing.begin() as session:
-        reminders.queue_due(scenario.worker.work_in(session))
-        other.start()
-    other.join()
+    do_twice_at_once(
+        scenario.services, lambda session: reminders.queue_due(scenario.worker.work_in(session))
+    )
     assert len(states(scenario)) == 1
 
 

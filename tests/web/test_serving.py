@@ -2,7 +2,6 @@
 
 import shutil
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from tests.markers import night
 from tests.processes import ROOT, run
 from tests.servers.ports import free_port
 from tests.servers.site import Site, running
-from tests.waiting import listens, wait_until
+from tests.waiting import daemon
 
 # Seconds; a page takes hundredths, and this machine may be busy.
 PROMPT = 10.0
@@ -119,20 +118,13 @@ def test_octets_that_are_no_ascii_are_answered_as_any_other(site, logs):
 def test_an_app_that_fails_is_logged_without_the_url(tmp_path):
     (tmp_path / "failing.py").write_text(FAILING)
     port, log = free_port(), tmp_path / "log"
-    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port)]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, "--log-config", str(SERVER_LOGS), "failing:app"],
-            env={"PYTHONPATH": f"{ROOT}:{tmp_path}"}, stdout=output, stderr=output,
-        )  # fmt: skip
-    try:
-        wait_until(lambda: listens(port))
-        answer = asked(
-            port, "GET /fail/s3cret HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-        )
-    finally:
-        process.terminate()
-        process.wait()
+    command = (sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port))
+    found = {"PYTHONPATH": f"{ROOT}:{tmp_path}"}
+    words = "GET /fail/s3cret HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with daemon(
+        *command, "--log-config", SERVER_LOGS, "failing:app", ports=(port,), log=log, env=found
+    ):
+        answer = asked(port, words)
     assert answer.startswith(b"HTTP/1.1 500 ")
     said = log.read_text()
     assert "ERROR web: Application callable raised an exception" in said
