@@ -45,24 +45,13 @@ SETTINGS = {
 OF_A_GROUP = {
     "slug", "public_id", "picture_id", "flyer_id", "meeting_id", "question_id",
 }  # fmt: skip
-# Parts of an address that name nothing.
+# Parts of an address that name nothing, where these are no words.
 NOTHING: dict[str, object] = {
-    "slug": "nothing-here",
     "number": 99_998,
-    "public_id": new_public_id(),
-    "picture_id": new_public_id(),
-    "flyer_id": new_public_id(),
-    "meeting_id": new_public_id(),
     "day": date(2026, 1, 1),
     "question_id": 999_999,
-    "account_id": new_public_id(),
-    "verb": "nothing",
-    "reference": "NOTHING-1",
-    "month": "2026-13",
-    "filename": "nothing.css",
-    "token": "nothing",
-    "secret": "nothing",
 }
+NOBODYS = new_public_id()
 # Pages that are shown whatever they name: no page of its own depends on it.
 ANYTHING = {"asked", "_button", "press"}
 # Pages about newsletters that have left, and about those that wait for approval.
@@ -174,7 +163,10 @@ class Site:
 
     def refused(self, route: Route, role: Role) -> list[dict[str, object]]:
         """List what a route names that a role must not have: all of it, or what is not theirs."""
-        nothing = {part: NOTHING.get(part, self.own.named.get(part)) for part in route.parts}
+        nothing = {
+            part: self.own.named[part] if part in ANYTHING else NOTHING.get(part, NOBODYS)
+            for part in route.parts
+        }
         if route.answer(role) in {Answer.YES, Answer.LOOKS}:
             return self.strange(route)
         if Access.PUBLIC in route.marks:
@@ -186,7 +178,9 @@ class Site:
         """List what is not there for whoever has their own: another's, nobody's, and mixed."""
         own, other = self.of(route, self.own), self.of(route, self.other)
         shown = ANYTHING if route.needs_key else ANYTHING | KEYS
-        tried = [{**own, part: NOTHING[part]} for part in route.parts if part not in shown]
+        tried = [
+            {**own, part: NOTHING.get(part, NOBODYS)} for part in route.parts if part not in shown
+        ]
         shared = [part for part in route.parts if part in OF_A_GROUP]
         if Access.LEADS in route.marks:
             mixed = [{**own, part: other[part]} for part in shared] if len(shared) > 1 else []
