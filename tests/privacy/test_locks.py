@@ -100,19 +100,22 @@ def test_the_operator_hears_of_any_request_that_met_a_lock(scenario):
 
 
 def test_a_hundred_requests_that_meet_a_lock_keep_no_other_waiting_for_long(scenario):
-    """They wait for one lock in vain, and for the next ones only briefly."""
+    """They wait for one lock in vain, and for the next ones only briefly: not 20 times 5 seconds."""
     follow(scenario, 20)
     scenario.visitor.join(VILLAGE, BEN)
     lock = "SELECT id FROM newsletters FOR UPDATE"
     with locked_by_web(scenario.engine, lock, is_brief=False):
         began = time.monotonic()
         scenario.worker.read_jobs()
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < 50
         assert scenario.query(select(Job.kind)) == ["follow-issue"] * 20
 
 
 def test_refused_emails_whose_members_are_locked_wait_for_one_lock_in_vain(scenario):
-    """They are written down in one transaction, and all other email waits for its end."""
+    """They are written down in one transaction, and all other email waits for its end.
+
+    It would take 6 times 5 seconds.
+    """
     scenario.enter(ADA)
     engine, lock = scenario.worker.engine, text("SELECT id FROM subscriptions FOR UPDATE")
     engine._undelivered = lambda session, _number: session.execute(lock)
@@ -121,12 +124,12 @@ def test_refused_emails_whose_members_are_locked_wait_for_one_lock_in_vain(scena
         scenario.services.writing.begin() as session,
     ):
         held = {"state": State.SENDING, "claimed_by": engine._lock.name}
-        emails = [Delivery(kind="welcome-member", sealed_to=b"", **held) for _ in range(4)]
+        emails = [Delivery(kind="welcome-member", sealed_to=b"", **held) for _ in range(6)]
         session.add_all(emails)
         session.flush()
         began = time.monotonic()
         engine._settle(session, [(each.id, outcomes.UNWRITABLE) for each in emails])
-        assert time.monotonic() - began < 12
+        assert time.monotonic() - began < 25
 
 
 def test_a_request_put_off_for_a_lock_comes_after_a_request_made_meanwhile(scenario):
@@ -173,12 +176,14 @@ def test_a_request_that_meets_a_lock_and_is_being_deleted_ends_no_turn(scenario,
 
 def test_a_deadlock_that_the_web_makes_ends_no_turn(scenario, made_up):
     with scenario.engine.connect() as web:
+        web.execute(text("SET LOCAL deadlock_timeout = '60s'"))
+        web.execute(text("SET LOCAL lock_timeout = 0"))
         web.execute(ACCOUNTS)
         deleting = Timer(0.3, lambda: web.execute(text("DELETE FROM jobs")))
 
         def meet(work: Work) -> None:
             deleting.start()
-            work.session.execute(ACCOUNTS)  # waits first, and is ended as the first that looks
+            work.session.execute(ACCOUNTS)  # is ended, as the only one that looks in time
 
         made_up(meet)
         assert scenario.worker.read_jobs()[0]
