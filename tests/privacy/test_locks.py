@@ -100,7 +100,7 @@ def test_the_operator_hears_of_any_request_that_met_a_lock(scenario):
 
 
 def test_a_hundred_requests_that_meet_a_lock_keep_no_other_waiting_for_long(scenario):
-    """They wait for one lock in vain, and for the next ones only briefly: not 20 times 5 seconds."""
+    """They wait for one lock in vain, and briefly for the next ones: not 20 times 5 seconds."""
     follow(scenario, 20)
     scenario.visitor.join(VILLAGE, BEN)
     lock = "SELECT id FROM newsletters FOR UPDATE"
