@@ -214,12 +214,18 @@ def open_line(hand: Hand) -> SmtpConnection:
 
 def test_answers_in_time_are_bounded_in_total(server, relay, note):
     """All together they would take more than twice as long as one may."""
-    hand = Hand(replace(relay, timeout=60.0, pipelining=False))
-    for verb, seconds in (("MAIL", 50), ("RCPT", 50), ("DATA", 22)):
+    hand, has_given_up = Hand(replace(relay, timeout=600.0, pipelining=False)), threading.Event()
+    for verb, seconds in (("MAIL", 550), ("RCPT", 550), ("DATA", 120)):
         server.on(verb, lambda _, seconds=seconds: hand.pass_time(seconds))
-    server.script("DATA", hang())
+
+    def answer_in_time(conversation) -> None:
+        has_given_up.wait(20)
+        conversation.say("354 Go")
+
+    server.script("DATA", answer_in_time)
     with pytest.raises(RelayUnavailable) as unreachable:
         hand.send(ENVELOPE, note)
+    has_given_up.set()
     assert unreachable.value.phase == "DATA"
     hand.close()
 
