@@ -72,7 +72,6 @@ def test_a_worker_that_sends_has_become_another_program(environment, relay, serv
     subprocess.run(drained, cwd=ROOT, env=surroundings(environment), check=True)
     with services.writing.begin() as session:
         queue_issue(session)
-    relay.delay = 0.02
     with started(environment, "worker") as process:
         relay.wait_for(100, SECONDS)
         proc = Path(f"/proc/{process.pid}")

@@ -1,4 +1,4 @@
-"""Workers with keys of a test's own, and an issue that takes a while."""
+"""Workers with keys of a test’s own, and an issue of many copies."""
 
 from collections.abc import Callable, Iterator
 
@@ -25,8 +25,7 @@ def worker_with(services) -> Iterator[Callable[[Keyring], Worker]]:
 
 
 @pytest.fixture
-def long_issue(environment, services, relay) -> int:
-    """Return an issue that takes some seconds to leave; this host is known to the database."""
+def long_issue(environment, services) -> int:
+    """Return an issue of many copies; this host is known to the database."""
     assert run(environment, "worker", "--drain").returncode == 0
-    relay.delay = 0.02
     return queue(services, MANY)
