@@ -10,8 +10,8 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.terminal import FILE
 from belong_mail.monitoring import checks
 from belong_mail.monitoring.measures import Site
-from belong_mail.ops import hold, inspection
-from belong_mail.ops.findings import Finding, check_schema, failure
+from belong_mail.ops import inspection
+from belong_mail.ops.findings import check_schema
 from belong_mail.web.context import read_transaction, services, transaction
 
 
@@ -50,20 +50,10 @@ def doctor_command(probe: bool, probe_file: Path | None, wait: float, dns: str) 
     if not settings.smtp_url.startswith("mailbox:"):
         findings += doctor.check_names(settings.mail_domain, lookup)
     if probe:
-        findings += _probe(wait)
+        findings += doctor.check_probe(services(), wait)
     if probe_file:
         findings += judge(settings, probe_file.read_bytes())
     inspection.print_findings(findings)
-
-
-def _probe(seconds: float) -> list[Finding]:
-    from belong_mail.monitoring import doctor  # noqa: PLC0415 - as above
-
-    with read_transaction() as session:
-        is_on_hold = hold.is_on(session)
-    if is_on_hold:
-        return [failure("No probe was sent: sending is on hold. See `hold status`.")]
-    return list(doctor.check_probe(services(), seconds))
 
 
 @click.command(

@@ -18,6 +18,7 @@ from belong_mail.mail.smtp.connection import ProtocolError, RelayUnavailable, co
 from belong_mail.monitoring import probe
 from belong_mail.monitoring.measures import INBOUND_ADVICE
 from belong_mail.newsletters.checklist import MAX_WITH_FLYERS
+from belong_mail.ops import hold
 from belong_mail.ops.findings import Finding, failure
 
 ADVICE = {
@@ -135,6 +136,11 @@ def check_names(domain: str, lookup: Lookup) -> Iterator[Finding]:
 def check_probe(services: Services, seconds: float) -> Iterator[Finding]:
     """Send an email to ourselves, and report how it arrived in the mailbox for bounces."""
     settings, location = services.settings, services.settings.inbound_mailbox
+    with services.reading() as session:
+        is_on_hold = hold.is_on(session)
+    if is_on_hold:
+        yield failure("No probe was sent: sending is on hold. See `hold status`.")
+        return
     if settings.smtp_url.startswith("mailbox:"):
         yield failure("Nothing was sent: email stays on this machine (mailbox:).")
         return
