@@ -136,17 +136,13 @@ def create_file(file: Path) -> None:
         for each in (file, *(file.with_name(file.name + end) for end in ("-wal", "-shm"))):
             # A file is missing, or owned by another user, whose next upgrade will set the mode.
             with suppress(FileNotFoundError, PermissionError):
-                _narrow(each)
+                before = stat.S_IMODE(each.stat().st_mode)
+                after = NEW_FILE_MODE if before & stat.S_IRGRP else NEW_FILE_MODE & ~stat.S_IRWXG
+                if before != after:
+                    each.chmod(after)
     else:
         os.fchmod(descriptor, NEW_FILE_MODE)
         os.close(descriptor)
-
-
-def _narrow(file: Path) -> None:
-    before = stat.S_IMODE(file.stat().st_mode)
-    after = NEW_FILE_MODE if before & stat.S_IRGRP else NEW_FILE_MODE & ~stat.S_IRWXG
-    if before != after:
-        file.chmod(after)
 
 
 def begin_sqlite(connection: Any, timeout: float) -> None:

@@ -25,6 +25,7 @@ from belong_mail.core.database_errors import (
     is_too_slow,
 )
 from belong_mail.core.db import now, update_if_free
+from belong_mail.core.statements import Call
 from belong_mail.delivery import claims, outcomes, throttle
 from belong_mail.delivery import results as delivery_results
 from belong_mail.delivery import retry as delivery_retry
@@ -305,7 +306,8 @@ class Engine:
         """
         held = self._dispatcher.held.union(each for each, _ in claimed or ())
         lease = throttle.lease_of(self._lock.name, held, turn)
-        calls = throttle.holding(session, lease) if turn else ()
+        holding = throttle.holding(session.connection().dialect.name)
+        calls: tuple[Call, ...] = ((holding, lease),) if turn else ()
         if at_once:
             self._is_chunk_next, calls = False, claims.at_once(self._members, at_once, lease)
         try:

@@ -122,13 +122,9 @@ def lease_of(owner: str, held: Iterable[int], turn: int = 0) -> dict[str, Any]:
     return {"owner": owner, "until": now() + LEASE, "held": listed, "turn": turn}
 
 
-def holding(session: Session, lease: dict[str, Any]) -> tuple[Call, ...]:
-    """Return the statement that writes a lease."""
-    return ((_holding(session.connection().dialect.name), lease),)
-
-
 @cache
-def _holding(dialect: str) -> CompiledStatement:
+def holding(dialect: str) -> CompiledStatement:
+    """Return the statement that writes a lease."""
     return CompiledStatement(_leasing(dialect))
 
 

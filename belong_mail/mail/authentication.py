@@ -59,7 +59,8 @@ def verdict_of(parsed: Message) -> Verdict | None:
         if name.lower() == "authentication-results" and verdict is None:
             verdict = _parse_results(str(value))
         elif name.lower() == "received":
-            taken_by = _received_by(str(value))
+            by = _RECEIVED_BY.match(_plain(str(value)))
+            taken_by = by[1] if by else ""
             if ":" in taken_by:  # an address: a hop inside one house, as Gmail's
                 continue
             receiver = receiver or taken_by
@@ -67,12 +68,6 @@ def verdict_of(parsed: Message) -> Verdict | None:
                 break
     is_receivers = verdict is not None and _house(verdict.server or _MICROSOFT) == _house(receiver)
     return verdict if is_receivers else None
-
-
-def _received_by(received: str) -> str:
-    """Return the server that wrote a Received field; "" if the field does not say."""
-    found = _RECEIVED_BY.match(_plain(received))
-    return found[1] if found else ""
 
 
 def _house(server: str) -> str:

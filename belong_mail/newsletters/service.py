@@ -27,7 +27,6 @@ from belong_mail.core import audit, logs
 from belong_mail.core.audit import AuditEntry
 from belong_mail.core.db import UtcTime, lock_for_change, now, required
 from belong_mail.core.i18n import DEFAULT, LocalizedText
-from belong_mail.delivery import outbox
 from belong_mail.delivery.models import UNFINISHED, Chunk, Delivery, IssueCount, State
 from belong_mail.groups.header_words import word_finder
 from belong_mail.groups.models import Group
@@ -39,7 +38,6 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.rendering import fill_slots
 
 log = logging.getLogger(__name__)
-OFFICE_COPY = "newsletter-copy"
 # Why edits to drafts are not audited.
 UNRECORDED_DRAFT = "A draft goes to nobody."
 # Workers that send an issue at once each lock a chunk of it; a small issue has one.
@@ -209,11 +207,6 @@ def plan(session: Session, newsletter: Newsletter, least: int = LEAST_CHUNK_MEMB
         if planned >= least or number == MOST_CHUNKS - 1:
             session.add(Chunk(newsletter_id=newsletter.id, low=low, high=high, planned=planned))
             low, planned = high + 1, 0
-
-
-def send_copy(session: Session, newsletter: Newsletter) -> None:
-    """Queue the office's copy of an issue, to its inbox."""
-    outbox.post(session, OFFICE_COPY, sealed_to=outbox.UNNAMED, about_id=newsletter.id)
 
 
 def chunk_members_query(columns: tuple[Any, ...], low: Any, high: Any) -> Select[Any]:

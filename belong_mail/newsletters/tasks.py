@@ -12,6 +12,7 @@ from belong_mail.core import audit, rate_limits
 from belong_mail.core.database_errors import NO_DATABASE
 from belong_mail.core.db import lock_for_change, now, required
 from belong_mail.core.rate_limits import ASKED_OF_LEADERS_RATE, HELD_RATE
+from belong_mail.delivery import outbox
 from belong_mail.delivery import pause as delivery_pause
 from belong_mail.delivery.mailer import Rows
 from belong_mail.delivery.models import Delivery
@@ -23,7 +24,8 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.rendering import IssueText
 from belong_mail.newsletters.service import MAX_SUBJECT
 
-TEST_COPY, OFFICE_ACTED, APPROVE = "newsletter-test", "office-acted", "approve-issue"
+TEST_COPY, OFFICE_COPY = "newsletter-test", "newsletter-copy"
+OFFICE_ACTED, APPROVE = "office-acted", "approve-issue"
 # Kind of the email that asks leaders to decide.
 HELD = "issue-held"
 LATE_AFTER = timedelta(minutes=60)
@@ -154,7 +156,8 @@ def _queue_or_hold(work: Work, newsletter: Newsletter) -> None:
         # In the same transaction, so that the checked content is sent.
         issue_mailer.keep_messages(work.session, work.mailer, newsletter, made)
         if work.settings.copy_to_office:
-            newsletters.send_copy(work.session, newsletter)
+            to = outbox.UNNAMED
+            outbox.post(work.session, OFFICE_COPY, sealed_to=to, about_id=newsletter.id)
         return
     newsletter.held_at, newsletter.due_at = now(), None
     if ask_leads(work, newsletter, why):

@@ -415,7 +415,7 @@ def status() -> None:
         return
     click.echo(f"Sending is on hold: {hold.REASONS[because]}")
     click.echo("".join(f"What changed: {words}.\n" for words in changes), nl=False)
-    click.echo(f"{_reason_text(waiting)} {hold.way_out(because)}")
+    click.echo(f"{_reason_text(waiting)} {hold.WAYS_OUT.get(because, hold.DOUBT)}")
     raise click.exceptions.Exit(1)
 
 

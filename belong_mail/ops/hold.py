@@ -105,11 +105,6 @@ def changes(session: Session, host: Host | None, seen: HostState) -> list[str]:
     return found or ([LACKING] if host.held_because == CHANGED else [])
 
 
-def way_out(because: str) -> str:
-    """Return the command that ends a hold of this reason."""
-    return WAYS_OUT.get(because, DOUBT)
-
-
 def check_host(
     session: Session, seen: HostState, *, is_behind: bool = False
 ) -> tuple[Host, str | None]:

@@ -32,7 +32,8 @@ def queue(services, members: int = 1) -> int:
 def hold(session, owner: str, claimed: list[tuple[int, Compose]]) -> None:
     """Write on a worker's lease what it claimed."""
     lease = throttle.lease_of(owner, [number for number, _ in claimed])
-    run_together(session.connection(), *throttle.holding(session, lease))
+    connection = session.connection()
+    run_together(connection, (throttle.holding(connection.dialect.name), lease))
 
 
 def let_grow_stale(worker) -> None:

@@ -202,9 +202,6 @@ class FolderTransport:
             unfinished.rename(mail_folder(self._folder, name))
         finally:
             unfinished.unlink(missing_ok=True)
-        self._make_room()
-
-    def _make_room(self) -> None:
         for name in message_files(self._folder)[:-MAX_MESSAGES]:
             with suppress(FileNotFoundError):
                 mail_folder(self._folder, name).unlink()
