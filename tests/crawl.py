@@ -281,23 +281,16 @@ def lead_stops(app, services) -> Iterator[str]:
         issue = newsletters.draft(session, group_named(session, SLUG), "Tea on Friday", "Come.")
         sent = queue_issue(session)
         newsletters.plan(session, sent)
-        (image, flyer), (seen, mailed) = (enclose(session, each) for each in (issue, sent))
-        thread = begin_thread(session, services)
         meeting = plan_meeting(session, SLUG)
         own = {
             "slug": SLUG,
-            "public_id": issue.public_id,
             "account_id": find_leader(session),
-            "picture_id": image.public_id,
-            "flyer_id": flyer.public_id,
             "meeting_id": meeting.public_id,
-            "reference": thread,
+            "reference": begin_thread(session, services),
             "day": meeting.starts_on.isoformat(),
+            **with_files(session, issue),
         }
-        gone = {
-            **own, "public_id": sent.public_id, "picture_id": seen.public_id,
-            "flyer_id": mailed.public_id,
-        }  # fmt: skip
+        gone = own | with_files(session, sent)
     for route in rights_table(app):
         if Access.PUBLIC not in route.marks and route.method == "GET":
             yield route.path(gone if route.address.startswith("/office/") else own)
@@ -324,7 +317,8 @@ def find_leader(session) -> str:
     return session.scalars(found).first() or "nobody"
 
 
-def enclose(session, issue) -> tuple[Image, Flyer]:
+def with_files(session, issue) -> dict[str, object]:
+    """Enclose a picture and a flyer; return what addresses name an issue and these by."""
     image = Image(
         newsletter_id=issue.id, description="Tea", media_type="image/png", content=b"PNG",
         width=1, height=1,
@@ -334,7 +328,8 @@ def enclose(session, issue) -> tuple[Image, Flyer]:
     )
     session.add_all([image, flyer])
     session.flush()
-    return image, flyer
+    files = {"picture_id": image.public_id, "flyer_id": flyer.public_id}
+    return {"public_id": issue.public_id, **files}
 
 
 def open_thread(visitor, services) -> TestResponse:

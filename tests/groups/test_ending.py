@@ -315,6 +315,7 @@ def test_the_command_does_the_same_at_once_or_in_some_days_and_restores(
     assert run("retire", SLUG) == 0
     assert "This group has ended" in scenario.visitor.open(f"/groups/{SLUG}").text
     later(scenario, clock, days=5)
+    assert "Nothing more is sent to its members" in text_of(scenario.relay.to(INBOX)[-1])
     assert rows(scenario, Subscription) == 3
     assert run("restore", SLUG) == 0
     assert scenario.visitor.open(f"/groups/{SLUG}/join").status_code == 200

@@ -8,15 +8,13 @@ from flask.testing import FlaskCliRunner
 from sqlalchemy import func, select, update
 
 from belong_mail.core.db import now
-from belong_mail.core.i18n import format_day
 from belong_mail.groups.models import Group
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.office import group_retirement
 from belong_mail.worker.loop import make_worker
-from tests.browser_client import link_to, text_of
+from tests.browser_client import link_to
 from tests.factories import group_named, make_members, plan_meeting, queue_at_once, queue_issue
 from tests.markers import on_both
 from tests.scenario import Scenario
@@ -60,24 +58,6 @@ def sent(scenario):
 def report(scenario) -> dict[str, int]:
     with scenario.services.reading.begin() as session:
         return newsletters.report(session, session.scalars(select(Newsletter)).one())
-
-
-def test_the_command_tells_leader_and_inbox_once_that_the_group_has_ended(scenario, cli):
-    """Nobody else: a sign-up that was on its way is not answered."""
-    scenario.invite_lead(LEAD)
-    scenario.visitor.join(SLUG, "new@dpsk12.org")
-    by_command(scenario, cli)
-    drain_for_days(scenario)
-    told = scenario.relay.accepted
-    assert sorted((one.recipient, one.message["Subject"]) for one in told) == sorted(TOLD)
-    with scenario.services.reading.begin() as session:
-        ended = session.scalars(select(Group).where(Group.ends_at.is_not(None))).one()
-        emptied = group_retirement.emptied_after(ended)
-    assert emptied is not None
-    last = (emptied - timedelta(seconds=1)).astimezone(scenario.services.settings.timezone)
-    kept = format_day(last.date(), "en")
-    for words in ("Nothing more is sent to its members", f"memberships after {kept}"):
-        assert all(words in text_of(one.message) for one in told)
 
 
 @WAYS

@@ -277,18 +277,7 @@ def make_objects(session, services, slug: str, lead: Account) -> Objects:
         "asked": services.tokens.sign(Purpose.CHECK_INBOX, f"{group.public_id}0", now()),
     }
     return Objects(
-        {**named, **_with_files(session, draft)},
-        _with_files(session, sent),
-        _with_files(session, asked),
+        {**named, **crawl.with_files(session, draft)},
+        crawl.with_files(session, sent),
+        {"public_id": asked.public_id},
     )
-
-
-def _with_files(session, issue) -> dict[str, object]:
-    if approval.is_open(issue):
-        return {"public_id": issue.public_id}
-    image, attached = crawl.enclose(session, issue)
-    return {
-        "public_id": issue.public_id,
-        "picture_id": image.public_id,
-        "flyer_id": attached.public_id,
-    }
