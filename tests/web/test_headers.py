@@ -176,14 +176,12 @@ def test_over_https_a_lead_needs_no_referer_but_a_token_and_our_own_origin(
     assert lead.press(new, csrf_token=token).status_code == 303
 
 
-def test_a_text_that_is_too_long_stays_in_its_field(visitor, links):
+def test_a_text_that_is_too_long_stays_in_its_field(visitor):
     """As not every browser has it after “back”; and on the page for a browser without an origin."""
     words = "Where is the <library>? ¿Dónde está? " * 7_000
     answer = visitor.press("/contact", message=words)
     assert answer.status_code == 422
     assert escape(words.strip()) in answer.text
-    posted = visitor.press(links["one-click"], message=words).text
-    assert "Where is" not in posted, "another site’s words, which this page takes from anywhere"
     visitor.headers = {"Origin": "null"}
     assert escape(words) in visitor.press("/contact", message=words).text
 
