@@ -122,7 +122,12 @@ class Staff:
     def admits(self, address: str) -> bool:
         """Return whether an address is a staff member's, in the form that `check` returns."""
         is_staff = _is_in_our_spelling(address) and self.is_ours(address)
-        return is_staff and not (self.refused and self.refused.search(address.rpartition("@")[0]))
+        return is_staff and not self.refuses(address)
+
+    def refuses(self, address: str) -> bool:
+        """Return whether a mailbox belongs to no person, whatever plus tag the address has."""
+        local = untagged(address).rpartition("@")[0]
+        return bool(self.refused and self.refused.search(local))
 
     def is_ours(self, address: str) -> bool:
         """Return whether an address is in the district's domains."""

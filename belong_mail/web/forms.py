@@ -27,7 +27,7 @@ from wtforms.validators import Length
 from belong_mail.core.db import new_public_id, now
 from belong_mail.core.i18n import DEFAULT, NAMES, TextIn, read_day
 from belong_mail.core.tokens import BadToken, Purpose
-from belong_mail.mail.address import InvalidAddress, check_typed, correct_domain, domain
+from belong_mail.mail.address import InvalidAddress, Staff, check_typed, correct_domain, domain
 from belong_mail.web.access import ProofNeeded
 from belong_mail.web.context import is_only_read, is_shown_again, services
 from belong_mail.web.language import gettext as _
@@ -156,8 +156,7 @@ def staff_address(_form: Form, field: Field) -> None:
                 domain=settings.allowed_domains[0],
             )
         )
-    refused = settings.refused_local_parts
-    if refused and refused.search(address.rpartition("@")[0]):
+    if Staff(refused=settings.refused_local_parts).refuses(address):
         raise ValidationError(_("This isn’t a staff member’s own email address."))
     field.data = address
 
