@@ -2,7 +2,7 @@
 
 import logging
 from datetime import timedelta
-from itertools import chain
+from itertools import chain, product
 
 from belong_mail.core.encryption import sealed_for
 from belong_mail.delivery import outcomes
@@ -107,7 +107,8 @@ def _let_go(work: Work, delivery: Delivery, report: Report) -> None:
     members.leave(session, subscription.public_id)
     if report.kind is not Kind.COMPLAINT or not was_asked:
         return
-    identity = addresses.folded(address_of(keys, subscription))
+    address, read = address_of(keys, subscription), work.mailer.names.read_message_id
     names = chain.from_iterable(map(message_names, report.message_ids))
-    if delivery.id in (work.mailer.names.read_message_id(each, identity) for each in names):
-        leave_alone(session, keys, identity)
+    held = product(names, addresses.sent_as(address))
+    if delivery.id in (read(name, recipient) for name, recipient in held):
+        leave_alone(session, keys, addresses.folded(address))

@@ -87,6 +87,11 @@ def folded(address: str) -> str:
     return untagged(normalise(address))
 
 
+def sent_as(address: str) -> set[str]:
+    """Return the recipients, normalised, of emails to a mailbox: version 1.0 kept its plus tag."""
+    return {normalise(address), folded(address)}
+
+
 def domain(address: str) -> str:
     """Return the domain of an address, in lower case."""
     return address.rpartition("@")[2].lower()

@@ -20,7 +20,7 @@ from belong_mail.core.tokens import link_hash
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.work import JobWork, Refused, Work
 from belong_mail.groups.models import Group
-from belong_mail.mail.address import folded
+from belong_mail.mail.address import folded, sent_as
 from belong_mail.members import erasure
 from belong_mail.members.jobs import ForList, MoveAddress, NeverMail, Signup
 from belong_mail.members.models import AddressChange, Subscription, WaitlistEntry
@@ -55,17 +55,18 @@ def member(session: Session, keyring: Keyring, group: Group, identity: str) -> S
 
 
 def refusing(work: JobWork, asked: NeverMail) -> str:
-    """Return the normalised address that had an email with the job's secret.
+    """Return the mailbox that had an email with the job's secret.
 
     Without the secret an intruder in the web could suppress any member, and then test guesses
     unnoticed.
     """
     named = required(work.session.get(Subscription, work.job.subscription_id), Refused)
-    identity = folded(address_of(work.keys, named))
-    expected = work.keys.index.link_secret(NEVER, f"{named.public_id}/{identity}")
-    if not compare_digest(asked.secret.encode(), expected.encode()):
+    address = address_of(work.keys, named)
+    names = (f"{named.public_id}/{each}" for each in sent_as(address))
+    secrets = [work.keys.index.link_secret(NEVER, each).encode() for each in names]
+    if not any(compare_digest(asked.secret.encode(), each) for each in secrets):
         raise Refused
-    return identity
+    return folded(address)
 
 
 def person_hash(keyring: Keyring, subscription: Subscription) -> str:

@@ -167,6 +167,9 @@ def complete_confirmation(work: JobWork, asked: FinishConfirmation) -> None:
         raise Refused
     subscription = pending.subscription
     if asked.is_new:
+        # Without a plus tag of version 1.0: the confirmed email went to the mailbox.
+        to, place = address_of(work.keys, subscription), subscription.public_id
+        subscription.wrapped_address = wrap_address(work.keys, to, place, subscription.group)
         subscription.wrapped_name = pending.wrapped_name
         [gap], _of_source, [of_member, _of_person] = _limits(work.keys, subscription, "")
         rate_limits.forget(session, gap[0], of_member[0])
@@ -355,7 +358,7 @@ def _take_out(work: Work, group: Group, identity: str) -> None:
     is_told = not subscription.is_suppressed
     erasure.forget_subscriptions(work.session, [subscription])
     if is_told:
-        work.post(REMOVED, to, language, group=group.name_in_emails)
+        work.post(REMOVED, address.untagged(to), language, group=group.name_in_emails)
 
 
 @does(WaitForGroup)
