@@ -23,15 +23,15 @@ class Group(PublicIdBase):
     # In URLs. List-Id is made of the public id instead, as the slug tells what the group is about.
     slug: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
-    summary: Mapped[LocalizedText] = mapped_column(JSON)
+    summary: Mapped[LocalizedText] = mapped_column(TextByLanguage)
     # Paragraphs, separated by empty lines; may be empty.
-    mission: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
+    mission: Mapped[LocalizedText] = mapped_column(TextByLanguage, default=dict)
     # One a line; may be empty, and differ in number between languages.
-    activities: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
+    activities: Mapped[LocalizedText] = mapped_column(TextByLanguage, default=dict)
     # Which staff are welcome, in one line by the office; may be empty.
-    audience: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
+    audience: Mapped[LocalizedText] = mapped_column(TextByLanguage, default=dict)
     # A note on its card, such as “Writing our charter now”; may be empty.
-    note: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
+    note: Mapped[LocalizedText] = mapped_column(TextByLanguage, default=dict)
     # Links and phone numbers on its page: [{"title": LocalizedText, "url": "https:…" or "tel:…"}].
     resources: Mapped[list[Any]] = mapped_column(JSON, default=list)
     # The leaders' text in the welcome email; may be empty.

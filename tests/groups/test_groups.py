@@ -1,6 +1,7 @@
 """Groups: seeded once, added, retired; their words in each language."""
 
 import pytest
+from sqlalchemy import text
 
 from belong_mail.core.i18n import NAMES
 from belong_mail.groups import service as groups
@@ -33,6 +34,16 @@ def test_a_group_is_added_at_the_end_and_its_hue_goes_by_place_and_begins_again(
     assert added.is_open
     assert group_view(added, "es").summary == "For the night."
     assert [group_view(group, "en").hue for group in listed] == [*range(1, 11), 1]
+
+
+@pytest.mark.parametrize("odd", ["5", "[5]", '{"en": 5, "xx": "a"}', '{"en": "\\ud800"}'])
+def test_a_page_stands_whatever_an_intruder_wrote_as_its_texts(odd, services, visitor):
+    columns = "summary", "mission", "activities", "audience", "note", "welcome"
+    changes = ", ".join(f"{each} = :odd" for each in columns)
+    with services.writing.begin() as session:
+        session.execute(text(f"UPDATE groups SET {changes}"), {"odd": odd})  # noqa: S608 - our own
+    for page in ("/", "/groups/the-village"):
+        assert visitor.open(page).status_code == 200
 
 
 def test_a_slug_that_is_odd_or_taken_is_refused_and_a_name_makes_one_of_60_letters_at_most(session):
