@@ -221,11 +221,12 @@ def test_no_word_of_the_webs_own_stands_in_the_subject_of_a_message(worker, rela
 def test_guesses_that_ask_for_the_receipt_email_are_limited_like_other_lookups(
     worker, relay, services
 ):
-    with services.writing.begin() as session:
-        jobs.count_lookups(session, rate_limits.LOOKUPS_PER_MINUTE.burst - 2, now())
     guesses = [f"guess{number}@dpsk12.org" for number in range(2, 9)]
-    ask_for_words(services, "2345-678{}", "", "", *guesses)
-    worker.drain()
+    with time_machine.travel(now(), tick=False):  # else a busy machine has more lookups meanwhile
+        with services.writing.begin() as session:
+            jobs.count_lookups(session, rate_limits.LOOKUPS_PER_MINUTE.burst - 2, now())
+        ask_for_words(services, "2345-678{}", "", "", *guesses)
+        worker.drain()
     told = [one for one in relay.accepted if one.recipient.startswith("guess")]
     assert 0 < len(told) < len(guesses)
     assert len(relay.to(INBOX)) == len(guesses) + 2
