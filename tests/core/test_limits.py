@@ -3,13 +3,15 @@
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
 
 import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from belong_mail.core import rate_limits
 from belong_mail.core.db import make_engine
-from belong_mail.core.rate_limits import Rate, record_use
+from belong_mail.core.rate_limits import Rate, record_use, try_use
 from tests.markers import on_both
 
 pytestmark = on_both("one statement of each dialect counts uses")
@@ -26,12 +28,22 @@ def sessions(database_url) -> Iterator[sessionmaker[Session]]:
     engine.dispose()
 
 
-def uses(sessions: sessionmaker[Session], times: int, at: datetime = AT) -> list[float]:
-    """Use the key so often, each time in a transaction; return the waits in minutes."""
-    waits = []
+def uses(
+    sessions: sessionmaker[Session],
+    times: int,
+    at: datetime = AT,
+    use=record_use,
+    **most: timedelta,
+) -> list[Any]:
+    """Use the key so often, each time in a transaction; return the waits in minutes.
+
+    `try_use` in place of `record_use` gives none for each refusal.
+    """
+    waits = list[Any]()
     for _ in range(times):
         with sessions.begin() as session:
-            waits.append((record_use(session, KEY, RATE, at) - at).total_seconds() / 60)
+            when = use(session, KEY, RATE, at, **most)
+            waits.append(None if when is None else (when - at).total_seconds() / 60)
     return waits
 
 
@@ -75,19 +87,7 @@ def test_racing_uses_are_each_counted_once(database_url):
     assert sorted(waits) == pytest.approx([0, 0, *range(0, 380, 10)])
 
 
-def tries(
-    sessions: sessionmaker[Session],
-    times: int,
-    at: datetime = AT,
-    wait: timedelta = rate_limits.NO_WAIT,
-) -> list[float | None]:
-    """Try the key so often; return the waits in minutes, None for each refusal."""
-    waits: list[float | None] = []
-    for _ in range(times):
-        with sessions.begin() as session:
-            when = rate_limits.try_use(session, KEY, RATE, at, wait)
-            waits.append(None if when is None else (when - at).total_seconds() / 60)
-    return waits
+tries = partial(uses, use=try_use)
 
 
 def test_a_refused_use_costs_nothing(sessions):
@@ -97,7 +97,7 @@ def test_a_refused_use_costs_nothing(sessions):
 
 
 def test_a_wait_has_an_end_beyond_which_uses_are_refused(sessions):
-    waits = tries(sessions, 100, wait=timedelta(minutes=25))
+    waits = tries(sessions, 100, most_wait=timedelta(minutes=25))
     assert waits[:6] == [0, 0, 0, pytest.approx(10), pytest.approx(20), None]
     assert set(waits[6:]) == {None}
     assert tries(sessions, 1, AT + timedelta(minutes=30)) == [0]
@@ -112,7 +112,7 @@ def test_a_use_counts_against_all_of_several_keys_or_none(sessions):
         ]
     assert counted == [*[True] * 3, *[False] * 97]
     with sessions.begin() as session:
-        left = [rate_limits.try_use(session, b"plenty", plenty, AT) for _ in range(100)]
+        left = [try_use(session, b"plenty", plenty, AT) for _ in range(100)]
     assert left.count(AT) == 97
 
 

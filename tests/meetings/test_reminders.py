@@ -4,7 +4,6 @@ import re
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
-import time_machine
 from sqlalchemy import select
 
 from belong_mail.delivery.models import Delivery
@@ -27,14 +26,9 @@ TUESDAY = (MONDAY + timedelta(1)).date()
 
 
 @pytest.fixture
-def clock():
-    with time_machine.travel(MONDAY, tick=False) as traveller:
-        yield traveller
-
-
-@pytest.fixture
 def scenario(clock, scenario):
     """Ada wants reminders, Ben does not; The Village meets tomorrow at four."""
+    clock.move_to(MONDAY)
     with scenario.services.writing.begin() as session:
         make_member(session, scenario.keyring, ADA).is_reminded = True
         make_member(session, scenario.keyring, BEN)

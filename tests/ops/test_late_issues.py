@@ -8,21 +8,18 @@ from sqlalchemy import update
 from belong_mail.accounts.models import Account
 from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
-from tests.browser_client import Visitor, text_of
+from tests.browser_client import text_of
 from tests.clients import sign_in
 from tests.delivery.factories import books, queue
 from tests.factories import queue_issue
 from tests.markers import on_both, one_by_day
 from tests.servers.smtp import drop
 
+pytestmark = pytest.mark.usefixtures("clock", "lead")
+
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 LEAD = "lead-of-the-village@dpsk12.org"
 AWAY = "421 4.3.2 Closing"
-
-
-@pytest.fixture(autouse=True)
-def lead(app, keyring, clock) -> Visitor:
-    return sign_in(app, keyring, "the-village")
 
 
 def wait(clock, worker, minutes: int) -> None:
