@@ -3,7 +3,6 @@
 import hashlib
 import subprocess
 import threading
-import time
 from collections import Counter
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
@@ -13,6 +12,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from belong_mail.core.database_errors import error_name
+from belong_mail.delivery.journal import JournalEntry, read_journal
 from belong_mail.ops.user_errors import FULL, error_message
 from tests.browser_client import Form
 from tests.db_dump import kept_of
@@ -102,7 +102,8 @@ def test_an_answer_that_comes_while_the_database_cannot_be_used_outlives_a_kill(
         with trouble:
             is_said(process, "Database or state folder cannot be used")
             may_answer.set()
-            time.sleep(1)
+            [journal] = (services.settings.state_folder / "workers").glob("*.journal")
+            wait_until(lambda: JournalEntry.ACCEPTED in read_journal(journal).marks.values())
             process.kill()
             process.wait()
     assert run(impatient, "worker", "--drain").returncode == 0
