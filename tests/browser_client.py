@@ -6,7 +6,26 @@ from email.message import EmailMessage
 from typing import Any
 from urllib.parse import urlsplit
 
+from flask.testing import FlaskClient
 from lxml.html import document_fromstring, fromstring
+from werkzeug.test import TestResponse
+
+
+def read(words: str) -> str:
+    """Return words as people read them, who see no difference between kinds of spaces."""
+    return words.replace("\u00a0", " ")
+
+
+class ReadPage(TestResponse):
+    @property
+    def text(self) -> str:
+        return read(super().text)
+
+
+class ReadingClient(FlaskClient):
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.response_wrapper = type("Answer", (ReadPage, self.response_wrapper), {})
 
 
 class Form:
@@ -83,12 +102,12 @@ def path_of(url: str) -> str:
 
 def text_of(mail: EmailMessage) -> str:
     body = mail.get_body(("plain",))
-    return "" if body is None else str(body.get_content())
+    return "" if body is None else read(str(body.get_content()))
 
 
 def html_of(mail: EmailMessage) -> str:
     body = mail.get_body(("html",))
-    return "" if body is None else str(body.get_content())
+    return "" if body is None else read(str(body.get_content()))
 
 
 def links_of(page: str) -> set[str]:

@@ -25,7 +25,7 @@ from belong_mail.core.services import Services
 from belong_mail.ops import schema
 from belong_mail.worker.loop import PURGE_GAP, Worker, make_worker
 from config import Config
-from tests.browser_client import Visitor
+from tests.browser_client import ReadingClient, Visitor
 from tests.clients import sign_in
 from tests.compiled import compile_once
 from tests.crawl import mailed_links
@@ -140,6 +140,7 @@ def settings_for(database_url: str, state_folder: Path) -> dict[str, str]:
 def app(environment: dict[str, str]) -> Iterator[Flask]:
     """The app; its pages have the rights of the web's role, all else those of the owner."""
     app = create_app(Config.read(environment))
+    app.test_client_class = ReadingClient
     services: Services = app.extensions["belong"]
     with services.writing.begin() as session:
         seed_groups(session)

@@ -31,6 +31,9 @@ LocalizedText = dict[str, str]
 TRANSLATIONS = RESOURCES / "translations"
 # Date patterns that replace CLDR's, as in “martes 3 de marzo de 2026”.
 FULL_DAY = {"es": "EEEE d 'de' MMMM 'de' y"}
+# A space at which no line breaks. Around a dash, too: a word joiner (U+2060) after one without
+# spaces shows as a box in some mail programs.
+UNBROKEN = "\u00a0"
 # Numbers are written as in the US: “3,000”, which is “3.000” in Spain.
 NUMBERS = {"es": "es_US"}
 
@@ -160,11 +163,14 @@ def format_date(moment: datetime, code: str, zone: ZoneInfo) -> str:
 
 @_kept
 def format_day(day: date, code: str, width: str = "full") -> str:
-    """Return a date: `full` with its weekday, `long` without, `short` without its year."""
+    """Return a date: `full` with its weekday, `long` without, `short` without its year.
+
+    No line of a page begins with its year, nor with a part of the hours of `format_hours`.
+    """
     if width == "short":
         return format_skeleton("MMMMd", day, locale=_locale(code))
     pattern = FULL_DAY.get(code, width) if width == "full" else width
-    return babel_date(day, pattern, locale=_locale(code))
+    return UNBROKEN.join(babel_date(day, pattern, locale=_locale(code)).rsplit(" ", 1))
 
 
 def format_numeric(day: date, code: str) -> str:
@@ -205,15 +211,14 @@ def format_time(moment: datetime, code: str, zone: ZoneInfo) -> str:
 
 def format_clock(clock: time, code: str) -> str:
     """Return a time of day, as in “4:00 PM”."""
-    return " ".join(_clock_parts(clock, code))
+    return UNBROKEN.join(_clock_parts(clock, code))
 
 
 def format_hours(starts: time, ends: time, code: str) -> str:
-    """Return a span of hours, as in “4:00–5:00 PM”, or “11:30 AM – 12:30 PM” over noon."""
+    """Return a span of hours, as in “4:00 – 5:00 PM”, or “11:30 AM – 12:30 PM” over noon."""
     first, last = _clock_parts(starts, code), _clock_parts(ends, code)
-    if first[1] == last[1]:
-        return f"{first[0]}–{' '.join(last)}"
-    return f"{' '.join(first)} – {' '.join(last)}"
+    begins = first[:1] if first[1] == last[1] else first
+    return UNBROKEN.join([*begins, "–", *last])
 
 
 def at_start(words: str) -> str:
@@ -224,7 +229,7 @@ def at_start(words: str) -> str:
 def _clock_parts(clock: time, code: str) -> tuple[str, str]:
     """Return hours and half of the day: twelve-hour times, as in the US, in every language."""
     half = babel_time(clock, "a", locale=_locale(code))
-    return babel_time(clock, "h:mm", locale=_locale(code)), " ".join(half.split())
+    return babel_time(clock, "h:mm", locale=_locale(code)), UNBROKEN.join(half.split())
 
 
 def format_number(number: int, code: str) -> str:

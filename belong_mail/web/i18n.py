@@ -1,7 +1,6 @@
 """Translations, dates, groups' names and links for templates, in the request's language."""
 
 import hashlib
-import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from pathlib import Path
@@ -29,7 +28,6 @@ from belong_mail.web.language import (
 
 # Query arguments that make a page say what was just done; links to other languages keep them.
 SAID = ("pressed", "by")
-HOURS = re.compile(r"\d+:\d\d–\d+:\d\d(?: [AP]M| [ap]\. m\.)?")
 CACHEABLE_STATUSES = {200, 206, 304}
 
 
@@ -170,7 +168,6 @@ def _add_template_filters(app: Flask, settings: Settings) -> None:
         "local_number": format_number,
         "in_sentence": in_sentence,
         "at_start": i18n.at_start,
-        "unbroken": unbroken,
         "lang_attr": lang_attr,
         "with_lang": with_lang,
     }
@@ -197,11 +194,6 @@ def in_sentence(name: str) -> Markup:
     """Return a group's name for a sentence, with a `lang` span if it is in another language."""
     before, _name, after = i18n.group_in_sentence(name, request_language()).partition(name)
     return Markup("{}{}{}").format(before, with_lang(name), after)
-
-
-def unbroken(words: str) -> Markup:
-    """Keep hours such as “4:00–5:00 PM” on one line: browsers break it after its dash."""
-    return Markup(HOURS.sub(r'<span class="whole">\g<0></span>', str(escape(words))))  # noqa: S704 - escaped
 
 
 def _language_url(code: str, path: str = "") -> str:

@@ -100,8 +100,8 @@ def _of_self_service(say) -> Contexts:
 def _meeting(say, **typed: str) -> MeetingView:
     return MeetingView(
         meeting_id="m1", day=date(2026, 3, 3), held_on=date(2026, 3, 3),
-        date="Tuesday, March 3, 2026", clock="4:00–5:00 PM",
-        when="Tuesday, March 3, 2026, 4:00–5:00 PM", month_short="Mar", weekday_short="Tue",
+        date="Tuesday, March 3, 2026", clock="4:00 – 5:00 PM",
+        when="Tuesday, March 3, 2026, 4:00 – 5:00 PM", month_short="Mar", weekday_short="Tue",
         iso="2026-03-03T16:00", title=say("Tea"), place=typed.get("place", ""),
         link=typed.get("link", ""), contact=typed.get("contact", ""),
         details=[("people", "Families welcome"), ("spoken", "In English")],

@@ -13,7 +13,7 @@ from belong_mail.core.db import now
 from belong_mail.core.i18n import format_date
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.models import Delivery
-from tests.browser_client import link_to, text_of
+from tests.browser_client import link_to, read, text_of
 from tests.clients import sign_in
 from tests.factories import make_member
 from tests.scenario import VILLAGE
@@ -113,7 +113,7 @@ def test_a_link_works_until_the_time_that_its_email_says(about, to, scenario, se
 
 def test_a_confirmation_says_the_day_on_which_its_link_ends(scenario, seat, cli):
     ask("confirm", scenario, seat, cli)
-    last = format_date(now() + timedelta(hours=72), "en", DENVER)
+    last = read(format_date(now() + timedelta(hours=72), "en", DENVER))
     assert f"until {last}." in text_of(scenario.mails(SOMEBODY)[-1])
 
 

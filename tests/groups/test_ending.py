@@ -21,7 +21,7 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.office import group_retirement
 from belong_mail.office.tasks import find_locked_groups
-from tests.browser_client import Form, text_of
+from tests.browser_client import Form, read, text_of
 from tests.clients import sign_in, signed_in
 from tests.db_dump import trail
 from tests.factories import group_named, make_member, make_members, queue_issue
@@ -92,7 +92,7 @@ def test_the_page_says_in_rounded_numbers_what_will_happen_and_asks_once(office,
     ends_at = group_now(scenario).ends_at
     assert ends_at is not None
     assert timedelta(days=29) < ends_at - now() <= timedelta(days=31)
-    said = i18n.format_day(last_day, "en")
+    said = read(i18n.format_day(last_day, "en"))
     assert f"last day is {said}" in office.open(PAGE).text
     assert f"already set: {said}" in office.open(f"{PAGE}/end").text
     pressed = office.press(f"{PAGE}/end", **Form(office.open(PAGE).text).fields)
@@ -308,7 +308,9 @@ def test_the_command_does_the_same_at_once_or_in_some_days_and_restores(
     later(scenario, clock, minutes=2)
     emptied = group_retirement.emptied_after(group_now(scenario))
     assert emptied is not None
-    kept = i18n.format_day(emptied.astimezone(scenario.services.settings.timezone).date(), "en")
+    kept = read(
+        i18n.format_day(emptied.astimezone(scenario.services.settings.timezone).date(), "en")
+    )
     assert f"memberships after {kept}" in text_of(scenario.relay.to(INBOX)[-1]), "a week later"
     assert scenario.visitor.open(f"/groups/{SLUG}/join").status_code == 404
     assert run("restore", SLUG) == 0

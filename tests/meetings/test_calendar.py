@@ -110,7 +110,7 @@ def test_a_month_stands_on_one_sheet(visitor, services):
     page = visitor.open("/calendar/2026-12").text
     assert page.count("<tr>") == 6
     assert re.findall(r'<th scope="col">(\w+)</th>', page)[0] == "Sunday"
-    assert page.count("4:00–5:00 PM") == 2
+    assert page.count("4:00 – 5:00 PM") == 2
     assert page.count(PLACE) == 2
     assert "diciembre de 2026" in visitor.open("/calendar/2026-12?lang=es").text
     for month in ("2026-13", "2026-1", "x", "2019-12", "2038-01", "2026-12-01"):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from belong_mail.core import i18n
 from belong_mail.meetings import formatting, recurrence
 from belong_mail.meetings.models import Meeting
+from tests.browser_client import read
 
 DENVER = ZoneInfo("America/Denver")
 DAY = timedelta(days=1)
@@ -30,6 +31,10 @@ def meeting(**planned: object) -> Meeting:
         "title": {},
     }
     return Meeting(**{**usual, **planned})
+
+
+def rule_text(held: Meeting, language: str) -> str:
+    return read(formatting.rule_text(held, language))
 
 
 def walked(first: date, repeats: str, until: date) -> list[date]:
@@ -139,10 +144,10 @@ def test_the_rules_are_said_in_words():
         "monthly-last": "Last Tuesday of each month",
     }
     for repeats, expected in said.items():
-        assert formatting.rule_text(meeting(repeats=repeats), "en") == f"{expected}, 4:00–5:00 PM"
+        assert rule_text(meeting(repeats=repeats), "en") == f"{expected}, 4:00 – 5:00 PM"
         for place in range(1, 5):
             each = meeting(repeats=repeats, starts_on=date(2026, 12, 7 * place - 6))
-            english, spanish = (formatting.rule_text(each, code) for code in ("en", "es"))
+            english, spanish = (rule_text(each, code) for code in ("en", "es"))
             assert "Tuesday" in english
             assert "martes" in spanish.lower()
             assert "%" not in english + spanish
@@ -150,35 +155,36 @@ def test_the_rules_are_said_in_words():
 
 def test_a_whole_rule_reads_as_a_person_would_say_it_in_both_languages():
     held = meeting(until=date(2027, 6, 2), exceptions=["2026-12-22"])
-    assert formatting.rule_text(held, "en") == (
-        "Every other Tuesday, 4:00–5:00 PM, until June 2, 2027, except on December 22"
+    assert rule_text(held, "en") == (
+        "Every other Tuesday, 4:00 – 5:00 PM, until June 2, 2027, except on December 22"
     )
-    assert formatting.rule_text(held, "es") == (
-        "Cada dos semanas, el martes, 4:00–5:00 p. m., hasta el 2 de junio de 2027,"
+    assert rule_text(held, "es") == (
+        "Cada dos semanas, el martes, 4:00 – 5:00 p. m., hasta el 2 de junio de 2027,"
         " excepto el 22 de diciembre"
     )
     held.until = date(2028, 6, 2)
-    english = formatting.rule_text(held, "en")
+    english = rule_text(held, "en")
     assert english.endswith("until June 2, 2028, except on December 22, 2026")
     held.until, held.exceptions = date(2027, 6, 2), ["2027-01-05", "2026-12-22"]
-    assert formatting.rule_text(held, "en").endswith("except on December 22 and on January 5")
-    assert formatting.rule_text(held, "es").endswith("excepto el 22 de diciembre y el 5 de enero")
+    assert rule_text(held, "en").endswith("except on December 22 and on January 5")
+    assert rule_text(held, "es").endswith("excepto el 22 de diciembre y el 5 de enero")
     once = meeting(repeats="once")
-    assert formatting.rule_text(once, "es") == ("Martes 8 de diciembre de 2026, 4:00–5:00 p. m.")
+    assert rule_text(once, "es") == ("Martes 8 de diciembre de 2026, 4:00 – 5:00 p. m.")
 
 
 @pytest.mark.parametrize(
     ("hours", "english", "spanish"),
     [
-        ((time(9), time(10, 30)), "9:00–10:30 AM", "9:00–10:30 a. m."),
+        ((time(9), time(10, 30)), "9:00 – 10:30 AM", "9:00 – 10:30 a. m."),
         ((time(11, 30), time(12, 30)), "11:30 AM – 12:30 PM", "11:30 a. m. – 12:30 p. m."),
         ((time(0), time(12)), "12:00 AM – 12:00 PM", "12:00 a. m. – 12:00 p. m."),
     ],
 )
 def test_hours_are_said_once_where_once_is_enough(hours, english, spanish):
     starts, ends = hours
-    assert i18n.format_hours(starts, ends, "en") == english
-    assert i18n.format_hours(starts, ends, "es") == spanish
+    said = [i18n.format_hours(starts, ends, code) for code in ("en", "es")]
+    assert [read(each) for each in said] == [english, spanish]
+    assert " " not in "".join(said), "no line breaks in them"
 
 
 def test_places_and_names_are_no_marks_in_an_issue():

@@ -74,7 +74,7 @@ def test_a_member_who_asked_gets_one_quiet_reminder_with_time_and_place_a_day_be
     [mail] = mails(scenario)
     assert mails(scenario, BEN) == []
     text = text_of(mail)
-    for words in ("Tuesday, December 8, 2026, 4:00–5:00 PM", "Tea", "Room 4", "The Village"):
+    for words in ("Tuesday, December 8, 2026, 4:00 – 5:00 PM", "Tea", "Room 4", "The Village"):
         assert words in text
     headers = "\n".join(f"{name}: {value}" for name, value in mail.items())
     assert not re.search(r"\b(village|tea|room)\b", headers, re.IGNORECASE)
@@ -149,7 +149,7 @@ def test_a_cancelled_day_is_not_reminded_of_and_a_moved_one_on_its_new_day(scena
         meetings.change_day(each, TUESDAY, held_on=TUESDAY + timedelta(2), **other)
     clock.shift(timedelta(2))
     [mail] = mails(scenario)
-    assert "Thursday, December 10, 2026, 9:00–10:00 AM" in text_of(mail)
+    assert "Thursday, December 10, 2026, 9:00 – 10:00 AM" in text_of(mail)
     assert "Room 9" in text_of(mail)
 
 
@@ -175,7 +175,7 @@ def test_the_worker_itself_looks_and_a_reminder_speaks_the_members_language(scen
     clock.shift(HOUR)
     [mail] = scenario.mails()
     assert mail["Subject"] == "Se acerca una reunión"
-    assert "Martes 8 de diciembre de 2026, 4:00–5:00 p. m." in text_of(mail)
+    assert "Martes 8 de diciembre de 2026, 4:00 – 5:00 p. m." in text_of(mail)
 
 
 def test_no_meeting_is_loaded_that_is_not_held_in_these_days(scenario):

@@ -10,6 +10,7 @@ from belong_mail.core import i18n, rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.rate_limits import TRUSTED_SOURCE_RATE
 from belong_mail.core.tokens import Purpose
+from tests.browser_client import read
 from tests.scenario import ADA, VILLAGE
 
 JOIN = f'href="/groups/{VILLAGE}/join'
@@ -18,7 +19,7 @@ GROUP_PAGE = f'href="/groups/{VILLAGE}'
 
 def clock(scenario, after: timedelta, language: str = "en") -> str:
     local = (now() + after).astimezone(scenario.services.settings.timezone)
-    return i18n.format_clock(local.time(), language)
+    return read(i18n.format_clock(local.time(), language))
 
 
 @pytest.mark.parametrize("language", ["en", "es"])

@@ -20,7 +20,7 @@ from belong_mail.members import staff_codes
 from belong_mail.members.jobs import ChangeAddress, Join, JoinByCode, SendStaffCode
 from belong_mail.members.models import BarredAddress
 from belong_mail.members.staff_codes import end_of_day
-from tests.browser_client import Form, html_of, link_to, links_in, path_of, text_of
+from tests.browser_client import Form, html_of, link_to, links_in, path_of, read, text_of
 from tests.canary import stands_in
 from tests.db_dump import dump_of
 from tests.factories import group_named
@@ -286,7 +286,7 @@ def test_a_code_is_over_after_three_to_four_hours_by_when_its_form_was_sent(
     start = now().replace(minute=minute, second=0, microsecond=0)
     with time_machine.travel(start, tick=True) as clock:
         page, code = ask_code(allowing)
-        over = format_time(start.replace(minute=0) + timedelta(hours=4), "en", DENVER)
+        over = read(format_time(start.replace(minute=0) + timedelta(hours=4), "en", DENVER))
         assert f"until {over} (" in " ".join(text_of(allowing.relay.to(ADA)[0]).split())
         clock.shift(timedelta(minutes=sent_after))
         write_join(allowing, nonce_of(page), code)

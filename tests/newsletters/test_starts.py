@@ -118,4 +118,4 @@ def test_the_first_page_shows_since_when_a_draft_is_there_by_whom_and_the_next_d
     row = home.partition(">Tea</a>")[2].partition("</li>")[0]
     day = now().astimezone(services.settings.timezone).date()
     assert f">{i18n.format_day(day, i18n.DEFAULT, 'short')}</span>" in row
-    assert "4:00–5:00 PM" in home.partition("Next meetings")[2]
+    assert "4:00 – 5:00 PM" in home.partition("Next meetings")[2]

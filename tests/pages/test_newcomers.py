@@ -91,7 +91,7 @@ def test_a_poster_shows_the_next_dates_where_there_are_meetings(services, visito
         plan_meeting(session, repeats="weekly", place="Room <4>", is_open=True)
         plan_meeting(session, place="Behind closed doors", is_open=False)
     page = visitor.open(poster).text
-    assert page.count("4:00–5:00 PM") == 3
+    assert page.count("4:00 – 5:00 PM") == 3
     assert "Room &lt;4&gt;" in page
     assert "Behind closed doors" not in page
     assert "Próximas fechas" in visitor.open(f"{poster}?lang=es").text

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
 
+from tests.browser_client import read
 from tests.processes import ROOT, flask, is_ready_to_end, surroundings
 from tests.waiting import ENDS_WITH_US, wait_until
 
@@ -26,7 +27,7 @@ class Answer:
 
     @property
     def text(self) -> str:
-        return self.data.decode()
+        return read(self.data.decode())
 
     @property
     def location(self) -> str:

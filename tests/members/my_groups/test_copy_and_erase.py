@@ -25,7 +25,7 @@ from belong_mail.members.models import (
     WaitlistEntry,
 )
 from belong_mail.members.self_service_tasks import MAX_MESSAGE_OCTETS, MAX_MESSAGES, messages_of
-from tests.browser_client import html_of, link_to, text_of
+from tests.browser_client import html_of, link_to, read, text_of
 from tests.factories import queue_issue
 from tests.markers import on_both, on_postgresql, periodic_tasks
 from tests.scenario import ADA, drain_in
@@ -86,14 +86,14 @@ def test_the_pages_of_erasing_say_the_true_time_also_when_they_are_opened_later(
     path, start = mine.sheet(), now()
     zone = mine.services.settings.timezone
     until = mine.query(select(ManageSession))[0].expires_at
-    assert i18n.format_time(until, "en", zone) in mine.open(f"{path}/erase").text
+    assert read(i18n.format_time(until, "en", zone)) in mine.open(f"{path}/erase").text
     done = mine.follow(f"{path}/erase?lang=es").text
     [english] = re.findall(r'href="(/my-groups/deleted[^"]+)"[^>]*lang="en"', done)
     ends = [start + timedelta(days=2, hours=each) for each in (1, 2)]
-    assert any(i18n.format_date(each, "es", zone) in done for each in ends)
+    assert any(read(i18n.format_date(each, "es", zone)) in done for each in ends)
     with time_machine.travel(start + timedelta(hours=24)):
         later_on = mine.open(unescape(english)).text
-        assert any(i18n.format_date(each, "en", zone) in later_on for each in ends)
+        assert any(read(i18n.format_date(each, "en", zone)) in later_on for each in ends)
         for old in (path, f"{path}/erase"):
             gone = mine.open(old)
             assert gone.status_code == 404
