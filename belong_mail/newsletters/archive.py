@@ -114,9 +114,18 @@ def save_as_template(session: Session, issue: Newsletter) -> Newsletter:
 
 
 def start(session: Session, group: Group, *, with_template: bool) -> Newsletter:
-    """Create a draft from the group's template, or an empty one."""
+    """Create a draft from the group's template, or find or create an empty one."""
     template = template_of(session, group) if with_template else None
-    return duplicate(session, template) if template else newsletters.start_draft(session, group)
+    if template is not None:
+        return duplicate(session, template)
+    empty = filter(_is_empty, newsletters.latest(session, group))
+    return next(empty, None) or newsletters.start_draft(session, group)
+
+
+def _is_empty(issue: Newsletter) -> bool:
+    """Return whether it is a draft in which no one has put anything yet."""
+    has_words = issue.subject or issue.preheader or issue.text
+    return newsletters.is_draft(issue) and not (has_words or issue.images or issue.flyers)
 
 
 def next_meetings(session: Session, group: Group, zone: ZoneInfo, at: datetime) -> LocalizedText:

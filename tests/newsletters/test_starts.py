@@ -101,6 +101,7 @@ def test_the_first_page_shows_first_what_goes_out(lead):
     assert lead.send(f"{scheduled}/release", when="60").status_code == 303
     write(lead, subject="Later")
     empty = begin(lead)
+    assert begin(lead) == empty, "no one has written in it"
     rows = lead.open("/lead/").text.partition('<ul class="issues"')[2].partition("</ul>")[0]
     words = [each.partition(">")[2].partition("<")[0] for each in rows.split("<a ")[1:]]
     assert words == ["Sooner", "A draft without a subject", "Later"]
