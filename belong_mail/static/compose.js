@@ -74,8 +74,14 @@ function paste(event) {
   const leftOut = byId("left-out");
   const told = alone.length ? [] : ["pictures", "tables"].filter((kind) => found?.[kind]);
   leftOut.textContent = told.map((kind) => leftOut.dataset[kind]).join(" ");
+  event.target.addEventListener("keydown", () => { leftOut.textContent = ""; }, { once: true });
   if (alone.length || found?.text) event.preventDefault();
-  if (!alone.length && found?.text) (found.isInline ? put : insert)(event.target, found.text);
+  if (!alone.length && found?.text) {
+    (found.isInline ? put : insert)(event.target, found.text);
+    // Chromium shows the place where it ended only to who comes back to the field.
+    event.target.blur();
+    event.target.focus();
+  }
   // They come later, behind the words.
   if (files.length) pictures.add(event.target, files);
 }

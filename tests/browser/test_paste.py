@@ -37,6 +37,12 @@ PASTE = """(area, [html, text]) => {
   area.focus()
   return area.dispatchEvent(event)
 }"""
+# Whether the text's last line is shown, and its field ends above the bar.
+IS_IN_SIGHT = """() => {
+  const [area, bar] = ['[name=text]', '.bar'].map((each) => document.querySelector(each))
+  const below = area.scrollHeight - area.clientHeight - area.scrollTop
+  return below < 20 && area.getBoundingClientRect().bottom < bar.getBoundingClientRect().top
+}"""
 RUNS = """<img src="https://example.org/x.png" onerror="document.title = 1">
 <script>document.title = 1</script>"""
 
@@ -111,10 +117,24 @@ def test_a_table_stays_one_and_pictures_are_told_of(page, text, paste):
     assert not paste(f"<table>{listed}</table>")
     expect(text).to_have_value("Day\n\nWhat\n\n4\n\n- Tea")
     expect(page.locator("#left-out")).to_contain_text("is pasted as paragraphs.")
+    text.press("x")
+    expect(page.locator("#left-out")).to_be_empty()
     text.fill("")
     assert not paste("<table><tr><td><b>Only</b> arranged</td></tr></table>")
     expect(text).to_have_value("**Only** arranged")
     expect(page.locator("#left-out")).to_be_empty()
+
+
+@night("journeys in a browser")
+def test_on_a_phone_the_line_being_written_stands_above_the_bar(page, text, paste):
+    def is_in_sight() -> bool:
+        return bool(page.evaluate(IS_IN_SIGHT))
+
+    assert not paste("<p><b>A line</b></p>" * 60)
+    assert is_in_sight(), "the end of what was pasted"
+    page.evaluate("scrollTo(0, 0)")
+    text.press("x")
+    assert is_in_sight()
 
 
 def test_keys_and_tools_mark_words_and_leave_no_sample_words(page, text):
