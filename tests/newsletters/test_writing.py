@@ -86,7 +86,7 @@ def test_words_for_a_draft_that_is_sent_or_deleted_meanwhile_are_shown(lead, ver
     assert lead.act(f"{page}/{verb}", when="10").status_code == 303
     told = lead.press(page, **mine)
     assert told.status_code == status
-    assert ">Words of mine &amp; more</p>" in told.text
+    assert "Words of mine &amp; more</p>" in told.text
 
 
 def test_words_are_saved_while_they_are_typed(lead):
