@@ -21,7 +21,9 @@ from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, Op
 from belong_mail.delivery.models import UNFINISHED, Chunk, Delivery, State
 from belong_mail.delivery.work import WRAPPED_COLUMNS, WrappedColumn
 from belong_mail.groups.models import Group
+from belong_mail.mail.address import normalise
 from belong_mail.members.models import Erasure, Subscription, WaitlistEntry
+from belong_mail.members.wrapped_fields import open_address
 
 ERASURE_COLUMN = "erasures.wrapped"
 WRAPPED_COLUMNS.append(WrappedColumn(Erasure.wrapped, ERASURE_COLUMN, Erasure.public_id))
@@ -91,9 +93,13 @@ def _keep(opener: Opener, row: Erasure, names: Iterable[str], at: datetime) -> N
 def is_being_erased(
     session: Session, keyring: Keyring, identity: str, held: Subscription | WaitlistEntry
 ) -> bool:
-    """Return whether a membership or request is being erased."""
-    row = session.get(Erasure, keyring.index.erased(identity))
-    return row is not None and name_of(held) in _read(keyring.opener, row).names
+    """Return whether a membership or request is being erased.
+
+    Version 1.0 noted the address with its plus tag, which its row still has.
+    """
+    spelled = normalise(open_address(keyring, held)[0])
+    found = (session.get(Erasure, keyring.index.erased(each)) for each in {identity, spelled})
+    return any(row and name_of(held) in _read(keyring.opener, row).names for row in found)
 
 
 def erase_due(session: Session, opener: Opener, at: datetime) -> None:

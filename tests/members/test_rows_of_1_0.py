@@ -6,8 +6,9 @@ import time_machine
 from sqlalchemy import select
 
 from belong_mail.core.db import now
+from belong_mail.delivery import outbox
 from belong_mail.delivery.models import Delivery
-from belong_mail.members import proven
+from belong_mail.members import erasure, proven
 from belong_mail.members.jobs import NeverMail
 from belong_mail.members.models import Subscription
 from belong_mail.members.wrapped_fields import ADDRESS_COLUMN, row_of
@@ -65,3 +66,15 @@ def test_a_complaint_about_a_confirmation_of_1_0_still_refuses_all_email(scenari
     hand_back(scenario.services, path, complaint(path, message_id=message_id))
     scenario.worker.drain()
     assert scenario.rows("suppressions") == 1
+
+
+def test_an_erasure_that_1_0_began_still_stops_all_email(scenario):
+    scenario.enter()
+    name = erasure.name_of(tag(scenario))
+    with scenario.services.writing.begin() as session:
+        keys = scenario.keyring
+        erasure.start_erasure(session, keys.opener, keys.index, TAGGED, {name})
+        welcomed = session.scalars(select(Delivery).where(Delivery.kind == "welcome-member")).one()
+        outbox.post(session, "welcome-member", subscription_id=welcomed.subscription_id)
+    scenario.worker.drain()
+    assert scenario.mails(TAGGED) == []
