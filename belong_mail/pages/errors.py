@@ -204,11 +204,6 @@ def known_error(error: Exception) -> ErrorPage:
     may_have_words = isinstance(error, InvalidState | LeadNotFound) and request.method == "POST"
     # A draft may be sent or deleted while someone edits it.
     texts = texts_of(request.form.values()) if may_have_words else []
-    if texts and code == NOT_HERE:
-        advice = gettext_noop(
-            "Nothing was saved: it was deleted meanwhile, or isn’t yours to change anymore. Copy"
-            " what you typed first."
-        )
     shows_groups = code == NOT_HERE and not _start_of_desk()
     return error_page(
         code, _(title), _(advice), button=button, shows_groups=shows_groups, texts=texts

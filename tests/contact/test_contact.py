@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from belong_mail.contact.models import ContactMessage
 from belong_mail.contact.service import MESSAGE_COLUMN
-from tests.browser_client import Form, html_of, text_of
+from tests.browser_client import Form, html_of, read, text_of
 from tests.db_dump import dump_of
 
 INBOX = "dps-belong@example.org"
@@ -94,8 +94,8 @@ def test_the_message_is_kept_sealed_before_the_thanks_and_the_inbox_gets_all_of_
     assert mail["Cc"] is None
     assert row.reference in mail["Subject"]
     assert "Interpreter, captions, or accessibility" in mail["Subject"]
-    for part in (text_of(mail), unescape(html_of(mail))):
-        for words in (row.reference, "Ada L", "Ada@dpsk12.org", WORDS, "Thank you\u00a0— Ada"):
+    for part in (text_of(mail), read(unescape(html_of(mail)))):
+        for words in (row.reference, "Ada L", "Ada@dpsk12.org", WORDS, "Thank you — Ada"):
             assert words in part
     assert [one.recipient for one in relay.accepted] == [INBOX, "Ada@dpsk12.org"]
 

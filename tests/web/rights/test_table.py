@@ -19,9 +19,10 @@ from tests.web.rights.table import Answer, Role, Route, rights_table
 EVERY_PAGE = pytest.mark.parametrize("settings", [SETTINGS])
 # Thousands of requests, in one go on one site.
 LONG = pytest.mark.timeout(600)
-# Words that were typed, and the script that copies them.
+# Words that were typed, the button and script that copy them, and which button is the solid one.
 TYPED = re.compile(
     r"<details>\s*<summary>What you typed</summary>.*?</details>"
+    r"|<p hidden><button [^>]*data-copy=.*?</p>|(?<=class=\"button )(quiet|big)(?=\")"
     r"|<script [^>]*copy\.js[^>]*></script>",
     re.DOTALL,
 )
