@@ -31,10 +31,9 @@ LocalizedText = dict[str, str]
 TRANSLATIONS = RESOURCES / "translations"
 # Date patterns that replace CLDR's, as in “martes 3 de marzo de 2026”.
 FULL_DAY = {"es": "EEEE d 'de' MMMM 'de' y"}
-# A space at which no line breaks, and a dash: after it one may break even before such a space
-# (UAX 14, LB12a), unless a word joiner stands between.
+# A space at which no line breaks. Around a dash, too: a word joiner (U+2060) after one without
+# spaces shows as a box in some mail programs.
 UNBROKEN = "\u00a0"
-DASH = "–\u2060"
 # Numbers are written as in the US: “3,000”, which is “3.000” in Spain.
 NUMBERS = {"es": "es_US"}
 
@@ -219,7 +218,7 @@ def format_hours(starts: time, ends: time, code: str) -> str:
     """Return a span of hours, as in “4:00 – 5:00 PM”, or “11:30 AM – 12:30 PM” over noon."""
     first, last = _clock_parts(starts, code), _clock_parts(ends, code)
     begins = first[:1] if first[1] == last[1] else first
-    return UNBROKEN.join([*begins, DASH, *last])
+    return UNBROKEN.join([*begins, "–", *last])
 
 
 def at_start(words: str) -> str:
