@@ -230,8 +230,10 @@ def test_a_slow_provider_takes_no_more_than_some_of_the_threads(linked, app, pro
     told = 6 - oidc.CALLS_AT_ONCE
     with ThreadPoolExecutor(6) as pool:
         asked = [pool.submit(trips.begin, Visitor(app.test_client())) for _ in range(6)]
-        wait_until(lambda: sum(each.done() for each in asked) == told)
-        provider.set(is_silent=False)
+        try:
+            wait_until(lambda: sum(each.done() for each in asked) == told, seconds=30)
+        finally:
+            provider.set(is_silent=False)
     assert [each.result().status_code for each in asked].count(503) == told
 
 
