@@ -31,8 +31,8 @@ LocalizedText = dict[str, str]
 TRANSLATIONS = RESOURCES / "translations"
 # Date patterns that replace CLDR's, as in “martes 3 de marzo de 2026”.
 FULL_DAY = {"es": "EEEE d 'de' MMMM 'de' y"}
-# A space at which no line breaks. Around a dash, too: a word joiner (U+2060) after one without
-# spaces shows as a box in some mail programs.
+# A space at which no line breaks. After a dash one still may: a word joiner (U+2060) would forbid
+# that, but shows as a box in some mail programs.
 UNBROKEN = "\u00a0"
 # Numbers are written as in the US: “3,000”, which is “3.000” in Spain.
 NUMBERS = {"es": "es_US"}
@@ -165,7 +165,7 @@ def format_date(moment: datetime, code: str, zone: ZoneInfo) -> str:
 def format_day(day: date, code: str, width: str = "full") -> str:
     """Return a date: `full` with its weekday, `long` without, `short` without its year.
 
-    No line of a page begins with its year, nor with a part of the hours of `format_hours`.
+    No line of a page begins with its year.
     """
     if width == "short":
         return format_skeleton("MMMMd", day, locale=_locale(code))
