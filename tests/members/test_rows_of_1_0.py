@@ -12,6 +12,7 @@ from belong_mail.members import erasure, proven
 from belong_mail.members.jobs import NeverMail
 from belong_mail.members.models import Subscription
 from belong_mail.members.wrapped_fields import ADDRESS_COLUMN, row_of
+from tests.browser_client import text_of
 from tests.factories import queue_issue
 from tests.inbound.mail import complaint, hand_back
 from tests.scenario import ADA, VILLAGE
@@ -37,6 +38,14 @@ def test_a_member_who_confirms_gets_newsletters_at_the_mailbox_that_confirmed(sc
         with scenario.services.writing.begin() as session:
             queue_issue(session)
         assert scenario.subjects()[-1] == "This month with us"
+
+
+def test_the_link_to_my_groups_goes_to_the_mailbox(scenario):
+    scenario.enter()
+    tag(scenario)
+    scenario.visitor.send("/my-groups", email=TAGGED)
+    scenario.worker.drain()
+    assert "my-groups" in text_of(scenario.mails(ADA)[-1])
 
 
 def test_the_office_takes_out_no_one_unheard(scenario, office):

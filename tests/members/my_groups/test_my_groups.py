@@ -33,7 +33,7 @@ def test_a_member_sees_each_group_behind_the_link_and_the_mail_names_none(mine):
 
 def test_a_nonmember_is_told_so_five_times_an_hour_as_a_member_gets_a_link(mine):
     mine.join(ADA, "the-village")
-    for address in (NOBODY, ADA) * 10:
+    for address in (NOBODY, "nobody+x@dpsk12.org", ADA, ADA) * 5:
         mine.send("/my-groups", email=address)
     told = mine.mails(NOBODY)
     assert "It isn’t in any group" in " ".join(text_of(told[0]).split())
