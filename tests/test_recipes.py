@@ -80,7 +80,7 @@ RECIPES = {
             'CHANGES = ("added", "removed")\n',
             "\n\n@does(CloseGroup)\ndef close_group(work: Work, asked: CloseGroup) -> None:\n"
             "    named = select(Group).where(Group.public_id == asked.group)\n"
-            "    work.session.scalars(named).one().note = asked.note\n",
+            "    work.session.scalars(named).one().note = {'en': asked.note}\n",
         ),
         Line(
             "belong_mail/accounts/tasks.py",
@@ -108,7 +108,7 @@ RECIPES = {
         Line(
             "belong_mail/members/tasks.py",
             "    note = find_by_address(session, keys.index, group, identity, WaitlistEntry)\n",
-            "    group.note = asked.school\n",
+            "    group.note = {'en': asked.school}\n",
         ),
         Line(
             "templates/waiting_list/ask.html",
@@ -169,7 +169,7 @@ def test_job(services, worker):
         jobs.CloseGroup(group.public_id, "closed").ask(session, services.sealer)
     worker.drain()
     with services.reading.begin() as session:
-        assert session.get(Group, group.id).note == "closed"
+        assert session.get(Group, group.id).note == {"en": "closed"}
         assert session.scalar(select(Job.id)) is None
 
 
@@ -178,7 +178,8 @@ def test_field(visitor, worker, services):
     assert sent.status_code == 303
     worker.drain()
     with services.reading.begin() as session:
-        assert session.scalars(select(Group).where(Group.slug == "autoimmune")).one().note == "East"
+        found = session.scalars(select(Group).where(Group.slug == "autoimmune")).one()
+        assert found.note == {"en": "East"}
 
 
 def test_type_of_question_and_check(services, visitor):
