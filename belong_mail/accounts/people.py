@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
-from sqlalchemy.orm import Session, contains_eager
+from sqlalchemy.orm import Session, contains_eager, undefer
 
 from belong_mail.accounts.jobs import EndRight, InviteAgain, InviteColleague, LetIn, RestoreRight
 from belong_mail.accounts.models import CLOCKS_DIFFER, RIGHT_AGE, Account, BrowserSession, Right
@@ -37,6 +37,17 @@ SHORT_OF_LEADERS = (
     select(Group.slug, Group.name)
     .where(Group.retired_at.is_(None), _HELD < ENOUGH_LEADS)
     .order_by(Group.position)
+)
+_SHOWN = (contains_eager(Right.person), undefer(Right.is_undelivered))
+# Open invitations that could not be delivered, by their person's name.
+UNDELIVERED = (
+    select(Right)
+    .join(Right.person)
+    .outerjoin(Right.group)
+    .options(*_SHOWN, contains_eager(Right.group))
+    .where(Right.accepted_at.is_(None), Right.ends_at.is_(None), Group.retired_at.is_(None))
+    .where(Right.is_undelivered.is_(True))
+    .order_by(Account.name, Account.id)
 )
 
 
@@ -70,18 +81,8 @@ def team_of(session: Session, group: Group | None) -> Team:
     return Team(list(session.scalars(_roles().where(place))))
 
 
-def undelivered(session: Session) -> list[Right]:
-    """List the open invitations that could not be delivered."""
-    open_ones = (
-        _roles()
-        .outerjoin(Right.group)
-        .where(Right.accepted_at.is_(None), Right.ends_at.is_(None), Group.retired_at.is_(None))
-    )
-    return list(session.scalars(open_ones.where(Right.is_undelivered.is_(True))))
-
-
 def _roles() -> Select[Right]:
-    found = select(Right).join(Right.person).options(contains_eager(Right.person))
+    found = select(Right).join(Right.person).options(*_SHOWN)
     return found.where(HAS_NOT_ENDED).order_by(Account.name, Account.id)
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import Final
 
-from sqlalchemy import and_, exists, func, or_, select, update
+from sqlalchemy import and_, bindparam, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.core import audit, rate_limits
@@ -40,6 +40,9 @@ BREAKERS: Final = and_(WorkerLimit.key >= BREAKER, WorkerLimit.key < BREAKER + b
 IS_OPEN = exists().where(BREAKERS, WorkerLimit.used_until > ahead(HOUR))
 # Whether to alert an operator: a breaker is open, or our setup causes bounces.
 IS_ALARMING = select(or_(IS_OPEN, rate_limits.is_used_up(OUR_FAULT_KEY, OUR_FAULT_RATE)))
+_BOUNCED = select(func.count(Subscription.id)).where(
+    Subscription.is_unreachable, Subscription.ended_at >= bindparam("since")
+)
 # Returns the keyed hash of the domain of a member's address (`wrapped_fields.domain_hash`).
 DomainHash = Callable[[Subscription], bytes]
 
@@ -107,10 +110,7 @@ def restore(memberships: Iterable[Subscription]) -> None:
 
 def count_bounced(session: Session, since: datetime) -> int:
     """Count the memberships that bounces ended since a time."""
-    ended = select(func.count(Subscription.id)).where(
-        Subscription.is_unreachable, Subscription.ended_at >= since
-    )
-    return session.scalar(ended) or 0
+    return session.scalar(_BOUNCED, {"since": since}) or 0
 
 
 def breaker_until(session: Session, at: datetime) -> datetime | None:

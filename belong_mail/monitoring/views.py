@@ -98,7 +98,7 @@ def home(session: Session) -> Page:
         "office/home.html",
         threads=threads(session),
         undelivered=contact.undelivered(session),
-        unreached=people.undelivered(session),
+        unreached=session.scalars(people.UNDELIVERED).all(),
         held=[each for each in release.open_issues(session) if each.held_at is not None],
         few=session.execute(people.SHORT_OF_LEADERS).all(),
         bounced=bounces.count_bounced(session, now() - timedelta(days=7)),

@@ -48,6 +48,13 @@ WAITS = and_(
 )
 IS_NO_DRAFT = or_(WAITS, Newsletter.queued_at.is_not(None))
 QUEUED = Newsletter.queued_at.is_not(None), Newsletter.stopped_at.is_(None)
+_IS_PAUSED = and_(Newsletter.paused_at.is_not(None), Newsletter.stopped_at.is_(None))
+_OPEN_ISSUES = (
+    select(Newsletter)
+    .where(or_(WAITS, _IS_PAUSED))
+    .options(defer(Newsletter.text))
+    .order_by(Newsletter.due_at, Newsletter.id)
+)
 # Values that make an issue a draft again.
 DRAFT = {"due_at": None, "held_at": None, "released_by": None}
 
@@ -242,9 +249,7 @@ def _state(newsletter: Newsletter, unfinished: int) -> str:
 
 def open_issues(session: Session) -> list[Newsletter]:
     """List the issues that wait for their time or for a decision."""
-    paused = and_(Newsletter.paused_at.is_not(None), Newsletter.stopped_at.is_(None))
-    found = select(Newsletter).where(or_(WAITS, paused)).options(defer(Newsletter.text))
-    return list(session.scalars(found.order_by(Newsletter.due_at, Newsletter.id)))
+    return list(session.scalars(_OPEN_ISSUES))
 
 
 def queued_issues(session: Session, skip: int, most: int) -> list[Newsletter]:

@@ -10,10 +10,12 @@ from belong_mail.accounts.service import NotFound
 from belong_mail.contact import service as contact
 from belong_mail.contact import threads as receipts
 from belong_mail.contact.models import Thread
-from belong_mail.core.db import now, required
+from belong_mail.core.db import ago, now, required
 from belong_mail.core.retention import THREAD_MAX_AGE
 from belong_mail.groups import service as group_service
 from belong_mail.groups.models import Group
+
+_OPEN_THREADS = select(Thread).where(Thread.last_at > ago(THREAD_MAX_AGE)).order_by(Thread.last_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +33,13 @@ class ThreadStatus:
 
 def threads(session: Session) -> list[ThreadStatus]:
     """List the open threads, those without an answer first, each by age."""
-    found = select(Thread).where(Thread.last_at > now() - THREAD_MAX_AGE).order_by(Thread.last_at)
-    standings = [thread_status(session, thread) for thread in session.scalars(found)]
+    standings = [thread_status(session, thread) for thread in session.scalars(_OPEN_THREADS)]
     return sorted(standings, key=lambda each: not each.is_waiting)
 
 
 def find(session: Session, reference: str) -> Thread:
     """Find an open thread. Raises NotFound."""
-    found = select(Thread).where(
-        Thread.reference == reference, Thread.last_at > now() - THREAD_MAX_AGE
-    )
+    found = _OPEN_THREADS.where(Thread.reference == reference)
     return required(session.scalar(found), NotFound)
 
 

@@ -18,7 +18,7 @@ MOST = {
     "directory": 10.3,
     "group": 11.7,
     "join": 20.4,
-    "office": 15.9,
+    "office": 14.9,
     "home": 21.8,
     "editor": 28.1,
 }
