@@ -116,7 +116,9 @@ class Journal:
 
     def _count(self) -> None:
         counts = (self.begun, self.made, self._moved_at)
-        self._room[FULL_OCTETS:] = b"".join(count.to_bytes(ENTRY_OCTETS) for count in counts)
+        written = b"".join(count.to_bytes(ENTRY_OCTETS) for count in counts)
+        with self._lock:  # a thread that opens a connection may rewrite the file meanwhile
+            self._room[FULL_OCTETS:] = written
 
     def end(self) -> None:
         self._room.close()

@@ -140,6 +140,17 @@ def test_a_journal_that_was_full_knows_what_is_open_and_never_grows(tmp_path):
     assert not file.exists()
 
 
+def test_a_count_waits_while_another_thread_rewrites_the_journal(tmp_path):
+    """Else the count or the whole worker would be lost with the file that it replaces."""
+    journal = Journal(tmp_path / "worker.journal")
+    counting = threading.Thread(target=journal.begin)
+    with journal._lock:
+        counting.start()
+        counting.join(0.2)
+        assert counting.is_alive()
+    counting.join()
+
+
 @HOLD
 def test_a_journal_that_is_older_than_the_database_is_not_believed(
     environment, relay, services, tmp_path
