@@ -109,10 +109,17 @@ class Journal:
         self._count()
 
     def forget(self, delivery_ids: Iterable[int]) -> None:
-        """Remove deliveries whose result is stored."""
+        """Remove deliveries whose result is stored; if none is left, begin the file again.
+
+        SQLite may give a deleted delivery's id to a new one, for which old marks must not speak.
+        """
         with self._lock:
             for delivery_id in delivery_ids:
                 self._open.pop(delivery_id, None)
+            if not self._open:
+                used = self._room.tell()
+                self._room[:used] = bytes(used)
+                self._room.seek(0)
 
     def _count(self) -> None:
         counts = (self.begun, self.made, self._moved_at)

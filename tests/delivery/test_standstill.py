@@ -136,6 +136,9 @@ def test_a_journal_that_was_full_knows_what_is_open_and_never_grows(tmp_path):
     assert lock.entries(f"{_boot()}-name", 4) is lock.entries("another--name") is None
     assert lock.entries(f"{_boot()}-name", 3) is not None
     lock.end()
+    journal.forget([1, last - 1, last])
+    journal.write(2, JournalEntry.TAKEN)
+    assert read_journal(file).marks == {2: JournalEntry.TAKEN}, "ids are used again"
     journal.end()
     assert not file.exists()
 
