@@ -149,12 +149,11 @@ def end_right(
 
 
 def restore(session: Session, sealer: Sealer, by: Account, person: Account, slug: str) -> None:
-    """Undo that someone stopped leading a group. Raises NotFound if it is too late."""
+    """Queue a job that undoes that someone stopped leading. Raises NotFound if it is too late."""
     group = required(session.scalar(select(Group).where(Group.slug == slug)), NotFound)
     right = required(find_right(session, person, group), NotFound)
     if not right.has_stopped or right.is_over:
         raise NotFound
-    right.accepted_at, right.ends_at = now(), now() + RIGHT_AGE
     audit.record(session, Kind.STOP_UNDONE, account=person, group=group)
     RestoreRight(by.public_id, person.public_id, right.place).ask(session, sealer)
 

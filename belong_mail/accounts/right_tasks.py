@@ -141,17 +141,18 @@ def receive_removal(work: Work, asked: EndRight) -> None:
 
 @does(RestoreRight)
 def receive_undoing(work: Work, asked: RestoreRight) -> None:
-    """Prove once more a right that its holder had accepted and has given up, and notify.
+    """Give back a right that its holder had accepted and has given up, and notify.
 
     Members' addresses come a day later, as after any acceptance.
     """
     proven.office(work, asked.by)
     opener, right = work.keys.opener, _named_right(work, asked)
     is_in_time = right.since > work.at - UNDO_STOP
-    if right.is_pending or not (is_in_time and proven.is_given_up(opener, right)):
+    if not (is_in_time and proven.is_given_up(opener, right)):
         raise Refused
     work.use(b"rights/invitations", INVITATIONS_RATE)
-    right.since = work.at
+    right.since = right.accepted_at = work.at
+    right.ends_at = work.at + RIGHT_AGE
     proven.prove(opener, right, work.at + invitations.WAIT_AFTER_ACCEPTING)
     tell(work, "restored", right.person, [right.group])
 

@@ -15,6 +15,7 @@ from belong_mail.accounts.models import OFFICE as PLACE
 from belong_mail.accounts.models import RIGHT_AGE, Account, Right
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
+from belong_mail.core.rate_limits import INVITATIONS_RATE, forget, record_use
 from belong_mail.core.tokens import BadToken, Purpose
 from belong_mail.leads import mailbox
 from tests.browser_client import Visitor, html_of, link_to, text_of
@@ -393,6 +394,13 @@ def test_the_office_undoes_that_a_leader_has_stopped(scenario, office, stopped, 
     assert f"{VILLAGE}\t0\n" in cli.invoke(args=["lead", "list"]).output, "nor invited"
     assert scenario.visitor.open(stopped).status_code == 404, "the old link accepts nothing"
     before = {each: len(scenario.mails(each)) for each in (NEW, OFFICE)}
+    key, at = b"rights/invitations", now()
+    with scenario.services.writing.begin() as session:
+        record_use(session, key, INVITATIONS_RATE, at, INVITATIONS_RATE.burst)
+    press(office, scenario, NEW, "restore", VILLAGE)
+    assert "Stopped" in office.open(person).text, "as many as may be invited were today"
+    with scenario.services.writing.begin() as session:
+        forget(session, key)
     press(office, scenario, NEW, "restore", VILLAGE)
     assert "Stopped" not in office.open(person).text
     begins = introduced_from(scenario)

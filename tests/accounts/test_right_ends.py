@@ -126,7 +126,7 @@ def test_no_right_lasts_longer_than_a_year_whatever_its_row_says(scenario, servi
 
 @pytest.mark.parametrize(("by", "left"), [(OFFICE, 0), (LEAD, 1)])
 def test_an_end_beyond_what_is_told_of_a_day_is_told_too(by, left, scenario, services):
-    """The minute tells of a removal; of an own end its job, with the week to invite them back."""
+    """The minute tells of a removal; of an own end its job, with the week to undo it."""
     by, lead = (scenario.account(each).public_id for each in (by, LEAD))
     with services.writing.begin() as session:
         record_use(session, b"rights/changes", RIGHTS_CHANGED_RATE, now(), 100)
