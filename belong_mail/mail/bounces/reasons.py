@@ -33,8 +33,8 @@ _CLOSING: Final = 421
 _URL = r"https?://\S+"
 _ASIDE = (
     r"\([^()]{0,200}\)|\[[^\[\]]{0,200}\]"
-    rf"|\b(?i:for|more) (an? )?(explanation|information|details),? (please )?\w{{1,20}}( \w+)?"
-    rf" {_URL}"
+    rf"|\b([45]\d\d[ -])?(?i:for|more) (an? )?(explanation|information|details),? (please )?"
+    rf"\w{{1,20}}( \w+)? {_URL}"
 )
 # Statuses that mean only “refused” when the text says that the user is unknown.
 _VAGUE_STATUS = r"5\.7\.[01]|4\.1\.1"

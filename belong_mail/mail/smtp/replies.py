@@ -127,7 +127,9 @@ RULES: Final = (
     ReplyRule(ReplyClass.FAIL, "5", says=("slow down",)),
     ReplyRule(ReplyClass.REFUSED, "5", r"5\.1\.(1|3|6|10|351)"),
     ReplyRule(ReplyClass.FAIL, "5", says=("domain not found",)),
-    ReplyRule(ReplyClass.REFUSED, "5", r"(5\.([01235]\.0|4\.1|1\.\d+))?", says=("no such user",)),
+    ReplyRule(
+        ReplyClass.REFUSED, "5", r"(5\.([01235]\.0|[45]\.1|1\.\d+))?", says=("no such user",)
+    ),
     ReplyRule(ReplyClass.FAIL, "55", r"5\.5\.0"),
     ReplyRule(ReplyClass.SENDER, "5", r"5\.5\..*"),
     ReplyRule(ReplyClass.POLICY, "5", "", says=("policy",)),
