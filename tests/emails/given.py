@@ -54,12 +54,13 @@ def url(name: str) -> str:
 
 def _of_members(say) -> Contexts:
     group, led = say(VILLAGE), Group(name=say(VILLAGE))
-    asking = {"group": group, "confirm_url": url("confirm"), "not_me_url": url("not-me")}
-    joined = {**asking, "expires": AT, "slug": "the-village"}
+    asking = {"group": group, "confirm_url": url("confirm"), "expires": AT}
+    asking["not_me_url"] = url("not-me")
+    joined = {**asking, "slug": "the-village"}
     answers = [[say("What can you bring?"), say("Tea.\n  And cake.")], [say("Since?"), say("May")]]
     return {
-        "confirm-subscription": [joined],
-        "invited-to-confirm": [joined],
+        "confirm-subscription": [asking],
+        "invited-to-confirm": [asking],
         "invited-to-confirm-again": [joined],
         "group-starts": [joined],
         "already-member": [{"group": group, "leave_url": url("leave")}],

@@ -1,10 +1,12 @@
 """What people have written stays what it is in every email: no markup, no template, no link."""
 
 import re
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from html import unescape
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from jinja2.ext import babel_extract
@@ -120,6 +122,42 @@ def test_each_sentence_of_an_email_is_in_some_case_of_it():
         for message in calls:
             for sentence in (message,) if isinstance(message, str) else message or ():
                 assert sentence is None or longest_piece(sentence) in said, (kind, sentence)
+
+
+def others(given: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what is given with one value in it changed, and where that stands."""
+    if isinstance(given, dict):
+        for key, value in given.items():
+            yield from ((f"{key}.{at}", {**given, key: other}) for at, other in others(value))
+    elif isinstance(given, list | tuple):
+        for place, value in enumerate(given):
+            rest = given[:place], given[place + 1 :]
+            for at, other in others(value):
+                yield at, type(given)([*rest[0], other, *rest[1]])
+    elif isinstance(given, datetime):
+        yield "", given + timedelta(days=40)
+    elif isinstance(given, bool):
+        yield "", not given
+    elif isinstance(given, str):
+        yield "", f"{given}x"
+    elif isinstance(given, int):
+        yield "", given + 1
+
+
+def test_each_value_that_an_email_is_given_shows_in_it():
+    for kind, cases in contexts().items():
+        shows = {"is_proof.": True}  # it is given or not, and never false
+        for case in cases:
+            before = renderer().render(kind, "en", **case)
+            for at, other in others(case):
+                shows[at] = shows.get(at, False) or renderer().render(kind, "en", **other) != before
+        assert [at for at, is_shown in shows.items() if not is_shown] == [], kind
+
+
+def test_lines_that_people_wrote_stay_lines():
+    for kind in ("introduce-member", "contact-message"):
+        html = renderer().render(kind, "en", **contexts(lambda _: "one\n  two")[kind][0]).html
+        assert re.search(r"white-space: pre-wrap;[^>]*>one\n  two<", html)
 
 
 def longest_piece(sentence: str) -> str:
