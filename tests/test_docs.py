@@ -10,6 +10,7 @@ import click
 import pytest
 
 import dev
+from belong_mail.core import retention
 from belong_mail.monitoring import checks
 from belong_mail.ops import cli
 from tests.relays import signing
@@ -64,6 +65,52 @@ def test_paths_exist(document):
     short = re.findall(r"(?<![\w/])((?:[a-z_]+/)+test_\w+)\b(?!\.py)", DOCUMENTS[document])
     named |= {f"tests/{each}.py" for each in short}
     assert {path for path in named if not exists(path)} == set()
+
+
+# Where documents and the page on privacy promise for how many days something is kept.
+KEPT = {
+    "docs/counsel.md": {
+        "for {} days, tied to the membership": retention.COPY_AGE,
+        "until {} days after they were emailed": retention.DELIVERY_AGE,
+    },
+    "docs/leads.md": {"canceled are deleted after {} days": retention.MEETING_AGE},
+    "docs/office.md": {
+        "deleted {} days after its last message": retention.THREAD_MAX_AGE,
+        "**Bring them back**: for {} days": retention.ENDED_AGE,
+    },
+    "docs/operators/watch.md": {
+        "no one confirmed | {} days": retention.PENDING_CONFIRMATION_AGE,
+        "the numbers of the file, {} days": retention.IMPORT_AGE,
+        "is queued; otherwise after {} days": retention.WAITLIST_AGE,
+        "| a membership | {} days": retention.ENDED_AGE,
+        "record | {} days": retention.DELIVERY_AGE,
+        "each copy | {} days": retention.COPY_AGE,
+        "another is suggested; otherwise after {} days": retention.ADDRESS_CHANGE_AGE,
+        "the rest after {} days": retention.ADDRESS_CHANGE_AGE,
+        "group leaders | {} days": retention.DELIVERY_AGE,
+        "by a keyed hash: {} days": retention.INBOUND_DIGEST_AGE,
+        "was reminded of one | {} days": retention.MEETING_AGE,
+        "it was canceled; {} days": retention.REMINDER_AGE,
+        "and answers | {} days": retention.THREAD_MAX_AGE,
+        "could not be read | {} days": retention.UNREADABLE_AGE,
+    },
+    "templates/directory/privacy.html": {
+        'Deleted after {} days.")': retention.PENDING_CONFIRMATION_AGE,
+        "or after {} days if we couldn’t ask": retention.IMPORT_AGE,
+        "deleted {} days after you leave": retention.ENDED_AGE,
+        "Deleted after {} days. For a newsletter": retention.DELIVERY_AGE,
+        "Deleted here {} days after we emailed": retention.DELIVERY_AGE,
+        "or {} days if you don’t confirm": retention.ADDRESS_CHANGE_AGE,
+        "Deleted here {} days after the last message": retention.THREAD_MAX_AGE,
+    },
+}
+
+
+@pytest.mark.parametrize("document", KEPT)
+def test_what_is_promised_to_be_deleted_is_deleted_then(document):
+    text = " ".join((ROOT / document).read_text().split())
+    for words, age in KEPT[document].items():
+        assert words.format(age.days) in text
 
 
 def slugs(document: str) -> set[str]:
