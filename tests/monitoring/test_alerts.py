@@ -98,9 +98,12 @@ def test_email_that_waits_because_a_leader_paused_it_raises_no_alarm(services, k
     issue = queue(services, 3)
     relay.always("MAIL", "421 4.3.2 Closing")
     work(services, keyring)
+    untouched = queue(services, 0)
     with services.writing.begin() as session:
-        release.act(session, session.get_one(Newsletter, issue), release.pause)
+        for each in (issue, untouched):
+            release.act(session, session.get_one(Newsletter, each), release.pause)
         session.execute(update(Delivery).values(due_at=now()))
+        session.execute(update(Newsletter).values(queued_at=now() - timedelta(hours=1)))
     assert work(services, keyring, minutes=16) == 0
 
 
@@ -147,6 +150,15 @@ def test_a_check_that_cannot_be_measured_is_told_and_stops_no_other(services, ke
     assert len(told) == 2
     assert alerts.BY_NAME["unusual_lookups"].wrong in told
     assert alerts.UNMEASURED.wrong in told
+
+
+@alerted
+def test_an_event_is_told_once(services, keyring, relay):
+    with services.writing.begin() as session:
+        jobs.note_failure(session, now())
+    assert work(services, keyring) == 1
+    with time_machine.travel(now() + timedelta(hours=7), tick=False):
+        assert work(services, keyring) == 1
 
 
 @BOTH
