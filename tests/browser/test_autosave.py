@@ -203,6 +203,7 @@ def test_words_brought_back_do_not_overwrite_what_somebody_else_wrote(page, brow
     expect(page.locator("#not-saved")).to_have_text(re.compile("someone else changed"))
 
 
+@one_by_day("journeys in a browser")
 @CUT
 def test_words_that_are_offered_stay_while_others_are_typed(page):
     page.on("dialog", lambda dialog: dialog.accept())

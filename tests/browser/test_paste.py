@@ -98,7 +98,6 @@ def test_nothing_pasted_runs_and_plain_words_are_the_browsers(page, text, paste)
     assert page.title() == title
 
 
-@night("journeys in a browser")
 def test_a_table_stays_one_and_pictures_are_told_of(page, text, paste):
     rows = [("Day", "Place"), ("Tuesday", "<b>Room</b> 4|5")]
     cells = "".join(f"<tr><td>{day}</td><td><p>{place}</p></td></tr>" for day, place in rows)
