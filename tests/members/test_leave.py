@@ -227,6 +227,8 @@ def test_undo_does_not_bring_back_a_member_who_asked_for_no_more_email(scenario)
 
 def test_the_page_after_a_button_of_an_email_is_in_the_emails_language(scenario):
     leave = link_to(scenario.issue_to(language="es"), "leave")
+    in_english = scenario.visitor.open(leave.replace("lang=es", "lang=en")).text
+    assert "Emails come in <strong>Spanish</strong>." in in_english
     reminded = scenario.visitor.follow(leave.replace("?", "/remind?"), remind="yes")
     assert scenario.subscription().is_reminded
     for page in (reminded, scenario.visitor.follow(leave)):

@@ -6,10 +6,10 @@ from threading import Thread, Timer
 
 import pytest
 import time_machine
-from sqlalchemy import delete, insert, select, text
+from sqlalchemy import delete, event, insert, select, text
 
 from belong_mail.core import jobs
-from belong_mail.core.db import now, required
+from belong_mail.core.db import now, required, update_if_free
 from belong_mail.core.decryption import UnknownKey
 from belong_mail.core.encryption import WRAPPED
 from belong_mail.core.jobs import Job
@@ -17,6 +17,7 @@ from belong_mail.core.rate_limits import WorkerLimit
 from belong_mail.delivery import outcomes
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.work import Work
+from belong_mail.members.models import PendingConfirmation
 from belong_mail.newsletters.jobs import FollowIssue
 from belong_mail.ops.grants import WEB
 from tests.browser_client import text_of
@@ -81,6 +82,17 @@ def test_email_leaves_while_keys_cannot_be_tried_for_a_lock(scenario):
     scenario.worker.read_jobs()
     with locked_by_web(scenario.engine, "LOCK TABLE waitlist_entries"):
         assert scenario.mails(BEN)
+
+
+def test_what_an_email_changes_by_the_way_waits_for_no_lock(scenario):
+    said: list[object] = []
+    event.listen(scenario.engine, "handle_error", lambda met: said.append(met.original_exception))
+    with (
+        locked_by_web(scenario.engine, "LOCK TABLE pending_confirmations"),
+        scenario.services.writing.begin() as session,
+    ):
+        update_if_free(session, PendingConfirmation, created_at=now())
+    assert ["could not obtain lock" in str(each) for each in said] == [True]
 
 
 def follow(scenario, times: int = 1) -> None:

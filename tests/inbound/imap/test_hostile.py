@@ -148,6 +148,10 @@ def test_a_full_mailbox_is_emptied(worker, scripted, services):
     assert taken(services) == 3
     assert scripted.messages == []
     assert last(services).failures == 0
+    scripted.put(*messages(3, 2))
+    scripted.script["MOVE 5"] = say("%s NO Not there")
+    poll(worker)
+    assert (taken(services), len(scripted.messages)) == (5, 1), "Another refusal deletes nothing."
 
 
 def test_a_message_that_cannot_be_moved_is_read_once_and_holds_up_no_other(
