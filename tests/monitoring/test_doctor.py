@@ -167,7 +167,7 @@ def test_the_policy_of_a_domain_is_its_own_or_that_of_the_next_above(domain, sai
 
 @on_both("counts")
 @WITH_TOKEN
-def test_the_figures_are_totals_and_name_no_group(visitor):
+def test_metrics_are_totals_and_name_no_group(visitor):
     answer = visitor.client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
     assert answer.mimetype == "text/plain"
     figures = read(answer.text)
@@ -181,7 +181,7 @@ def test_the_figures_are_totals_and_name_no_group(visitor):
 
 @on_sqlite
 @pytest.mark.parametrize("settings", [{"BELONG_METRICS_TOKEN": TOKEN}, {}], ids=["set", "none"])
-def test_without_the_token_or_where_none_is_set_there_is_no_such_page(visitor):
+def test_metrics_are_no_page_without_the_token_or_where_none_is_set(visitor):
     wrong = ("", "Bearer", "Bearer ", "Bearer no", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x")
     for headers in ({}, *({"Authorization": given} for given in wrong)):
         answer = visitor.client.get("/metrics", headers=headers)

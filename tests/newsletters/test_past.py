@@ -150,8 +150,10 @@ def test_past_newsletters_come_in_pages_that_keep_the_search(lead, services):
     assert found(lead, "page=2") == pages[:1]
     for beyond in ("9", "-1", "x", "0"):
         assert found(lead, f"page={beyond}")
-    assert "Page 1 of 2" in lead.open(f"{PAST}?words=tea").text
-    assert "words=tea" in lead.open(f"{PAST}?words=tea").text.partition('rel="next"')[0][-200:]
+    for number, way in ((1, "next"), (2, "prev")):
+        page = lead.open(f"{PAST}?words=tea&page={number}").text
+        assert f"Page {number} of 2" in page
+        assert "words=tea" in page.partition(f'rel="{way}"')[0][-200:]
     assert found(lead, "words=tea&page=2") == pages[:1]
 
 

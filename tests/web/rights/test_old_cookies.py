@@ -184,7 +184,7 @@ EVENTS: dict[str, Callable[[World], AbstractContextManager[Any] | None]] = {
     "end the group": lambda world: world.scenario.execute(
         update(Group).where(Group.slug == VILLAGE).values(retired_at=now())
     ),
-    "rest": lambda _world: time_machine.travel(now() + timedelta(minutes=31)),
+    "rest for half an hour": lambda _world: time_machine.travel(now() + timedelta(minutes=31)),
     "come back for half a day": come_back_for_half_a_day,
     "replace the key": replace_the_key,
     "sign in again": sign_in_again,

@@ -1,4 +1,4 @@
-"""Stencils: the quick way to a copy is the careful one, octet for octet, whatever the values."""
+"""Templates: the quick way to a copy is the careful one, octet for octet, whatever the values."""
 
 from collections.abc import Callable, Mapping
 from html import escape
