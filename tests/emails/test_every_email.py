@@ -61,3 +61,26 @@ def test_the_preview_line_has_no_color_of_what_is_to_be_hidden():
             assert found is not None
             colors.append(luminance(found[1]))
         assert (max(colors) + 0.05) / (min(colors) + 0.05) >= 7
+
+
+# What each case of an email says alone, in the order of `contexts`.
+ALONE = {
+    "bar-changed": ["not to let it join again", "may join"],
+    "group-ends": ["will continue", "came to an end", "plans to end"],
+    "issue-held": [
+        "no email could go out", "no one has approved", "while the site was down", "has to change",
+    ],
+    "let-in": ["You’re back to", "Ada is back to", "Someone is back to"],
+    "mailbox-changed": ["One of you asked", "Thank you for reading"],
+    "office-acted": [
+        "Nothing more is sent", "is being sent", "be taken back", "gave it", "a draft again",
+    ],
+    "passkey-changed": ["A passkey was added", "A passkey was removed"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ALONE)
+def test_each_case_of_an_email_is_said_in_its_own_words(kind):
+    made = [renderer().render(kind, "en", **case).text for case in contexts()[kind]]
+    said = [[words in " ".join(text.split()) for words in ALONE[kind]] for text in made]
+    assert said == [[one == other for other in range(len(made))] for one in range(len(made))]

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 import time_machine
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from belong_mail.accounts import invitations
 from belong_mail.accounts.models import Account
@@ -154,6 +154,17 @@ def test_the_web_has_leaders_asked_and_the_trail_written_a_few_times_an_hour_alo
         held = select(func.count()).where(audit.AuditEntry.kind == audit.Kind.HELD)
         assert session.scalar(held) == HELD_RATE.burst
     assert len(told(scenario)) == 2 * HELD_RATE.burst
+
+
+def test_leaders_are_asked_once_while_the_first_question_waits(scenario):
+    begin(scenario, "The Village meets", due_at=now())
+    scenario.relay.always("RCPT", "452 4.2.2 Mailbox full")
+    for _ in range(2):
+        scenario.worker.drain()
+        scenario.execute(update(Newsletter).values(due_at=now(), held_at=None))
+    scenario.relay.usual()
+    with time_machine.travel(now() + timedelta(hours=6)):
+        assert len(told(scenario)) == 2
 
 
 def test_only_a_few_newsletters_that_the_web_makes_due_are_checked_between_emails(scenario):
