@@ -136,10 +136,3 @@ def test_a_mail_server_is_to_keep_what_the_pipe_could_not_take(ended, told, tmp_
     script = script.replace("cd /opt/belong-mail", f"cd {tmp_path}")
     script = script.replace(".venv/bin/python", "sh python")
     assert run("sh", "-c", script).returncode == told
-
-
-def test_nginx_keeps_in_memory_as_much_of_a_form_as_it_takes():
-    """What people type waits in no file of its."""
-    sizes = r"client_(?:max_body|body_buffer)_size (\w+);"
-    most, kept = re.findall(sizes, (DEPLOY / "nginx.conf").read_text())
-    assert most == kept

@@ -152,15 +152,6 @@ def test_a_check_that_cannot_be_measured_is_told_and_stops_no_other(services, ke
     assert alerts.UNMEASURED.wrong in told
 
 
-@alerted
-def test_an_event_is_told_once(services, keyring, relay):
-    with services.writing.begin() as session:
-        jobs.note_failure(session, now())
-    assert work(services, keyring) == 1
-    with time_machine.travel(now() + timedelta(hours=7), tick=False):
-        assert work(services, keyring) == 1
-
-
 @BOTH
 def test_no_row_lets_an_alert_go_to_anyone_who_is_not_set(services, keyring, relay):
     """Neither a forged one, nor one whose address the settings name no more."""
