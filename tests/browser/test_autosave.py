@@ -89,6 +89,7 @@ def test_leaving_warns_while_something_is_unsaved_and_the_tab_keeps_it(page):
     expect(page.locator("[name=text]")).to_have_value("Come to tea.")
 
 
+@one_by_day("journeys in a browser")
 @pytest.mark.expected("ERR_FAILED", 409)
 def test_a_save_whose_answer_was_lost_is_no_one_elses(page):
     def lose(route: Route) -> None:
