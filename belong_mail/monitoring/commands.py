@@ -36,7 +36,7 @@ def doctor_command(probe: bool, probe_file: Path | None, wait: float, dns: str) 
 
     settings, lookup = services().settings, doctor.resolver(dns)
     findings = list(inspection.check_database(services().engine, settings.web_database_role))
-    if not any(finding.is_wrong for finding in findings):
+    if not findings[0].is_wrong and inspection.DAMAGED not in findings:
         with transaction() as session:
             findings += checks.findings(Site(session, services().settings, now()))
             if settings.private_keys and settings.index_keys:

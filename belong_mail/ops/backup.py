@@ -33,6 +33,8 @@ SCRATCH_PREFIX = ".belong-unfinished-"
 LEFT_AFTER_SECONDS = 12 * 60 * 60
 UNREADABLE = "pg_restore is not installed, or it cannot read this copy."
 FAILED = "{} failed, see above. Is it as new as the server?"
+# First bytes of pg_dump's output.
+PG_DUMP = b"PGDMP"
 # For PostgreSQL.
 TRIGGER_FUNCTIONS = "deliveries_count_insert(), deliveries_count_update()"
 # Fast compression, as most of the data is encrypted and does not shrink.
@@ -190,6 +192,9 @@ def drill(
     SQLite's is restored into a new folder in `folder`; PostgreSQL needs the URL of an empty
     database. Raises InvalidBackup.
     """
+    with file.open("rb") as copy:
+        if not url and copy.read(len(PG_DUMP)) == PG_DUMP:
+            raise InvalidBackup("This copy is of PostgreSQL. Name an empty database: --database.")
     with _scratch(folder) as own:
         place = make_engine(url or f"sqlite:///{own}/belong.db")
         if url and inspect(place).get_table_names():

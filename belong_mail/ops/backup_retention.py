@@ -6,14 +6,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from belong_mail.core import encrypted_file
+from belong_mail.ops.backup import PG_DUMP
 
 # The names of `db backup`; other files are ignored.
 NAME = re.compile(r"belong-(\d{8}T\d{6}Z)(?:-step(\d[\d.]*))?[.]backup")
 # The least time for which the last backup of each schema version is kept. We promise none longer.
 STEP_AGE = timedelta(days=30)
 FORM = "%Y%m%dT%H%M%SZ"
-# Magic bytes of SQLite and of pg_dump's output.
-PLAIN = (b"SQLite format 3\0", b"PGDMP")
+# First bytes of a copy of SQLite or PostgreSQL.
+PLAIN = (b"SQLite format 3\0", PG_DUMP)
 
 
 def file_name(moment: datetime, step: str | None = None) -> str:

@@ -19,6 +19,9 @@ from belong_mail.ops.findings import Finding, check_schema, failure
 
 PRAGMAS = {"journal_mode": ("wal",), "secure_delete": (1,), "synchronous": (2, 3)}
 SERVERS_OWN = ("fsync", "full_page_writes", "synchronous_commit")
+DAMAGED: Final = failure(
+    "The database file is damaged. Stop web and worker, keep it, and restore a copy."
+)
 GROUP_USES: Final = stat.S_IRGRP | stat.S_IWGRP
 
 
@@ -92,14 +95,7 @@ def check_database(engine: Engine, web_role: str | None = None) -> Iterator[Find
                 if connection.exec_driver_sql(f"PRAGMA {pragma}").scalar() not in fitting:
                     yield failure(f"SQLite's {pragma} is wrong. Is the file on a network disk?")
             said = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
-            yield (
-                Finding("The database file is intact.")
-                if said == "ok"
-                else failure(
-                    "The database file is damaged. Stop web and worker, keep it, and restore a"
-                    " copy."
-                )
-            )
+            yield (Finding("The database file is intact.") if said == "ok" else DAMAGED)
             return
         for setting in SERVERS_OWN:
             if connection.exec_driver_sql(f"SHOW {setting}").scalar() == "off":

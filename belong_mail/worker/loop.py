@@ -222,7 +222,7 @@ class Worker:
         if faults:
             self._check_at = time.monotonic() + HOST_CHECK_SECONDS
         if faults and self.held_because != WRONG_KEYS:
-            log.error("Sending is on hold: %s %s", " ".join(faults), hold.REASONS[WRONG_KEYS])
+            log.error("Sending is on hold: %s %s", hold.REASONS[WRONG_KEYS], " ".join(faults))
             self.engine.finish()
         self._do_keys_fit = not faults
         return self._do_keys_fit

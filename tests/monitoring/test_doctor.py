@@ -39,9 +39,10 @@ def test_all_is_well_where_all_is_well(environment):
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_database_that_answers_before_its_disk_does_is_said(environment):
     careless = {"BELONG_SMTP_URL": "mailbox:", "PGOPTIONS": "-c synchronous_commit=off"}
-    code, _, bad = told({**environment, **careless})
+    code, well, bad = told({**environment, **careless})
     expected = "PostgreSQL's synchronous_commit is off, so a power cut loses data. Turn it on."
     assert (code, bad) == (1, [expected])
+    assert "The keys here open rows of every kind in the database." in well, "the rest is told too"
 
 
 @on_sqlite

@@ -226,6 +226,8 @@ def test_a_drill_refuses_what_is_no_copy_and_a_database_in_use(given, into, serv
     if into:
         used = run(given, "db", "drill", str(torn), into[0], given["BELONG_DATABASE_URL"])
         assert (used.returncode, "is not empty" in used.stderr) == (1, True)
+        torn.write_bytes(b"PGDMP" + bytes(5000))
+        assert "Name an empty database: --database." in refused(given, "db", "drill", str(torn))
     assert dump_of(services) == before
 
 
