@@ -11,7 +11,14 @@ from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
 from sqlalchemy.orm import Session, contains_eager, undefer
 
 from belong_mail.accounts.jobs import EndRight, InviteAgain, InviteColleague, LetIn, RestoreRight
-from belong_mail.accounts.models import CLOCKS_DIFFER, RIGHT_AGE, Account, BrowserSession, Right
+from belong_mail.accounts.models import (
+    CLOCKS_DIFFER,
+    OFFICE,
+    RIGHT_AGE,
+    Account,
+    BrowserSession,
+    Right,
+)
 from belong_mail.accounts.service import (
     HAS_NOT_ENDED,
     IS_HELD,
@@ -106,9 +113,15 @@ def invite_again(session: Session, sealer: Sealer, by: Account, person: Account)
     audit.record(session, Kind.INVITED_AGAIN, account=person)
 
 
-def withdraw(session: Session, person: Account) -> None:
-    """Withdraw a person's open invitations, so that their link stops working."""
+def withdraw(session: Session, person: Account, only: str = "") -> None:
+    """Withdraw a person's open invitations, so that no link accepts them.
+
+    `only` names one: a group's slug, or “office”.
+    """
     pending = update(Right).where(Right.account_id == person.id, Right.accepted_at.is_(None))
+    if only:
+        group = select(Group.id).where(Group.slug == only).scalar_subquery()
+        pending = pending.where(Right.group_id == (None if only == OFFICE else group))
     ended = now() - CLOCKS_DIFFER
     session.execute(pending.where(Right.ends_at.is_(None)).values(ends_at=ended))
     audit.record(session, Kind.INVITATION_WITHDRAWN, account=person)

@@ -146,19 +146,22 @@ def do(session: Session, found: Account, verb: str) -> ResponseReturnValue:
         _do(session, found, verb, request.form.get("role", ""))
     except verbs.LastOfficeAccount:  # Raised before anything was changed.
         done = "last"
-    if "invite" in request.form:
-        return redirect(url_for(".invite", group=request.form["invite"]), 303)
+    if done == "withdraw" and request.form.get("role"):  # To correct its address.
+        return redirect(url_for(".invite", group=place), 303)
     if done == "remove" or not accounts.rights_of(session, found):
         return redirect(_team_page(place, done), 303)
     return redirect(url_for(".person", account_id=found.public_id, done=done), 303)
 
 
 def _do(session: Session, found: Account, verb: str, role: str) -> None:
-    """Run the verb; “remove” and “restore” are for one role, a group's slug or “office”."""
+    """Run the verb; “remove” and “restore” are for one role, a group's slug or “office”.
+
+    “withdraw” can be for one, too.
+    """
     by, sealer, slug = signed_in(), services().sealer, None if role == OFFICE else role
     verbs_by_name: dict[str, Callable[[], None]] = {
         "again": partial(verbs.invite_again, session, sealer, by, found),
-        "withdraw": partial(verbs.withdraw, session, found),
+        "withdraw": partial(verbs.withdraw, session, found, role),
         "remove": partial(verbs.remove, session, sealer, by, found, slug),
         "restore": partial(verbs.restore, session, sealer, by, found, role),
         "let_in": partial(verbs.let_in, session, sealer, by, found),

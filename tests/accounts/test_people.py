@@ -133,8 +133,16 @@ def test_an_invitation_that_cannot_be_delivered_is_told_until_it_is_withdrawn(sc
     scenario.relay.usual()
     press(office, scenario, NEW, "again")
     assert "couldn’t be delivered" not in office.open("/office").text + office.open(person).text
-    answer = office.act(f"{person}/withdraw", invite=VILLAGE)
-    assert answer.location == f"{PAGE}/invite?group={VILLAGE}"
+
+
+def test_correcting_an_address_withdraws_that_invitation_alone(scenario, office):
+    scenario.relay.always(f"RCPT {NEW}", "550 5.1.1 No such user")
+    invite(office, scenario, NEW, VILLAGE, "asian", PLACE)
+    person = f"{PAGE}/{scenario.account(NEW).public_id}"
+    for place, left in ((VILLAGE, ["asian", PLACE]), (PLACE, ["asian"]), ("asian", [])):
+        answer = office.act(f"{person}/withdraw", role=place)
+        assert answer.location == f"{PAGE}/invite?group={place}"
+        assert re.findall(r'name="role" value="(.+?)"', office.open(person).text) == left
 
 
 @on_both("journeys")
