@@ -214,17 +214,18 @@ def too_long(_error: RequestEntityTooLarge) -> ErrorPage:
     """Read the whole body, as otherwise the connection would break, and show an error page."""
     while request.environ["wsgi.input"].read(CHUNK_OCTETS):
         pass
+    back = page_of_press(), _("Back to the page")
     if has_large_file():
         said = _(
-            "Nothing was added. Open the page again and choose a smaller file. The page says how"
+            "Nothing was added. Go back to the page and choose a smaller file. The page says how"
             " large it can be."
         )
-        return error_page(413, _("That file is too large"), said, button=_open_again())
+        return error_page(413, _("That file is too large"), said, button=back)
     said = _(
         "Nothing was saved. Up to half a megabyte can be sent at once. Select your browser’s Back"
         " button: most browsers still have what you typed. Shorten it, and send it again."
     )
-    return error_page(413, _("That’s too long to send"), said)
+    return error_page(413, _("That’s too long to send"), said, button=back)
 
 
 def _open_again() -> tuple[str, str]:
@@ -277,15 +278,9 @@ def error_page(
     button: tuple[str, str] | None = None,
     texts: Sequence[str] = (),
 ) -> ErrorPage:
-    page = render_template(
-        "errors/error.html",
-        title=title,
-        advice=advice,
-        groups=_groups() if shows_groups else [],
-        button=button,
-        start=_start_of_desk(),
-        texts=texts,
-    )
+    shown = {"title": title, "advice": advice, "button": button, "texts": texts, "code": code}
+    listed = _groups() if shows_groups else []
+    page = render_template("errors/error.html", groups=listed, start=_start_of_desk(), **shown)
     return page, code, {"Retry-After": str(retry_after)} if retry_after else {}
 
 

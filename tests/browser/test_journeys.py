@@ -99,3 +99,15 @@ def test_a_person_writes_to_the_office(home, say, site, address):
     expect(home.locator("h1")).to_have_text(say("Thank you. We have your message."))
     reference = home.locator("code").inner_text()
     site.wait_for(lambda: any(reference in mail.subject for mail in site.mails_to(OFFICE)))
+
+
+@one_by_day("journeys in a browser")
+@pytest.mark.expected(413)
+def test_the_way_back_from_too_long_a_text_leads_to_it(home, say, language, *, has_script):
+    """Without JavaScript, to its form."""
+    home.goto(f"/contact?lang={language}")
+    text, words = home.locator("textarea[name=message]"), "Words, words. " * 40_000
+    text.fill(words)
+    home.locator("#main-form [type=submit]").last.click()
+    home.get_by_role("link", name=say("Back to the page")).click()
+    expect(text).to_have_value(words if has_script else "")
