@@ -181,10 +181,10 @@ def confirm(session: Session, token: str) -> ResponseReturnValue:
         mailbox.confirm_mailbox(session, services().sealer, named)
         return redirect(url_for(".confirmed"), 303)
     mailbox.get_change(session, named.partition(".")[0])
-    return page("shared_mailbox/confirm.html", action=request.path, is_private=True)
+    return page("confirm.html", what="inbox", action=request.path)
 
 
 @shared_mailbox.get("/confirm-mailbox/done")
 @public
 def confirmed() -> Page:
-    return page("shared_mailbox/confirmed.html")
+    return page("done.html", what="inbox")

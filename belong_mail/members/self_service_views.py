@@ -56,7 +56,7 @@ def over(_error: BadToken) -> Page:
 @public
 @no_cookie
 def ask(session: Session) -> ResponseReturnValue:
-    return _ask(session, AskForm(), SendMyGroups, "ask", ".sent")
+    return _ask(session, AskForm(), SendMyGroups, ".sent")
 
 
 @self_service.get("/my-groups/sent")
@@ -70,7 +70,7 @@ def sent() -> Page:
 @no_cookie
 def ask_again(session: Session) -> ResponseReturnValue:
     """Take a suppressed address; everyone gets the same answer."""
-    return _ask(session, AgainForm(), SendEmailAgain, "ask_again", ".again_sent")
+    return _ask(session, AgainForm(), SendEmailAgain, ".again_sent")
 
 
 @self_service.get("/email-me-again/sent")
@@ -89,8 +89,8 @@ def email_again(session: Session, token: str) -> ResponseReturnValue:
         members_self_service.ask_to_lift(session, services().sealer, permission)
         return redirect(url_for(".email_again", token=token, pressed=1), 303)
     if members_self_service.is_lift_asked(session, permission):
-        return page("self_service/lifted.html", is_old="pressed" not in request.args)
-    return page("self_service/lift.html", action=request.path)
+        return _done_page("email-again")
+    return page("confirm.html", what="email-again", action=request.path)
 
 
 @self_service.get("/my-groups/<secret>")
@@ -191,14 +191,13 @@ def erased() -> Page:
     """Show by when everything is erased; the time is in the URL."""
     by, latest = request.args.get("by", 0, int), now() + ERASED_WITHIN
     erased_by = datetime.fromtimestamp(by, UTC) if 0 < by <= latest.timestamp() else None
-    return page("self_service/erased.html", erased_by=erased_by)
+    return page("done.html", what="erased", erased_by=erased_by)
 
 
 def _ask(
     session: Session,
     form: AskForm | AgainForm,
     job: type[SendMyGroups | SendEmailAgain],
-    name: str,
     sent: str,
 ) -> ResponseReturnValue:
     """Queue the job that emails a link to the typed address."""
@@ -206,7 +205,12 @@ def _ask(
         asked = job(form.email.data or "", request_language())
         asked.ask(session, services().sealer, due_at=throttle(session))
         return redirect(url_for(sent), 303)
-    return page(f"self_service/{name}.html", form=form)
+    return page("self_service/ask.html", form=form, is_again=job is SendEmailAgain)
+
+
+def _done_page(what: str) -> Page:
+    """Show what came of a link; after the press's own page, that it was used before."""
+    return page("done.html", what=what if "pressed" in request.args else f"{what}-before")
 
 
 def _card(session: Session, subscription: Subscription, form: PressForm) -> dict[str, Any]:
@@ -257,8 +261,8 @@ def confirm(session: Session, token: str) -> ResponseReturnValue:
         members_self_service.confirm_change(session, services().sealer, secret)
         return redirect(url_for(".confirm", token=token, pressed=1), 303)
     if members_self_service.get_change(session, secret).confirmed_at is not None:
-        return page("address_change/confirmed.html", is_old="pressed" not in request.args)
-    return page("address_change/confirm.html", action=request.path)
+        return _done_page("address")
+    return page("confirm.html", what="address", action=request.path)
 
 
 @own_calendar.get("/my-calendar/<token>")

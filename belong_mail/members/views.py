@@ -222,8 +222,7 @@ def _rejected_page(session: Session, subscription: Subscription) -> Page:
     is_never = members.wants_no_email(session, subscription)
     if subscription.confirmed_at and not is_never:
         return _left_page(subscription)
-    choice = "never" if is_never else "forget"
-    return page("subscriptions/not_me_done.html", choice=choice)
+    return page("done.html", what="never" if is_never else "forget")
 
 
 @subscriptions.get("/leave/<token>")
@@ -400,4 +399,4 @@ def forget(session: Session, token: str) -> ResponseReturnValue:
 @waiting_list.get("/forget-note/done")
 @public
 def forgotten() -> Page:
-    return page("waiting_list/forgotten.html")
+    return page("done.html", what="note")
