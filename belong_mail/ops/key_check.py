@@ -167,7 +167,7 @@ def copy_faults(session: Session, keys: Keys, settings: Settings) -> list[str]:
     return [
         *key_faults(session, keyring),
         *(
-            f"It lacks a {kind} key that is in use here. Make a new copy."
+            f"It lacks one of the {kind} keys in use here. Make a new copy."
             for kind, used in in_use.items()
             if not set(used) <= set(keys[kind])
         ),

@@ -49,7 +49,7 @@ def test_a_copy_that_opens_the_database_is_told_from_others_and_remembered(form,
     for kinds, said in (
         (("public", "private"), "do not open 3 of 3 subscriptions.wrapped_address"),
         (("index",), "BELONG_INDEX_KEYS is not the key"),
-        (("secret",), "It lacks a secret key that is in use here. Make a new copy."),
+        (("secret",), "It lacks one of the secret keys in use here. Make a new copy."),
     ):
         copy.write_bytes(form(KEYS | {kind: OTHER[kind] for kind in kinds}))
         words = refused(used, "keys", "check", str(copy))
