@@ -54,23 +54,12 @@ def elsewhere(settings: Settings, tmp_path) -> Settings:
     return {**settings, "BELONG_STATE_FOLDER": str(tmp_path / "other-host")}
 
 
-@on_both_traces
-def test_a_new_installation_begins_by_itself_and_goes_on_after_each_restart(
-    environment, relay, services
-):
-    queue(services, 2)
-    for _ in range(3):
-        assert drain(environment) == (0, NOTHING_WAITS)
-        assert not is_held(environment)
-    assert len(relay.accepted) == 2
-    assert witness(environment).stat().st_mode & 0o777 == 0o600
-
-
 def test_a_host_that_the_database_does_not_know_does_nothing_until_released_then_all_once(
     environment, relay, services, tmp_path, visitor
 ):
     """A copy of the database on another machine; or a second machine that is to join."""
     assert drain(environment) == (0, NOTHING_WAITS)
+    assert witness(environment).stat().st_mode & 0o777 == 0o600
     issue = queue(services, 3)
     visitor.join("asian", "new@dpsk12.org")
     other = elsewhere(environment, tmp_path)
