@@ -269,7 +269,7 @@ def _manage(subscription: Subscription, status: int = 0, form: PressForm | None 
     if not subscription.is_active:
         return _left_page(subscription, status)
     if request.args.get("done") == "undo":
-        return _page("back", subscription.group)
+        return group_page("done.html", subscription.group, what="back")
     return _page(
         "leave",
         subscription.group,
@@ -393,7 +393,7 @@ def forget(session: Session, token: str) -> ResponseReturnValue:
         members.ask_to_forget(session, public_id)
         return redirect(url_for(".forgotten"), 303)
     group = members.get_entry(session, public_id).group
-    return group_page("waiting_list/forget.html", group, action=request.path)
+    return group_page("confirm.html", group, what="note", action=request.path)
 
 
 @waiting_list.get("/forget-note/done")
