@@ -7,6 +7,7 @@ copy of the keys is checked alike, and must have every key that is in use.
 import io
 import re
 import tarfile
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -147,7 +148,7 @@ def read_copy(data: bytes) -> Keys:
                 for each in archive
                 if each.isfile() and (file := archive.extractfile(each)) is not None
             }
-    except tarfile.ReadError:
+    except (tarfile.ReadError, EOFError, OSError, zlib.error):
         lines = LINE.findall(data.decode(errors="replace"))
         found = {kind.lower(): value for kind, value in lines}
     return {kind: tuple(found.get(kind, "").strip().split(",")) for kind in KINDS}

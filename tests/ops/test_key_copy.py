@@ -1,5 +1,6 @@
 """A copy of the keys is tried before it is needed: whether it opens the database in use."""
 
+import gzip
 import io
 import tarfile
 
@@ -69,6 +70,8 @@ def test_a_copy_that_opens_the_database_is_told_from_others_and_remembered(form,
         (lines({**KEYS, "index": ""}), "It has no index key."),
         (lines(KEYS)[:-9], "BELONG_INDEX_KEYS has something that is not a key"),
         (archive(KEYS)[:700], "It has no "),
+        (gzip.compress(archive(KEYS))[:-200], "It has no "),
+        (gzip.compress(archive(KEYS))[:50] + bytes(900), "It has no "),
     ],
 )
 def test_an_incomplete_copy_of_the_keys_is_refused_in_a_sentence(content, said, used, tmp_path):
