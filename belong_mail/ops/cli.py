@@ -77,7 +77,7 @@ WITHOUT_SETTINGS: Final = ("setup", "upgrade")
 
 # They begin only with keys that open what is in the database.
 WITH_RIGHT_KEYS: Final = (
-    "db downgrade", "db move", "explain", "keys rotate", "lead invite", "lead remove",
+    "db downgrade", "db move", "explain", "import", "keys rotate", "lead invite", "lead remove",
     "lead unlink", "office invite", "office remove",
 )  # fmt: skip
 

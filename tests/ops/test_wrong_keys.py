@@ -71,10 +71,12 @@ def test_doctor_names_each_kind_that_does_not_open(environment, services, visito
 @on_sqlite
 def test_nothing_that_keys_must_open_is_begun_with_others(environment, services, tmp_path):
     queue(services, 3)
-    before, there = dump_of(services), tmp_path / "there.db"
+    before, there, people = dump_of(services), tmp_path / "there.db", tmp_path / "people.csv"
+    people.write_text(f"Email\n{ADA}\n")
     for arguments in (
         "keys rotate", "db upgrade", "db downgrade", f"db move sqlite:///{there}",
         f"explain {ADA}", f"lead invite {ADA} --group lgbtq", f"office invite {ADA}",
+        f"import {people} --group lgbtq",
     ):  # fmt: skip
         said = refused(pair(environment, OTHER), *arguments.split())
         assert "do not open 3 of 3 subscriptions.wrapped_address" in said
