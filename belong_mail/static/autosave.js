@@ -105,9 +105,8 @@ export function autosave(form, { saved, notSaved, offer, onSaved }) {
     return Object.fromEntries(words().map((field) => [field.name, field.value]));
   }
 
-  // A copy that was sent with a button is needed only where the server's version did not move.
-  function keepHere(isSent) {
-    sessionStorage.setItem(copy(), JSON.stringify({ typed: typed(), seen: form.elements.seen.value, isSent }));
+  function keepHere() {
+    sessionStorage.setItem(copy(), JSON.stringify({ typed: typed(), seen: form.elements.seen.value }));
   }
 
   function changed() {
@@ -115,7 +114,7 @@ export function autosave(form, { saved, notSaved, offer, onSaved }) {
     tries = 0;
     saved.textContent = "";
     saveIn(PAUSE);
-    keepHere(false);
+    keepHere();
   }
 
   function offerKept() {
@@ -129,7 +128,7 @@ export function autosave(form, { saved, notSaved, offer, onSaved }) {
     const isKept = (text) => words().every((field) => field[text].trim() === (kept.typed[field.name] ?? field[text]).trim());
     // Shown again, and still not saved: the copy stays.
     if (isKept("value") && edits) return;
-    if (isKept("defaultValue") || (kept.isSent && kept.seen !== form.elements.seen.value)) {
+    if (isKept("defaultValue")) {
       sessionStorage.removeItem(key);
       return;
     }
@@ -165,7 +164,7 @@ export function autosave(form, { saved, notSaved, offer, onSaved }) {
       return;
     }
     isLeaving = true;
-    keepHere(true);
+    keepHere();
   });
   for (const name of ["online", "focus"]) addEventListener(name, () => { if (notSaved.textContent) save(); });
   addEventListener("beforeunload", (event) => {

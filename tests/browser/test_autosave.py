@@ -185,6 +185,31 @@ def test_words_that_back_puts_into_the_fields_itself_are_saved(page):
     expect(page.locator("#kept")).to_be_hidden()
 
 
+def write_beside(page, browser, url: str) -> None:
+    """Let another tab, or another leader, change the draft."""
+    other = browser.new_context(storage_state=page.context.storage_state())
+    theirs = other.new_page()
+    theirs.goto(url)
+    theirs.fill("[name=text]", "Theirs.")
+    is_saved(theirs)
+    other.close()
+
+
+@one_by_day("journeys in a browser")
+@pytest.mark.expected("ERR_FAILED", 409)
+def test_words_that_were_sent_in_vain_are_offered_whatever_somebody_else_wrote(page, browser):
+    url = page.url
+    page.route(re.compile("/lead/newsletters/"), lambda route: route.abort())
+    page.locator("[name=text]").press_sequentially("Mine.")
+    page.get_by_role("button", name="Send or schedule").click()
+    write_beside(page, browser, url)
+    page.unroute_all()
+    page.goto(url)
+    expect(page.locator("[name=text]")).to_have_value("Theirs.")
+    page.get_by_role("button", name="Bring them back").click()
+    expect(page.locator("[name=text]")).to_have_value("Mine.")
+
+
 @CUT
 def test_words_brought_back_do_not_overwrite_what_somebody_else_wrote(page, browser):
     page.on("dialog", lambda dialog: dialog.accept())
@@ -192,12 +217,7 @@ def test_words_brought_back_do_not_overwrite_what_somebody_else_wrote(page, brow
     is_saved(page)
     page.context.set_offline(True)
     page.locator("[name=text]").press_sequentially(" Mine.")
-    other = browser.new_context(storage_state=page.context.storage_state())
-    theirs = other.new_page()
-    theirs.goto(page.url)
-    theirs.fill("[name=text]", "Theirs.")
-    is_saved(theirs)
-    other.close()
+    write_beside(page, browser, page.url)
     page.context.set_offline(False)
     page.reload()
     page.get_by_role("button", name="Bring them back").click()
