@@ -224,6 +224,25 @@ def test_words_brought_back_do_not_overwrite_what_somebody_else_wrote(page, brow
     expect(page.locator("#not-saved")).to_have_text(re.compile("someone else changed"))
 
 
+@pytest.mark.expected(409)
+def test_words_that_met_anothers_at_a_button_are_offered_when_the_page_opens_again(page, browser):
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.fill("[name=text]", "First.")
+    is_saved(page)
+    url, other = page.url, browser.new_context(storage_state=page.context.storage_state())
+    theirs = other.new_page()
+    theirs.goto(url)
+    theirs.fill("[name=text]", "Theirs.")
+    is_saved(theirs)
+    other.close()
+    page.fill("[name=text]", "Mine.")
+    page.get_by_role("button", name="Send or schedule").click()
+    expect(page.locator("main")).to_contain_text("Someone else changed")
+    page.goto(url)
+    page.get_by_role("button", name="Bring them back").click()
+    expect(page.locator("[name=text]")).to_have_value("Mine.")
+
+
 @one_by_day("journeys in a browser")
 @CUT
 def test_words_that_are_offered_stay_while_others_are_typed(page):
