@@ -100,13 +100,27 @@ class TextByLanguage(TypeDecorator[dict[str, str]]):
     cache_ok = True
 
     def process_result_value(self, value: Any, _dialect: Dialect) -> dict[str, str]:
-        found = value.items() if isinstance(value, dict) else ()
-        # JSON can escape a lone surrogate, which no message can contain.
-        return {
-            code: words.encode(errors="replace").decode()
-            for code, words in found
-            if code in LANGUAGES and isinstance(words, str)
-        }
+        return texts_by_language(value)
+
+
+def texts_by_language(value: Any) -> dict[str, str]:
+    found = value.items() if isinstance(value, dict) else ()
+    # JSON can escape a lone surrogate, which no message can contain.
+    return {
+        code: words.encode(errors="replace").decode()
+        for code, words in found
+        if code in LANGUAGES and isinstance(words, str)
+    }
+
+
+class TextsByLanguage(TypeDecorator[list[dict[str, str]]]):
+    """A list of such dicts, as JSON."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_result_value(self, value: Any, _dialect: Dialect) -> list[dict[str, str]]:
+        return [texts_by_language(each) for each in value] if isinstance(value, list) else []
 
 
 class Language(TypeDecorator[str]):

@@ -3,16 +3,56 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, ForeignKey, and_, false, or_, text
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Dialect,
+    ForeignKey,
+    TypeDecorator,
+    and_,
+    false,
+    or_,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from belong_mail.core.db import IdBase, PublicIdBase, TextByLanguage, TextList, now
+from belong_mail.core.db import (
+    IdBase,
+    PublicIdBase,
+    TextByLanguage,
+    TextList,
+    TextsByLanguage,
+    now,
+    texts_by_language,
+)
 from belong_mail.core.i18n import LocalizedText
 
 # Longer names are cut: the web could write one that makes an email too large to be sent.
 NAME_CHARACTERS = 100
 # Names of a group in one email, the current and the first ones; and how many are stored in all.
 NAMES_IN_EMAILS, MOST_NAMES = 4, 200
+PHONE = "tel:"
+
+
+class Links(TypeDecorator[list[dict[str, Any]]]):
+    """A list of {"title": LocalizedText, "url": "https:…" or "tel:…"}, as JSON.
+
+    Others, which an intruder in the web could leave behind, are dropped.
+    """
+
+    impl = JSON
+    cache_ok = True
+
+    def process_result_value(self, value: Any, _dialect: Dialect) -> list[dict[str, Any]]:
+        found = value if isinstance(value, list) else []
+        return [
+            {
+                "title": texts_by_language(each.get("title")),
+                "url": each["url"].encode(errors="replace").decode(),
+            }
+            for each in found
+            if isinstance(each, dict) and str(each.get("url")).lower().startswith(("https:", PHONE))
+        ]
 
 
 class Group(PublicIdBase):
@@ -32,8 +72,8 @@ class Group(PublicIdBase):
     audience: Mapped[LocalizedText] = mapped_column(TextByLanguage, default=dict)
     # A note on its card, such as “Writing our charter now”; may be empty.
     note: Mapped[LocalizedText] = mapped_column(TextByLanguage, default=dict)
-    # Links and phone numbers on its page: [{"title": LocalizedText, "url": "https:…" or "tel:…"}].
-    resources: Mapped[list[Any]] = mapped_column(JSON, default=list)
+    # Links and phone numbers on its page.
+    resources: Mapped[list[dict[str, Any]]] = mapped_column(Links, default=list)
     # The leaders' text in the welcome email; may be empty.
     welcome: Mapped[LocalizedText] = mapped_column(TextByLanguage, default=dict)
     # The page's texts before the leaders' last change, for undo.
@@ -117,6 +157,6 @@ class Question(IdBase):
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id, ondelete="CASCADE"), index=True)
     position: Mapped[int]
     kind: Mapped[str]
-    label: Mapped[LocalizedText] = mapped_column(JSON)
-    # For choices: a list of LocalizedText.
-    options: Mapped[list[Any]] = mapped_column(JSON, default=list)
+    label: Mapped[LocalizedText] = mapped_column(TextByLanguage)
+    # For choices.
+    options: Mapped[list[LocalizedText]] = mapped_column(TextsByLanguage, default=list)

@@ -6,9 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from belong_mail.core.i18n import DEFAULT, LocalizedText, TextIn
-from belong_mail.groups.models import Group
-
-PHONE = "tel:"
+from belong_mail.groups.models import PHONE, Group
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ from wtforms.validators import Length, Optional
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.header_words import tells_by_address
+from belong_mail.groups.models import PHONE as PHONE_LINK
 from belong_mail.groups.models import Group
-from belong_mail.groups.presenters import PHONE as PHONE_LINK
 from belong_mail.leads.page import GroupPage
 from belong_mail.web.forms import (
     VersionedForm,

@@ -30,6 +30,7 @@ MEETINGS = (
     .options(joinedload(Meeting.changes), contains_eager(Meeting.group))
     .order_by(Meeting.id)
 )
+_HAS_RULE = Meeting.repeats.in_(recurrence.RULES)
 _FIRST, _LAST = bindparam("first", type_=Date()), bindparam("last", type_=Date())
 # Those that may have a day between two dates, or one moved there; built once, as many pages run it.
 BETWEEN = MEETINGS.where(
@@ -47,7 +48,7 @@ def listed(session: Session, group: Group | None = None) -> list[Meeting]:
 
 def find(session: Session, public_id: str) -> Meeting | None:
     """Find a meeting, unless its rule is invalid, which our form does not allow."""
-    which = Meeting.public_id == public_id, Meeting.repeats.in_(recurrence.RULES)
+    which = Meeting.public_id == public_id, _HAS_RULE
     return session.scalars(MEETINGS.where(*which)).unique().one_or_none()
 
 
@@ -90,8 +91,8 @@ def next_held(
 
 
 def of_group(session: Session, group: Group) -> list[Meeting]:
-    """List all meetings of a group, newest first."""
-    found = select(Meeting).where(Meeting.group_id == group.id)
+    """List the meetings of a group whose rule is valid, newest first."""
+    found = select(Meeting).where(Meeting.group_id == group.id, _HAS_RULE)
     return list(session.scalars(found.order_by(Meeting.starts_on.desc(), Meeting.id.desc())))
 
 
@@ -104,6 +105,7 @@ def find_for_lead(session: Session, account: Account, public_id: str) -> Meeting
             Meeting.public_id == public_id,
             Meeting.group_id.in_(GROUPS_LED),
             Group.retired_at.is_(None),
+            _HAS_RULE,
         )
     )
     by = {"account_id": account.id}

@@ -3,19 +3,22 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.service import NotFound
 from belong_mail.contact import service as contact
 from belong_mail.contact import threads as receipts
-from belong_mail.contact.models import Thread
+from belong_mail.contact.models import Thread, ThreadEntry
 from belong_mail.core.db import ago, now, required
 from belong_mail.core.retention import THREAD_MAX_AGE
 from belong_mail.groups import service as group_service
 from belong_mail.groups.models import Group
 
-_OPEN_THREADS = select(Thread).where(Thread.last_at > ago(THREAD_MAX_AGE)).order_by(Thread.last_at)
+# One without a message was left by an intruder.
+_HAS_MESSAGE = exists().where(ThreadEntry.thread_id == Thread.id)
+_IS_RECENT = Thread.last_at > ago(THREAD_MAX_AGE)
+_OPEN_THREADS = select(Thread).where(_IS_RECENT, _HAS_MESSAGE).order_by(Thread.last_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,6 +192,7 @@ def with_lang(words: str) -> Markup:
 
 def in_sentence(name: str) -> Markup:
     """Return a group's name for a sentence, with a `lang` span if it is in another language."""
+    name = name or "…"  # an intruder may have written none
     before, _name, after = i18n.group_in_sentence(name, request_language()).partition(name)
     return Markup("{}{}{}").format(before, with_lang(name), after)
 

@@ -3,10 +3,13 @@
 import pytest
 from sqlalchemy import text
 
+from belong_mail.contact.models import Thread
+from belong_mail.core.db import now
 from belong_mail.core.i18n import NAMES
 from belong_mail.groups import service as groups
 from belong_mail.groups.presenters import group_view
-from tests.factories import group_named
+from belong_mail.newsletters import service as newsletters
+from tests.factories import group_named, plan_meeting
 from tests.markers import on_both
 
 
@@ -36,14 +39,41 @@ def test_a_group_is_added_at_the_end_and_its_hue_goes_by_place_and_begins_again(
     assert [group_view(group, "en").hue for group in listed] == [*range(1, 11), 1]
 
 
-@pytest.mark.parametrize("odd", ["5", "[5]", '{"en": 5, "xx": "a"}', '{"en": "\\ud800"}'])
-def test_a_page_stands_whatever_an_intruder_wrote_as_its_texts(odd, services, visitor):
-    columns = "summary", "mission", "activities", "audience", "note", "welcome"
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "5", "[5]", '{"en": 5, "xx": "a"}', '{"en": "\\ud800"}',
+        '[{"title": 5, "url": "https://\\ud800"}, {"url": 5}]', '[{"url": "javascript:alert(1)"}]',
+    ],
+)  # fmt: skip
+def test_a_page_stands_whatever_an_intruder_wrote_as_its_texts(
+    odd, services, visitor, lead, office
+):
+    columns = "summary", "mission", "activities", "audience", "note", "welcome", "resources"
     changes = ", ".join(f"{each} = :odd" for each in columns)
     with services.writing.begin() as session:
         session.execute(text(f"UPDATE groups SET {changes}"), {"odd": odd})  # noqa: S608 - our own
-    for page in ("/", "/groups/the-village"):
+        session.execute(text("UPDATE questions SET label = :odd, options = :odd"), {"odd": odd})
+        session.execute(text("UPDATE questions SET kind = 'odd' WHERE id % 2 = 0"))
+    for page in ("/", "/groups/asian", "/groups/asian/join"):
         assert visitor.open(page).status_code == 200
+        assert "javascript:" not in visitor.open(page).text
+    assert lead.open("/lead/groups/asian/page").status_code == 200
+    assert office.open("/office/groups/asian/questions").status_code == 200
+
+
+def test_leaders_and_the_office_find_their_pages_whatever_rows_an_intruder_left(
+    lead, office, services
+):
+    with services.writing.begin() as session:
+        group = group_named(session, "asian")
+        group.name = ""
+        plan_meeting(session, group.slug, repeats="odd")
+        session.add(Thread(reference="odd", receipt_key=b"odd", topic="odd"))
+        newsletters.draft(session, group, "Hi", "Hello").paused_at = now()
+    for page in ("", "/newsletters", "/groups/asian", "/groups/asian/questions"):
+        assert office.open(f"/office{page}").status_code == 200
+    assert lead.open("/lead/groups/asian/meetings").status_code == 200
 
 
 def test_a_slug_that_is_odd_or_taken_is_refused_and_a_name_makes_one_of_60_letters_at_most(session):
