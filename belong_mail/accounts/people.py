@@ -15,6 +15,7 @@ from belong_mail.accounts.models import (
     CLOCKS_DIFFER,
     OFFICE,
     RIGHT_AGE,
+    UNDO_STOP,
     Account,
     BrowserSession,
     Right,
@@ -151,9 +152,11 @@ def end_right(
     right = required(find_right(session, person, group), NotFound)
     if right.is_over and right.is_pending:  # ended before; the office's last ones are still found
         raise NotFound
-    # Without `accepted_at` it stays ended even as the last of the office. The end is in the past by
-    # any clock, as the worker would otherwise restore the acceptance.
-    right.accepted_at, right.ends_at = None, now() - CLOCKS_DIFFER
+    is_own = group is not None and by.id == person.id
+    # Without `accepted_at` it stays ended even as the last of the office. A removal's end is in the
+    # past by any clock, as the worker would otherwise restore the acceptance.
+    end = now() + UNDO_STOP if is_own else now() - CLOCKS_DIFFER
+    right.accepted_at, right.ends_at = None, end
     session.flush()
     by_group = Kind.LEAD_STOPPED if by.id == person.id else Kind.LEAD_REMOVED
     kind = by_group if group else Kind.OFFICE_REMOVED

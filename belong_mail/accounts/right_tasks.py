@@ -22,7 +22,14 @@ from belong_mail.accounts.jobs import (
     InviteColleague,
     RestoreRight,
 )
-from belong_mail.accounts.models import CLOCKS_DIFFER, OFFICE, RIGHT_AGE, Account, Right
+from belong_mail.accounts.models import (
+    CLOCKS_DIFFER,
+    OFFICE,
+    RIGHT_AGE,
+    UNDO_STOP,
+    Account,
+    Right,
+)
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import ago, required
@@ -58,9 +65,6 @@ ASKED_OR_ACCEPTED = ("invited", "accepted")
 LONGEST = RIGHT_AGE + CLOCKS_DIFFER
 # The longest time from an invitation to the end of a right that no one renewed.
 UNRENEWED_AGE = INVITATION_AGE + LONGEST
-# How long the office can undo that someone gave a right up. Shorter than `INVITATION_AGE`, when
-# `end_invitations` would delete the account, too.
-UNDO_STOP = timedelta(days=7)
 
 
 @does(InviteColleague)
@@ -123,20 +127,25 @@ def receive_removal(work: Work, asked: EndRight) -> None:
     """
     session, opener, right = work.session, work.keys.opener, _named_right(work, asked)
     account, group = right.person, right.group
-    if not right.is_over:
-        raise Refused
     is_own = group is not None and asked.by == asked.account and proven.is_accepted(opener, right)
-    if not is_own:
-        proven.office(work, asked.by, account)
-        work.use(b"rights/changes", RIGHTS_CHANGED_RATE)  # if refused, `end_rights` deletes it
+    if not (right.is_over or (is_own and right.has_stopped)):
+        raise Refused
     if is_own:
-        right.since, right.accepted_at, right.ends_at = work.at, None, work.at + UNDO_STOP
-        right.reminded_at = work.at  # no one renews what was given up
-        proven.prove(opener, right, invited_as=None)
-    else:
-        session.delete(right)
+        _give_up(work, right)
+        return
+    proven.office(work, asked.by, account)
+    work.use(b"rights/changes", RIGHTS_CHANGED_RATE)  # if refused, `end_rights` deletes it
+    session.delete(right)
     session.flush()
-    tell(work, "stopped" if is_own else "removed", account, [group])
+    tell(work, "removed", account, [group])
+
+
+def _give_up(work: Work, right: Right) -> None:
+    right.since, right.accepted_at, right.ends_at = work.at, None, work.at + UNDO_STOP
+    right.reminded_at = work.at  # no one renews what was given up
+    proven.prove(work.keys.opener, right, invited_as=None)
+    work.session.flush()
+    tell(work, "stopped", right.person, [right.group])
 
 
 @does(RestoreRight)
@@ -201,10 +210,13 @@ def end_rights(work: Work) -> None:
 
     A removed right's proof is deleted, even if an intruder changed the row. A right that lasts too
     long gets an end within a year, and one that only lost `accepted_at` gets it back, as its proof
-    is valid.
+    is valid. One that its leader has just given up may come here before its job is read.
     """
-    latest = work.at + RIGHT_AGE
+    latest, latest_stop = work.at + RIGHT_AGE, work.at + UNDO_STOP + CLOCKS_DIFFER
     for right in _over(work, is_locked=True):
+        if right.group and right.is_pending and work.at < (right.ends_at or latest) < latest_stop:
+            _give_up(work, right)
+            continue
         if not right.is_over:
             right.accepted_at = right.accepted_at or work.at
             right.ends_at = min(right.ends_at or latest, latest)

@@ -418,6 +418,18 @@ def test_the_office_undoes_that_a_leader_has_stopped(scenario, office, stopped, 
     assert office.act(f"{person}/restore", role=VILLAGE).status_code == 404
 
 
+def test_a_leaders_stop_can_be_undone_and_is_told_once_if_the_minute_comes_before_its_job(
+    app, scenario, office
+):
+    accept(scenario, office)
+    signed_in(app, scenario.keyring, NEW).act(f"/lead/groups/{VILLAGE}/stop-leading")
+    scenario.worker._periodic_tasks.run()
+    scenario.worker.drain()
+    assert scenario.subjects(OFFICE).count(CHANGED) == 3, "invited, accepted, stopped"
+    press(office, scenario, NEW, "restore", VILLAGE)
+    assert introduced_from(scenario) > now()
+
+
 def test_a_leader_who_stopped_is_not_invited_by_an_invitation_to_something_else(
     scenario, office, stopped
 ):

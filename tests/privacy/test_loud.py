@@ -16,9 +16,8 @@ from belong_mail.accounts.jobs import (
     RestoreRight,
 )
 from belong_mail.accounts.models import OFFICE as PLACE
-from belong_mail.accounts.models import Account, Right
+from belong_mail.accounts.models import UNDO_STOP, Account, Right
 from belong_mail.accounts.retention import end_invitations
-from belong_mail.accounts.right_tasks import UNDO_STOP
 from belong_mail.core import jobs
 from belong_mail.core.db import now, required
 from belong_mail.core.jobs import Job, SealedJob
