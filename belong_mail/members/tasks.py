@@ -397,13 +397,19 @@ def make_note(keyring: Keyring, group: Group, signup: Signup) -> WaitlistEntry:
 
 
 _IS_OF_1_0 = WaitlistEntry.address_index.is_(None)
+# Requests indexed in one transaction, which holds SQLite's lock for half a second.
+NOTES_AT_ONCE = 200
 
 
 @each_minute("Requests of version 1.0 to be notified are not found", exists().where(_IS_OF_1_0))
 def index_notes(work: Work) -> None:
-    """Index requests of version 1.0 by their mailbox; of two of one mailbox one stays."""
+    """Index requests of version 1.0 by their mailbox; of two of one mailbox one stays.
+
+    In random order, so that those that cannot be opened keep no others waiting.
+    """
     session, index = work.session, work.keys.index
-    for note in session.scalars(select(WaitlistEntry).where(_IS_OF_1_0)).all():
+    found = select(WaitlistEntry).where(_IS_OF_1_0).order_by(func.random()).limit(NOTES_AT_ONCE)
+    for note in session.scalars(found).all():
         with suppress(DecryptionError):
             identity = address.folded(address_of(work.keys, note))
             if find_by_address(session, index, note.group, identity, WaitlistEntry):

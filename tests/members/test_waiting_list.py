@@ -9,8 +9,9 @@ from belong_mail.core.db import now
 from belong_mail.core.encryption import HEAD_OCTETS, WRAPPED
 from belong_mail.groups import service as groups
 from belong_mail.members import service as members
-from belong_mail.members.jobs import WaitForGroup
+from belong_mail.members.jobs import Signup, WaitForGroup
 from belong_mail.members.models import WaitlistEntry
+from belong_mail.members.tasks import NOTES_AT_ONCE, index_notes, make_note
 from belong_mail.ops import rooms
 from belong_mail.worker.loop import STARTS_AT_ONCE
 from tests.browser_client import html_of, link_to, text_of
@@ -145,6 +146,21 @@ def test_a_note_goes_a_year_after_it_was_asked_for_again_and_with_a_retired_grou
     for days, left in ((415, 1), (416, 0)):
         scenario.purge(timedelta(days=days))
         assert scenario.rows("waitlist_entries") == left
+
+
+def test_notes_of_version_1_0_are_indexed_some_at_a_time(scenario):
+    """In one transaction thousands would hold SQLite's lock for seconds."""
+    with scenario.services.writing.begin() as session:
+        group = group_named(session, SOON)
+        for number in range(NOTES_AT_ONCE + 1):
+            note = make_note(scenario.keyring, group, Signup(f"{number}@dpsk12.org", "en"))
+            note.address_index = None
+            session.add(note)
+    for left in (1, 0):
+        with scenario.services.writing.begin() as session:
+            index_notes(scenario.worker.work_in(session))
+            without = select(WaitlistEntry).where(WaitlistEntry.address_index.is_(None))
+            assert len(session.scalars(without).all()) == left
 
 
 def test_a_note_that_was_moved_or_that_no_key_opens_stops_no_other(scenario):
