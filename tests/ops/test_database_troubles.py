@@ -1,6 +1,7 @@
 """A database that is locked, cut off, read-only, full, lost, damaged, or refuses us."""
 
 import hashlib
+import sqlite3
 import subprocess
 import threading
 from collections import Counter
@@ -249,6 +250,12 @@ def test_a_command_for_which_the_disk_has_no_room_says_so(services):
     assert error_message(full.value) == FULL
     name = "SQLITE_FULL" if is_sqlite else "DiskFull"
     assert error_name(full.value) == f"OperationalError: {name}"
+
+
+def test_a_disk_too_full_to_open_the_database_is_said_too():
+    cause = sqlite3.OperationalError("disk I/O error")
+    cause.sqlite_errorname = "SQLITE_IOERR_SHMSIZE"
+    assert error_message(OperationalError(None, None, cause)) == FULL
 
 
 NAMED = "geheim"
