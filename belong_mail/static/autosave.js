@@ -9,7 +9,8 @@ export function autosave(form, { saved, notSaved, offer, onSaved }) {
   // One copy for each draft, whatever language its page is opened in.
   const key = location.pathname;
   // What is typed before this has loaded counts, too; not what “back” puts into the fields.
-  const isFirst = performance.getEntriesByType("navigation")[0]?.type === "navigate";
+  const navigation = performance.getEntriesByType("navigation")[0];
+  const isFirst = navigation?.type === "navigate";
   const isTyped = isFirst && words().some((field) => field.value !== field.defaultValue);
   let edits = isTyped || "unsaved" in form.dataset ? 1 : 0;
   let onServer = 0;
@@ -105,8 +106,9 @@ export function autosave(form, { saved, notSaved, offer, onSaved }) {
     return Object.fromEntries(words().map((field) => [field.name, field.value]));
   }
 
-  function keepHere() {
-    sessionStorage.setItem(copy(), JSON.stringify({ typed: typed(), seen: form.elements.seen.value }));
+  // A copy that was sent with a button is needed only where the server's version did not move.
+  function keepHere(isSent) {
+    sessionStorage.setItem(copy(), JSON.stringify({ typed: typed(), seen: form.elements.seen.value, isSent }));
   }
 
   function changed() {
@@ -114,7 +116,7 @@ export function autosave(form, { saved, notSaved, offer, onSaved }) {
     tries = 0;
     saved.textContent = "";
     saveIn(PAUSE);
-    keepHere();
+    keepHere(false);
   }
 
   function offerKept() {
@@ -126,9 +128,11 @@ export function autosave(form, { saved, notSaved, offer, onSaved }) {
     const kept = JSON.parse(sessionStorage.getItem(key) ?? "null");
     if (!kept) return;
     const isKept = (text) => words().every((field) => field[text].trim() === (kept.typed[field.name] ?? field[text]).trim());
-    // Shown again, and still not saved: the copy stays.
-    if (isKept("value") && edits) return;
-    if (isKept("defaultValue")) {
+    // Shown again, and still not saved: the copy stays, whoever saves next.
+    if (isKept("value") && edits) return keepHere(false);
+    // The server redirects here from a button whose words it took; else the version may be another's.
+    const isTaken = kept.isSent && navigation?.redirectCount && kept.seen !== form.elements.seen.value;
+    if (isKept("defaultValue") || isTaken) {
       sessionStorage.removeItem(key);
       return;
     }
@@ -164,7 +168,7 @@ export function autosave(form, { saved, notSaved, offer, onSaved }) {
       return;
     }
     isLeaving = true;
-    keepHere();
+    keepHere(true);
   });
   for (const name of ["online", "focus"]) addEventListener(name, () => { if (notSaved.textContent) save(); });
   addEventListener("beforeunload", (event) => {
