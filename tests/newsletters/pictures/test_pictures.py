@@ -139,7 +139,7 @@ def test_a_far_too_large_body_is_refused_and_a_large_one_on_every_other_page(lea
         refused = announce(f"{page}/{kind}", MAX_BODY + 1)
         assert refused.status_code == 413
         assert "That file is too large" in refused.text
-        assert f'href="{page}/{kind}">Open the page again' in refused.text
+        assert f'href="{page}/{kind}" data-back>Back to the page' in refused.text
         assert announce(f"{page}/{kind}", MAX_BODY).status_code == 400, "without the page’s token"
     for other in (page, f"{page}/save", f"{page}/preview"):
         assert announce(other, 600_000).status_code == 413
