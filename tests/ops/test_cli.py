@@ -77,7 +77,7 @@ def test_newsletters_are_listed_by_where_they_stand_without_their_subjects(
     cli, issue, worker, services, keyring
 ):
     def send(*more: str) -> str:
-        words = ["newsletter", "send", "the-village", issue, "--subject", "Hi"]
+        words = ["newsletter", "send", "the-village", issue, "--subject", "Picnic in spring"]
         sent = cli.invoke(args=[*words, *more])
         assert sent.exit_code == 0, sent.output
         return sent.output.strip()
@@ -100,7 +100,7 @@ def test_newsletters_are_listed_by_where_they_stand_without_their_subjects(
         assert cli.invoke(args=["newsletter", command, now_going]).exit_code == 0
         assert listed()[now_going] == state
     assert list(listed()) == [later, now_going, sent]
-    assert "Hi" not in cli.invoke(args=["newsletter", "list"]).output
+    assert "Picnic" not in cli.invoke(args=["newsletter", "list"]).output
 
 
 def test_an_issue_for_later_waits_in_the_districts_time(cli, issue, worker, services):
