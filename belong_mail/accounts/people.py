@@ -170,7 +170,7 @@ def restore(session: Session, sealer: Sealer, by: Account, person: Account, slug
     right = required(find_right(session, person, group), NotFound)
     if not right.has_stopped or right.is_over:
         raise NotFound
-    audit.record(session, Kind.STOP_UNDONE, account=person, group=group)
+    audit.record(session, Kind.UNDO_STOP_ASKED, account=person, group=group)
     RestoreRight(by.public_id, person.public_id, right.place).ask(session, sealer)
 
 

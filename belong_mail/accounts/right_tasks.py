@@ -141,6 +141,7 @@ def receive_removal(work: Work, asked: EndRight) -> None:
 
 
 def _give_up(work: Work, right: Right) -> None:
+    """End a right by its holder's own choice, with a week in which the office can undo it."""
     right.since, right.accepted_at, right.ends_at = work.at, None, work.at + UNDO_STOP
     right.reminded_at = work.at  # no one renews what was given up
     proven.prove(work.keys.opener, right, invited_as=None)

@@ -65,7 +65,7 @@ class Kind(StrEnum):
     LEAD_ACCEPTED = gettext_noop("group leader accepted")
     LEAD_REMOVED = gettext_noop("group leader removed")
     LEAD_STOPPED = gettext_noop("stopped leading")
-    STOP_UNDONE = gettext_noop("return of a leader who stopped asked for")
+    UNDO_STOP_ASKED = gettext_noop("return of a leader who stopped asked for")
     OFFICE_INVITED = gettext_noop("office colleague invited")
     OFFICE_REMOVED = gettext_noop("office colleague removed")
     OFFICE_ACCEPTED = gettext_noop("office colleague accepted")

@@ -4,6 +4,7 @@ import json
 import logging
 import secrets
 import time
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
 from functools import cache, partial
@@ -90,37 +91,40 @@ def parse_json(source: str | bytes) -> Any:
         return None
 
 
-class TextByLanguage(TypeDecorator[dict[str, str]]):
-    """A dict of texts by language code, as JSON.
-
-    The worker reads what the web wrote, so entries of unknown languages or other types are dropped.
-    """
+class Checked(TypeDecorator[Any]):
+    """JSON that an intruder in the web could have written: `check` drops what does not belong."""
 
     impl = JSON
     cache_ok = True
 
-    def process_result_value(self, value: Any, _dialect: Dialect) -> dict[str, str]:
-        return texts_by_language(value)
+    def __init__(self, check: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.check = check
+
+    def process_result_value(self, value: Any, _dialect: Dialect) -> Any:
+        return self.check(value)
+
+
+def whole(text: str) -> str:
+    """Replace lone surrogates, which JSON can escape and no message can contain."""
+    return text.encode(errors="replace").decode()
+
+
+def text_list(value: Any) -> list[str]:
+    """Return the texts of a list."""
+    found = value if isinstance(value, list) else ()
+    return [whole(each) for each in found if isinstance(each, str)]
 
 
 def texts_by_language(value: Any) -> dict[str, str]:
+    """Return the texts of a dict by known language codes."""
     found = value.items() if isinstance(value, dict) else ()
-    # JSON can escape a lone surrogate, which no message can contain.
     return {
-        code: words.encode(errors="replace").decode()
-        for code, words in found
-        if code in LANGUAGES and isinstance(words, str)
+        code: whole(words) for code, words in found if code in LANGUAGES and isinstance(words, str)
     }
 
 
-class TextsByLanguage(TypeDecorator[list[dict[str, str]]]):
-    """A list of such dicts, as JSON."""
-
-    impl = JSON
-    cache_ok = True
-
-    def process_result_value(self, value: Any, _dialect: Dialect) -> list[dict[str, str]]:
-        return [texts_by_language(each) for each in value] if isinstance(value, list) else []
+TextList, TextByLanguage = Checked(text_list), Checked(texts_by_language)
 
 
 class Language(TypeDecorator[str]):
@@ -131,17 +135,6 @@ class Language(TypeDecorator[str]):
 
     def process_result_value(self, value: str | None, _dialect: Dialect) -> str:
         return known_language(value)
-
-
-class TextList(TypeDecorator[list[str]]):
-    """A list of texts, as JSON; other types, which the web could write, are dropped."""
-
-    impl = JSON
-    cache_ok = True
-
-    def process_result_value(self, value: Any, _dialect: Dialect) -> list[str]:
-        found = value if isinstance(value, list) else []
-        return [each.encode(errors="replace").decode() for each in found if isinstance(each, str)]
 
 
 Found = TypeVar("Found")

@@ -3,27 +3,18 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    ColumnElement,
-    Dialect,
-    ForeignKey,
-    TypeDecorator,
-    and_,
-    false,
-    or_,
-    text,
-)
+from sqlalchemy import JSON, ColumnElement, ForeignKey, and_, false, or_, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from belong_mail.core.db import (
+    Checked,
     IdBase,
     PublicIdBase,
     TextByLanguage,
     TextList,
-    TextsByLanguage,
     now,
     texts_by_language,
+    whole,
 )
 from belong_mail.core.i18n import LocalizedText
 
@@ -34,25 +25,19 @@ NAMES_IN_EMAILS, MOST_NAMES = 4, 200
 PHONE = "tel:"
 
 
-class Links(TypeDecorator[list[dict[str, Any]]]):
-    """A list of {"title": LocalizedText, "url": "https:…" or "tel:…"}, as JSON.
+def _options(value: Any) -> list[LocalizedText]:
+    """Return the texts by language of each of a list."""
+    return [texts_by_language(each) for each in value] if isinstance(value, list) else []
 
-    Others, which an intruder in the web could leave behind, are dropped.
-    """
 
-    impl = JSON
-    cache_ok = True
-
-    def process_result_value(self, value: Any, _dialect: Dialect) -> list[dict[str, Any]]:
-        found = value if isinstance(value, list) else []
-        return [
-            {
-                "title": texts_by_language(each.get("title")),
-                "url": each["url"].encode(errors="replace").decode(),
-            }
-            for each in found
-            if isinstance(each, dict) and str(each.get("url")).lower().startswith(("https:", PHONE))
-        ]
+def _links(value: Any) -> list[dict[str, Any]]:
+    """Return the {"title": LocalizedText, "url": "https:…" or "tel:…"} of a list."""
+    found = value if isinstance(value, list) else ()
+    return [
+        {"title": texts_by_language(each.get("title")), "url": whole(each["url"])}
+        for each in found
+        if isinstance(each, dict) and str(each.get("url")).lower().startswith(("https:", PHONE))
+    ]
 
 
 class Group(PublicIdBase):
@@ -73,7 +58,7 @@ class Group(PublicIdBase):
     # A note on its card, such as “Writing our charter now”; may be empty.
     note: Mapped[LocalizedText] = mapped_column(TextByLanguage, default=dict)
     # Links and phone numbers on its page.
-    resources: Mapped[list[dict[str, Any]]] = mapped_column(Links, default=list)
+    resources: Mapped[list[dict[str, Any]]] = mapped_column(Checked(_links), default=list)
     # The leaders' text in the welcome email; may be empty.
     welcome: Mapped[LocalizedText] = mapped_column(TextByLanguage, default=dict)
     # The page's texts before the leaders' last change, for undo.
@@ -159,4 +144,4 @@ class Question(IdBase):
     kind: Mapped[str]
     label: Mapped[LocalizedText] = mapped_column(TextByLanguage)
     # For choices.
-    options: Mapped[list[LocalizedText]] = mapped_column(TextsByLanguage, default=list)
+    options: Mapped[list[LocalizedText]] = mapped_column(Checked(_options), default=list)
