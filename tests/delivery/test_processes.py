@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 
 import pytest
 
@@ -48,14 +47,14 @@ def test_an_idle_worker_ends_at_once_and_lets_pages_come_first_but_on_sqlite(
     environment, relay, services
 ):
     with running(environment, "worker") as process:
-        wait_until(lambda: is_ready_to_end(process.pid))
-        time.sleep(0.5)
+        workers = services.settings.state_folder / "workers"
+        wait_until(lambda: is_ready_to_end(process.pid) and any(workers.iterdir()))
         priority = os.getpriority(os.PRIO_PROCESS, process.pid)
         process.send_signal(signal.SIGINT)
         assert wait_for_end(process) == ""
     assert process.returncode == 0
     assert relay.connections == 0
-    assert list((services.settings.state_folder / "workers").iterdir()) == []
+    assert list(workers.iterdir()) == []
     own = os.getpriority(os.PRIO_PROCESS, 0)
     is_sqlite = services.engine.dialect.name == "sqlite"
     assert priority == (own if is_sqlite else max(NICENESS, own))

@@ -2,6 +2,8 @@
 
 import re
 import ssl
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from belong_mail.mail.smtp.connection import Relay, RelayUnavailable, connect
 from belong_mail.mail.smtp.replies import ReplyClass, classify_reply
 from tests.mail.conftest import PATIENCE
+from tests.processes import ROOT, SECONDS, surroundings
 from tests.servers.actions import Action
 from tests.servers.smtp import Server, drip, drop, hang, reset, write
 from tests.servers.tls import Authority
@@ -18,6 +21,18 @@ from tests.servers.tls import Authority
 DAY = timedelta(days=1)
 PASSWORD = "canary-password"
 USERS = {"belong": PASSWORD}
+TRUST_EACH = """
+import os, shutil, sys
+from belong_mail.mail.smtp.connection import Relay, RelayUnavailable, connect
+
+for trusted in sys.argv[2:]:
+    shutil.copy(trusted, os.environ["SSL_CERT_FILE"])
+    try:
+        connect(Relay("smtps", "127.0.0.1", int(sys.argv[1]), "belong", tls="implicit")).close()
+        print("greeted")
+    except RelayUnavailable as error:
+        print(error)
+"""
 
 
 @pytest.fixture
@@ -103,20 +118,17 @@ def test_trusted_authorities_are_read_again_when_their_file_changes(authority, r
                 greet(server, relay)
 
 
-def test_the_machines_trusted_authorities_are_read_again_after_a_refusal(
-    authority, relay, tmp_path, monkeypatch
-):
+def test_the_machines_trusted_authorities_are_read_again_after_a_refusal(authority, tmp_path):
     """Where the relay's URL names no authorities, those of the system count."""
     (tmp_path / "other").mkdir()
-    trusted = tmp_path / "trusted.pem"
-    trusted.write_bytes(Authority.make(tmp_path / "other").file.read_bytes())
-    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
-    relay = replace(relay, tls="implicit", ca=None)
-    with Server(tls="implicit", context=authority.server(), users=USERS) as server:
-        with pytest.raises(RelayUnavailable, match="certificate"):
-            greet(server, relay)
-        trusted.write_bytes(authority.file.read_bytes())
-        greet(server, relay)
+    files = (Authority.make(tmp_path / "other").file, authority.file)
+    with Server(tls="implicit", context=authority.server()) as server:
+        ended = subprocess.run(
+            [sys.executable, "-c", TRUST_EACH, str(server.port), *map(str, files)], cwd=ROOT,
+            env=surroundings({"SSL_CERT_FILE": str(tmp_path / "trusted.pem")}), text=True,
+            capture_output=True, timeout=SECONDS, check=True,
+        )  # fmt: skip
+    assert re.fullmatch("CONNECT: .*certificate.*\\ngreeted\\n", ended.stdout)
 
 
 def test_old_tls_is_refused(authority, relay):

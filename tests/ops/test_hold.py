@@ -192,7 +192,6 @@ def test_a_held_worker_deletes_nothing_and_takes_nothing_over(
     worker.drain()
     queue(services, 1)
     execute(services, text("UPDATE deliveries SET state = 'sending'"))
-    execute(services, text("UPDATE chunks SET is_halted = is_halted"))
     cli.invoke(args=["hold", "begin"])
     before = kept_of(services)
     held = worker_with(keyring)

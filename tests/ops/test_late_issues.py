@@ -86,7 +86,7 @@ def test_a_leader_who_resumes_during_an_outage_is_asked_again_only_after_an_hour
     assert is_late(services, issue)
     relay.usual()
     wait(clock, worker, 10)
-    assert asked(relay) == 1, "the first mail had not left: it asks for both"
+    assert asked(relay) == 1, "the first mail had not left"
 
 
 def test_a_worker_that_was_down_for_five_days_asks_before_it_goes_on(
