@@ -74,7 +74,7 @@ WEB = {
     ),
     # Only the worker records names, announces an end, and deletes memberships.
     "groups": Rights(
-        "public_id slug name summary mission activities audience note resources welcome before"
+        "public_id slug name summary mission activities audience note resources welcome"
         " wrapped_mailbox members_shown position created_at established_at is_discreet"
         " allows_personal_addresses identifying_words known_names ends_at announced_end"
         " announced_at emptied_at retired_at",

@@ -122,7 +122,7 @@ ASIDE = {
     "thread_entries": "insert",
     "threads": "update last_at; insert",
 }
-UNFILLED = {("audit_entries", "at"), ("groups", "approval_rule")}
+UNFILLED = {("audit_entries", "at"), ("groups", "approval_rule"), ("groups", "before")}
 CHANGES = [
     Change(table, verb, column)
     for table, entry in (AT_DOORS | ASIDE).items()
