@@ -54,7 +54,7 @@ def check_typed(address: str) -> str:
 def check_envelope(address: str) -> None:
     """Raise InvalidAddress if an address must not be put into MAIL or RCPT.
 
-    It trusts no earlier check, and is fast enough to run for every message.
+    Trusts no earlier check, and is fast enough to run for every message.
     """
     if len(address) > MAX_ADDRESS or not _ENVELOPE.fullmatch(address):
         raise InvalidAddress("This address cannot stand in an envelope.")
@@ -88,7 +88,7 @@ def folded(address: str) -> str:
 
 
 def sent_as(address: str) -> set[str]:
-    """Return the recipients, normalised, of emails to a mailbox: version 1.0 kept its plus tag."""
+    """Return the normalised recipients that emails to a mailbox may have: 1.0 kept the plus tag."""
     return {normalise(address), folded(address)}
 
 

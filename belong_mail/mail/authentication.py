@@ -51,8 +51,8 @@ class Verdict:
 def verdict_of(parsed: Message) -> Verdict | None:
     """Return the topmost verdict (RFC 8601) if the receiving server wrote it, else None.
 
-    Relays on the way and the author can write such fields, too. It is trusted if it names the
-    receiving server and stands above every field that another server wrote.
+    The author and relays can write such fields, too. Trusts one that names the receiving server and
+    stands above the fields of all other servers.
     """
     receiver, verdict = "", None
     for name, value in parsed.items():
@@ -61,7 +61,7 @@ def verdict_of(parsed: Message) -> Verdict | None:
         elif name.lower() == "received":
             by = _RECEIVED_BY.match(_plain(str(value)))
             taken_by = by[1] if by else ""
-            if ":" in taken_by:  # an address: a hop inside one house, as Gmail's
+            if ":" in taken_by:  # an address: a hop within one organization, as at Gmail
                 continue
             receiver = receiver or taken_by
             if not receiver or _house(taken_by) != _house(receiver):
@@ -100,7 +100,7 @@ def _plain(value: str) -> str:
 
 
 def spf_records(domain: str, lookup: Lookup) -> list[str]:
-    """Return a domain's SPF records (RFC 7208); it must have one."""
+    """Return a domain's SPF records (RFC 7208); it must have exactly one."""
     found = lookup(domain, "TXT")
     return [text for text in found if re.match(r"v=spf1(?: |$)", text, re.IGNORECASE)]
 
@@ -112,9 +112,9 @@ def dmarc_records(domain: str, lookup: Lookup) -> list[str]:
 
 
 def dmarc_policy(domain: str, lookup: Lookup) -> tuple[str, str]:
-    """Return the name that the policy for a domain's email stands at, and the policy.
+    """Return the domain whose DMARC policy applies to a domain's email, and the policy.
 
-    It is the domain's own, or that of the next domain above. Returns empty texts if there is none.
+    This is the domain itself, or else the next one above. Returns empty texts if there is none.
     """
     labels = domain.lower().rstrip(".").split(".")
     for above in range(len(labels)):

@@ -12,7 +12,6 @@ class InvalidSetting(ValueError):
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host is the loopback interface."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

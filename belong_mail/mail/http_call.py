@@ -13,8 +13,7 @@ def call(
 ) -> tuple[int, bytes]:
     """Request a URL without following redirects; return status and body.
 
-    A body of more than `most` bytes is cut to one byte more. Raises OSError, HTTPException and
-    ValueError.
+    Cuts a body after `most` + 1 bytes. Raises OSError, HTTPException and ValueError.
     """
     parts = urlsplit(url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

@@ -114,7 +114,7 @@ def _is_text(value: object) -> bool:
 
 
 class TokenUnavailable(OSError):
-    """No token could be got; the error does not quote the server."""
+    """The server gave no token; the error does not quote it."""
 
 
 @dataclass

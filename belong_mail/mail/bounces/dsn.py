@@ -13,7 +13,7 @@ from belong_mail.mail.phrases import is_said
 
 DELIVERY: Final = ("message/delivery-status", "message/global-delivery-status")
 FEEDBACK: Final = "message/feedback-report"
-# Where a mailbox forwards, Sendmail puts the target into the third field, others into the first
+# If a mailbox forwards, the target is in the first field; in Sendmail's reports, in the third
 # (RFC 3464, 2.3).
 _RECIPIENTS: Final = ("final-recipient", "original-recipient", "x-actual-recipient")
 _HOTMAILS = "x-hmxmroriginalrecipient"
@@ -83,9 +83,9 @@ def _statuses(text: str) -> Iterator[RecipientStatus]:
 def complaint_of(
     message: Message, report_text: str, returned: Fields
 ) -> tuple[bool, tuple[str, ...]] | None:
-    """Return a complaint and its recipients, even if the report does not keep the format exactly.
+    """Return whether a person complained, and the recipients; None if this is no complaint.
 
-    True if a person complained; otherwise a virus filter or an authentication check reported.
+    False stands for a report by a virus filter or an authentication check. The format may be loose.
     """
     report = message.text_of(FEEDBACK)
     if (

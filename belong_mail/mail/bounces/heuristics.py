@@ -1,4 +1,4 @@
-"""Recognize by their words bounces without RFC 3464 fields, automatic replies and unsubscribes."""
+"""Recognize bounces without RFC 3464 fields, automatic replies and unsubscribes by their words."""
 
 import re
 from collections.abc import Iterator
@@ -181,7 +181,7 @@ def is_automatic_reply(message: Message) -> bool:
 
 
 def is_sent_by_machine(message: Message) -> bool:
-    """Return whether a program sent it; Apple's unsubscribe button counts as a person."""
+    """Return whether a program sent a message; Apple's unsubscribe button counts as a person."""
     if message.has_null_path or is_from_server(message) or message.is_of_a_list:
         return True
     is_bulk = message.first("precedence").lower().strip() in {"bulk", "junk", "list"}

@@ -22,7 +22,7 @@ _NAME = r"[!-9;-~]+(?=[ \t]*:)"
 _BOUNDARY = r"\bboundary\s*=\s*(?:\"([^\"]+)|([^\s;\"]+))"
 _WORD = r"=\?([^?\s]{1,60})\?([bq])\?([^?]*)\?=(?:\s+(?==\?))?"
 _CHARSET = r"\bcharset\s*=\s*[\"']?([\w.:-]{1,40})"
-# Charsets decoded as stated (others: `_readable`), with Python's codec of the widest variant.
+# Charsets that `_readable` decodes as stated, with Python's codec of the widest variant.
 _WIDEST: Final = {
     "iso-2022-jp": "iso2022_jp_ext", "shift_jis": "cp932", "shift-jis": "cp932", "x-sjis": "cp932",
     "sjis": "cp932", "windows-31j": "cp932", "cp932": "cp932", "euc-jp": "euc_jp",

@@ -67,7 +67,7 @@ class Report:
     recipients: tuple[str, ...] = field(default=(), repr=False)
     # Forwarding targets of a recipient's mailbox, where the report has them.
     last_tried: tuple[str, ...] = field(default=(), repr=False)
-    # Addresses that it was sent to or our message came from: they may be our return paths.
+    # Addresses that the report was sent to, or our message came from: perhaps our return paths.
     paths: tuple[str, ...] = field(default=(), repr=False)
     # Message-IDs of the returned message, or of the message that it replies to.
     message_ids: tuple[str, ...] = field(default=(), repr=False)
@@ -168,9 +168,9 @@ def _late(status: str) -> str:
 
 
 def _best(words: str, status: str, account: BounceText) -> BounceReason:
-    """Explain a failure by the report's fields, or if these say little, by the reply it quotes.
+    """Explain a failure by the report's fields or, if these say little, by a quoted reply.
 
-    The text's own sentences count only if it quotes no reply: they match too many phrases.
+    The text's own sentences match too many phrases, so they count only without a quoted reply.
     """
     reason = classify_bounce(words, status, account.report_text)
     if reason.is_telling:
@@ -181,7 +181,7 @@ def _best(words: str, status: str, account: BounceText) -> BounceReason:
 
 
 def _undelivered(kind: Kind, reasons: list[BounceReason], recipients: tuple[str, ...]) -> Report:
-    """Return a bounce or delay; suppress only if every address is gone, as it is unknown which."""
+    """Return a bounce or delay; suppress only if every reason is that the address is gone."""
     reason, is_bounce = reasons[0], kind is Kind.BOUNCE
     return Report(
         kind,

@@ -72,9 +72,9 @@ class BounceReason:
 def classify_bounce(words: str, status: str, beside: str = "") -> BounceReason:
     """Return the reason, by a server's text and the status in a report.
 
-    The more specific of two codes counts; if equal, the report's class with the server's detail.
-    `beside` is text that may name the refused verb: a refusal of MAIL is not the address's fault. A
-    permanent system error (HOST) is the recipient's server's, as the relay accepted the message.
+    The more specific of two codes counts; of equal ones, the report's class with the server's
+    detail. `beside` may name the refused verb: a refusal of MAIL is not the address's fault. As
+    the relay accepted the message, a permanent system error (HOST) is of the recipient's server.
     """
     lines = [re.sub(_AN_ADDRESS, "<>", line) for line in words[:MAX_REASON_CHARACTERS].split("\n")]
     if inner := _inner_answer(lines, status):

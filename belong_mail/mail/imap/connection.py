@@ -14,9 +14,9 @@ from typing import Any, Final, NoReturn
 from belong_mail.mail.bounces import MAX_OCTETS
 from belong_mail.mail.imap.location import MailboxLocation
 
-# Seconds without a byte before it fails. Bytes of a line, which must fit a SEARCH response of ten
-# digits for each message.
+# Seconds without a byte before the connection fails.
 SILENCE_SECONDS: Final = 20.0
+# Bytes of a line: enough for a SEARCH response with ten digits for each message.
 MAX_LINE: Final = 128 * 1024
 # Bytes of a server's whole response to one command.
 MAX_ANSWER: Final = 4 * MAX_OCTETS

@@ -68,7 +68,7 @@ class Mailbox:
     def fetch(self, uid: int) -> list[bytes]:
         """Return the first bytes of a message without marking it as seen; [] if it is gone.
 
-        More than one if a server breaks the protocol by giving two messages one UID.
+        Returns several if a server breaks the protocol by giving two messages one UID.
         """
         with at_step("FETCH"):
             asked = f"(UID BODY.PEEK[]<0.{MAX_OCTETS}>)"

@@ -74,7 +74,7 @@ def to_html(source: str, pictures: Images = NO_IMAGES) -> str:
 
 
 def to_html_and_text(source: str, pictures: Images, picture: str) -> tuple[str, str]:
-    """Return what `to_html` and `to_text` do, parsing the source once."""
+    """Return HTML and plain text as `to_html` and `to_text` do, parsing the source once."""
     tokens = list(_tokens(source, pictures))
     return _clean_html(tokens, pictures), _plain_text(tokens, picture)
 
@@ -234,7 +234,6 @@ def images_of(source: str) -> Pairs:
 
 @lru_cache(maxsize=8)
 def _links_and_images(source: str) -> tuple[Pairs, Pairs]:
-    """Parse a source once for all questions about it."""
     links, images = [], []
     for token in parse(source):
         target, words = "", ""
@@ -265,9 +264,9 @@ def _plain_text(tokens: Iterable[Token], picture: str) -> str:
 def _blocks(
     tokens: Iterator[Token], picture: str, lists: int = 0, marks: Iterator[str] = _NO_MARKS
 ) -> tuple[list[str], bool]:
-    """Write blocks, each behind its mark, up to the end of the block around them.
+    """Write a block's inner blocks, each after its mark; return lines, and whether a gap follows.
 
-    `lists` is the number of lists around them. Returns the lines, and whether a gap follows.
+    `lists` is the number of lists around them.
     """
     lines, has_gap = list[str](), False
     for token in tokens:
@@ -286,7 +285,7 @@ def _blocks(
 def _block(
     token: Token, tokens: Iterator[Token], picture: str, lists: int
 ) -> tuple[list[str], bool]:
-    """Write the block that a token begins, taking its other tokens; return as `_blocks` does."""
+    """Write the block that a token begins, and consume its tokens; return as `_blocks` does."""
     if token.type == "inline":
         return _text_of(token.children or [], picture).split("\n"), False
     if not token.nesting:

@@ -27,14 +27,13 @@ class Envelope:
     return_path: str
     recipient: str
     message: bytes
-    # Whether all but the recipient was checked when it was made, and is not checked again.
+    # Whether all but the recipient is checked already.
     is_verified: bool = False
     # Bytes that follow `message` and are shared by all copies of an issue; only if verified.
     end: bytes = b""
 
     @property
     def size(self) -> int:
-        """Return the number of all bytes."""
         return len(self.message) + len(self.end)
 
 

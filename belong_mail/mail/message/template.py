@@ -88,7 +88,7 @@ Piece = bytes | BodySlot | HeaderSlot
 
 @dataclass(frozen=True, slots=True)
 class MessageTemplate:
-    """A message with slots, cheap to fill and to store."""
+    """A message with slots."""
 
     pieces: tuple[Piece, ...]
     slots: frozenset[str]

@@ -17,7 +17,7 @@ from belong_mail.mail.smtp.replies import Reply
 
 MAX_REPLY_LINE: Final = 2000
 MAX_REPLY_LINES: Final = 100
-# Timeouts that opening may take in all, and a transaction until its final dot.
+# How many timeouts opening a connection may take in all, or a transaction before its final dot.
 PHASES_IN_TOTAL: Final = 2
 _REPLY_LINE: Final = re.compile(rb"([2-5]\d\d)([ -]|$)")  # of each line of a reply (RFC 5321 4.2.1)
 _QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)
@@ -200,7 +200,6 @@ class SmtpConnection(smtplib.SMTP):
             self._open_socket().setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
     def _receive(self) -> None:
-        """Read the available bytes."""
         data = self._open_socket().recv(_RECORD)
         if not data:
             raise ProtocolError("it hung up")

@@ -7,7 +7,7 @@ from typing import Final
 
 from belong_mail.mail.phrases import phrases_in_reply
 
-# As Postfix, Exim, Microsoft and Amazon SES name it; not what begins an address.
+# As Postfix, Exim, Microsoft and Amazon SES announce it; never the start of an address.
 _QUEUE_ID = re.compile(r"(?i)(?:queued as |\bid=|InternalId=|^Ok )([a-z0-9-]{6,64})\b(?!\S{0,99}@)")
 _ENHANCED = re.compile(r"\W{0,2}([245]\.\d{1,3}\.\d{1,3})(?!\d)")
 

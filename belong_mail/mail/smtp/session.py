@@ -23,7 +23,7 @@ from belong_mail.mail.smtp.replies import Reply
 
 # Messages over one connection, unless the relay announces fewer (RFC 9422).
 MAX_TRANSACTIONS: Final = 1000
-# Up to so many bytes a message is written together with its dot: every socket's buffer takes them.
+# Most bytes of a message that is written together with its dot: any socket's buffer takes them.
 ONE_SEND_OCTETS: Final = 64_000
 CLOSING_CODE: Final = 421
 _MAILMAX: Final = re.compile(r"(?<!\S)MAILMAX=([1-9][0-9]{0,5})(?!\S)")
@@ -110,8 +110,8 @@ class SmtpSession:
     def send_body(self, *body: bytes) -> SmtpSteps[None]:
         """Send a body without its dot, so that the relay cannot have accepted it yet.
 
-        After a long body, wait until the socket takes more: the journal marks the dot before it is
-        written, and then nothing must delay it.
+        After a long body, waits until the socket takes more: nothing may delay a dot that the
+        journal has marked.
         """
         for part in body:
             for begin in range(0, len(part), _BLOCK):
@@ -158,9 +158,9 @@ class SmtpSession:
 
 
 def require_valid(envelope: Envelope) -> Envelope:
-    """Return the envelope with its body's dots stuffed (RFC 5321, 4.5.2): no line ends it early.
+    """Return an envelope with dots stuffed, so that no line ends its body (RFC 5321, 4.5.2).
 
-    One that is verified stays as it is. Raises InvalidAddress and InvalidMessage.
+    Does not change a verified one. Raises InvalidAddress and InvalidMessage.
     """
     check_envelope(envelope.recipient)
     if envelope.is_verified:
