@@ -104,8 +104,6 @@ class Kind(StrEnum):
 
 
 class Role(StrEnum):
-    """The kinds of actors."""
-
     ACCOUNT = "account"
     OPERATOR = "operator"
     WORKER = "worker"
@@ -113,10 +111,10 @@ class Role(StrEnum):
 
 
 class AuditEntry(IdBase):
-    """An entry, with ids and slugs instead of references, so that it outlives what it is about.
+    """An entry. It has ids and slugs instead of references, so that it outlives their rows.
 
-    Entries are only added; the worker alone deletes them, after `AUDIT_AGE`. On PostgreSQL the
-    web's role lacks the rights for more, on SQLite triggers refuse it.
+    Entries are only added; the worker alone deletes them, after `AUDIT_AGE`. Rights of the web's
+    role (PostgreSQL) and triggers (SQLite) allow no more.
     """
 
     __tablename__ = "audit_entries"
@@ -154,12 +152,10 @@ NOBODY = Actor(Role.NOBODY)
 
 
 def set_actor(session: Session, actor: Actor) -> None:
-    """Set the actor of this session from now on."""
     session.info[_ACTOR] = actor
 
 
 def actor_of(session: Session) -> Actor:
-    """Return the actor of this session."""
     actor: Actor = session.info.get(_ACTOR, WORKER)
     return actor
 

@@ -63,6 +63,5 @@ def hurry_after_locks(engine: Engine) -> None:
 
 
 def is_disk_full(error: Exception) -> bool:
-    """Return whether the database's disk is full."""
     code = getattr(getattr(error, "orig", None), "sqlite_errorname", "")
     return code in {"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"} or _cause(error) == "DiskFull"

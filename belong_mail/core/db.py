@@ -173,12 +173,12 @@ NOW = ago(timedelta())
 
 
 def days_ago(age: timedelta) -> BindParameter[date]:
-    """Return such a parameter: the date (UTC) `age` before each run."""
+    """Return a parameter like that of `ago`: the date (UTC) `age` before each run."""
     return bindparam(None, type_=Date(), callable_=lambda: now().date() - age)
 
 
 def ahead(span: timedelta) -> BindParameter[float]:
-    """Return such a parameter: `span` after each run, in seconds since 1970."""
+    """Return a parameter like that of `ago`: `span` after each run, in seconds since 1970."""
     seconds = span.total_seconds()
     return bindparam(None, type_=Float(), callable_=lambda: now().timestamp() + seconds)
 
@@ -303,8 +303,8 @@ def require_writable(engine: Engine) -> None:
 def lock_for_change(session: Session, found: Select[Any]) -> Select[Any]:
     """Lock the selected rows until the transaction ends, unless it is read-only.
 
-    Others who change them meanwhile wait, and then read the new values. Rows that refer to them can
-    still be inserted (FOR NO KEY UPDATE).
+    Other transactions that change them wait, and then read the new values. Rows that refer to them
+    can still be inserted (FOR NO KEY UPDATE).
     """
     if session.get_bind().get_execution_options().get("is_reading", False):
         return found
@@ -369,7 +369,7 @@ def has_tables(url: str) -> bool:
 def schema_step(connection: Connection) -> str | None:
     """Return the schema's last migration, or None if there is none.
 
-    Raises SchemaInconsistent for one of before 1.0, whose name had four digits.
+    Raises SchemaInconsistent for a schema from before 1.0, whose steps had four digits.
     """
     if not inspect(connection).has_table("alembic_version"):
         return None

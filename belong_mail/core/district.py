@@ -16,7 +16,7 @@ class District:
     """The district's identity provider; with an empty issuer there is none."""
 
     issuer: str = ""
-    # Keys of hashes, oldest first; the newest hashes.
+    # Hash keys, oldest first; new hashes use the newest.
     secret_keys: tuple[str, ...] = ()
 
     def subject_hash(self, subject: str) -> bytes:
@@ -42,7 +42,6 @@ class Names:
     time_zone: ZoneInfo
 
     def placeholders(self) -> dict[str, str]:
-        """Return the value of each placeholder."""
         city = self.time_zone.key.rpartition("/")[2].replace("_", " ")
         return {
             "site_name": self.site_name,

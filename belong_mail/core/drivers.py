@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, quote, unquote
 
-# Times beyond these, such as PostgreSQL's `-infinity`, load as the nearest, and what is no time, on
-# SQLite, as the first: otherwise the web could write a row whose loading fails.
+# Bounds of times. Others, such as PostgreSQL's `-infinity`, load as the nearest one, and invalid
+# text on SQLite as the first: otherwise the web could write a row that cannot be loaded.
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 # Seconds that SQLite waits for the write lock.
 BUSY_TIMEOUT_SECONDS: Final = 10

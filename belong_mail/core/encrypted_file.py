@@ -71,7 +71,7 @@ def encrypt(source: BufferedIOBase, target: BufferedIOBase, public: str) -> None
 def decrypt(source: BufferedIOBase, target: BufferedIOBase, key_file: Path) -> None:
     """Decrypt a stream with the private key in a file. Raises InvalidFile.
 
-    Use the output only after this returns: of a damaged file, the first chunks are written before.
+    Use the output only after this returns: the first chunks of a damaged file are written, too.
     """
     identity = _private_key(key_file)
     try:

@@ -124,7 +124,6 @@ class Sealer:
 
 
 KINDS = ("secret", "public", "private", "index")
-# Bytes.
 MIN_INDEX_KEY_OCTETS = 32
 
 

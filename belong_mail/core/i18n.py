@@ -31,8 +31,8 @@ LocalizedText = dict[str, str]
 TRANSLATIONS = RESOURCES / "translations"
 # Date patterns that replace CLDR's, as in “martes 3 de marzo de 2026”.
 FULL_DAY = {"es": "EEEE d 'de' MMMM 'de' y"}
-# A space at which no line breaks. After a dash one still may: a word joiner (U+2060) would forbid
-# that, but shows as a box in some mail programs.
+# A space at which no line breaks. A line may break after a dash: a word joiner (U+2060) would
+# forbid that, but shows as a box in some mail programs.
 UNBROKEN = "\u00a0"
 # Numbers are written as in the US: “3,000”, which is “3.000” in Spain.
 NUMBERS = {"es": "es_US"}
@@ -67,12 +67,11 @@ def use_names(names: Names) -> None:
 
 
 def names() -> Names:
-    """Return the names of site and district."""
     return _chosen["names"]
 
 
 class Catalog:
-    """A language's words by those of the sources, which are English, with the names filled in."""
+    """A language's translations by the English source, with the names filled in."""
 
     def __init__(self, code: str) -> None:
         self._said, self._form_of = ({}, int) if code == DEFAULT else _read_po(code)
@@ -93,7 +92,7 @@ catalog = cache(Catalog)
 
 
 def _read_po(code: str) -> tuple[dict[str, tuple[str, ...]], Callable[[int], int]]:
-    """Read what a language has: the forms of each message, and which of them a number takes."""
+    """Read a language's catalog: the forms of each message, and which form a number takes."""
     from babel.messages import pofile  # noqa: PLC0415 - many processes say no word of it
 
     with (TRANSLATIONS / code / "LC_MESSAGES" / "messages.po").open("rb") as file:

@@ -79,7 +79,7 @@ class Links:
         return before, after
 
     def signer(self, purpose: Purpose, at: datetime) -> Callable[[str], str]:
-        """Return a signer of public ids for such links."""
+        """Return a signer of public ids for signed links."""
         return self._tokens.signer(purpose, at)
 
     def named_in(self, text: str, endpoint: str, purpose: Purpose) -> Iterator[str]:

@@ -61,7 +61,6 @@ def begin_request() -> None:
 
 
 def end_request() -> None:
-    """Give further lines no request id."""
     _request_id.set("")
 
 

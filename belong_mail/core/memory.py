@@ -8,7 +8,6 @@ SET_DUMPABLE = 4
 
 
 def disable_core_dumps() -> None:
-    """Prevent core dumps."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from belong_mail.core.db import Base, ahead, dialect_insert
 from belong_mail.core.statements import CompiledStatement, run_together
 
-# Most that an email waits for a rate limit that is used up, where it may wait at all.
+# How long an email may wait at most for a rate limit that is used up.
 NO_WAIT, MAX_WAIT = timedelta(0), timedelta(days=1)
 # Rounding error of Unix times as floats.
 ROUNDING_SECONDS = 1e-3
@@ -222,7 +222,7 @@ def used_up(session: Session, keys: Iterable[bytes], at: datetime) -> set[bytes]
 
 
 def is_used_up(key: bytes, rate: Rate) -> ColumnElement[bool]:
-    """Match if no use of a key of the worker's is left."""
+    """Match if none of the worker's uses of a key is left."""
     full = rate.per - rate.per / rate.burst + timedelta(seconds=ROUNDING_SECONDS)
     return exists().where(WorkerLimit.key == key, WorkerLimit.used_until > ahead(full))
 

@@ -7,13 +7,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session
 
-# A request to join that was not confirmed: its link works for three days, on each of which another
-# may be asked for.
+# A request to join that was not confirmed: its link works for three days, and on each of them
+# another may be asked for.
 PENDING_CONFIRMATION_AGE = timedelta(days=7)
 # The same for people on an imported list, who did not ask: only as long as their link works.
 INVITED_AGE = timedelta(hours=72)
-# An imported list that was never started; and one that was, for addresses that the relay's limits
-# have left over.
+# An imported list that was never started; and one that was, as the relay's limits may delay some of
+# its addresses.
 UNSTARTED_IMPORT_AGE = timedelta(days=1)
 IMPORT_AGE = timedelta(days=30)
 # An ended membership: one that ended by a bounce can be restored until then.
@@ -39,7 +39,7 @@ ARGUMENTS_AGE = timedelta(days=1)
 # are kept as long as the delivery that one could be about.
 READ_MAIL_AGE = timedelta(days=7)
 INBOUND_DIGEST_AGE = DELIVERY_AGE
-# How the last polls of a mailbox went that is no longer polled.
+# Results of the last polls of a mailbox that is no longer polled.
 UNTRIED_MAILBOX_AGE = timedelta(days=1)
 # A sent reminder of a day's meeting, so that no one is reminded twice.
 REMINDER_AGE = timedelta(days=30)
@@ -67,7 +67,7 @@ Rule = tuple[Callable[[Session], int], ColumnElement[bool]]
 def in_batches(statement: Any, *which: ColumnElement[bool]) -> Rule:
     """Return a rule that runs an UPDATE or DELETE on a model's first rows that nobody has locked.
 
-    It is built once: `which` is about each run's time by `db.ago`.
+    It is built once, so `which` needs `db.ago` for times.
     """
     model = statement.entity_description["entity"]
     found = select(model.id).where(*which).limit(BATCH_ROWS).with_for_update(skip_locked=True)

@@ -42,7 +42,6 @@ class Services:
 
 
 def make_services(settings: Settings) -> Services:
-    """Make the services that the settings ask for."""
     use_names(settings.names)
     tokens = Tokens(settings.secret_keys)
     links = Links(settings.base_url, tokens)

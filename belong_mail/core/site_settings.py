@@ -34,7 +34,7 @@ class SiteSetting(Base):
 
 
 CHANGES = select(SiteSetting.name, SiteSetting.value)
-# As the office was notified. A change whose row is locked is neither announced nor used yet.
+# Values that the office was notified of. A change in a locked row is neither announced nor used.
 ANNOUNCED = select(SiteSetting.name, SiteSetting.announced)
 
 

@@ -92,7 +92,7 @@ class CompiledStatement:
 
 
 def any_of(*queries: Select[Any]) -> CompiledStatement:
-    """Build a statement that tells of each query whether it finds a row.
+    """Build a statement that tells for each query whether it finds a row.
 
     It reads the first row by an index: for `EXISTS`, PostgreSQL's generic plan assumes a third of
     all rows to match, even finished ones, and scans the whole table.

@@ -43,7 +43,7 @@ def is_quiet() -> bool:
 
 
 def say(words: str) -> None:
-    """Print a sentence for people. Results, which scripts read, are not printed by this."""
+    """Print a sentence for people unless --quiet; never a result, which scripts read."""
     if not is_quiet():
         click.echo(words)
 

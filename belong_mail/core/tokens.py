@@ -58,7 +58,7 @@ class Purpose(Enum):
     FORGET_NOTE = ("forget-note", None)
     MEMBER_CALENDAR = ("member-calendar", None)
     CHECK_INBOX = ("check-inbox", 48 * HOUR_SECONDS)
-    # New members get the same by the welcome email, whose link works longer.
+    # Short: the welcome email tells new members the same, and its link works longer.
     WELCOME = ("welcome", HOUR_SECONDS)
     STAFF_CODE = ("staff-code", 4 * HOUR_SECONDS)
     FORM = ("form", 24 * HOUR_SECONDS)
@@ -90,7 +90,7 @@ class _Signer(TimestampSigner):
         return self._at
 
     def sign_text(self, text: str) -> str:
-        """Sign as `sign` does, with the work that is the same for all ids done once."""
+        """Sign as `sign` does, but do once the work that is the same for all ids."""
         stamped = text.encode() + self._stamp
         signature = b2a_base64(self._tag(stamped), newline=False).translate(URL_SAFE)
         return (stamped + b"." + signature.rstrip(b"=")).decode()
