@@ -124,7 +124,7 @@ def for_office(view: Any = None, /, **find: Any) -> Any:
     return _about(Access.OFFICE, find) if view is None else _marked(view, Access.OFFICE)
 
 
-# Below a mark: copies the view without its other marks, so that others open it at another address.
+# Used below a mark: copies a view without its marks, to let other people open it at another URL.
 also = partial
 
 

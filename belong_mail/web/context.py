@@ -54,7 +54,7 @@ def today() -> date:
 def page_of_press() -> str:
     """Return the path of the page whose form was posted, or of its nearest parent.
 
-    By Referer, which our pages send to our own site only.
+    Uses Referer, which our pages send to our own site only.
     """
     path, referrer = request.path, request.referrer or ""
     if referrer.startswith(services().settings.base_url + "/"):
@@ -143,7 +143,7 @@ def _actor() -> audit.Actor:
 
 @contextmanager
 def read_transaction() -> Iterator[Session]:
-    """Run one read-only transaction, in which no writer has to wait for it."""
+    """Run one read-only transaction, for which no writer has to wait."""
     with services().reading.begin() as session:
         yield session
 
@@ -202,7 +202,7 @@ class OwnRequest(Request):
 
 
 class CookieSessions(SecureCookieSessionInterface):
-    """Sessions in signed cookies; the many requests without one make no signer to read it."""
+    """Sessions in signed cookies; the many requests without a cookie make no signer."""
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         has_one = self.get_cookie_name(app) in request.cookies

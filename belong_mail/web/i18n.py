@@ -32,7 +32,7 @@ CACHEABLE_STATUSES = {200, 206, 304}
 
 
 class _Words(NodeTransformer):
-    """Replaces each text of a template by its words in one language, if it contains no values."""
+    """Translates those texts of a template that contain no values."""
 
     def __init__(self, language: str) -> None:
         self._catalog = i18n.catalog(language)
@@ -176,8 +176,8 @@ def _add_template_filters(app: Flask, settings: Settings) -> None:
 def lang_attr(words: str, page: str = "") -> Markup:
     """Return a `lang` attribute for an element whose text may be in another language.
 
-    It lets screen readers pronounce it (WCAG 3.1.2): `<p{{ group.summary|lang_attr }}>`. `page` is
-    the language of the page, by default the request's.
+    Screen readers need it to pronounce the text (WCAG 3.1.2): `<p{{ group.summary|lang_attr }}>`.
+    `page` is the language of the page, by default the request's.
     """
     page = page or request_language()
     language = words.language if words and isinstance(words, i18n.TextIn) else page

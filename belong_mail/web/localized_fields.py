@@ -80,7 +80,7 @@ def _marked(field: Any, code: str) -> Any:
 def label(code: str, first: str, other: str) -> LazyProxy:
     """Return a field's label: `first` in the default language; `other` contains %(language)s.
 
-    Readers of another language see in the first label which language it is for.
+    For readers of another language, the first label names its language, too.
     """
     if code == DEFAULT:
         return LazyProxy(_first, first, enable_cache=False)

@@ -32,7 +32,7 @@ def page(template: str, status: int = 0, /, **context: Any) -> Page:
 
 
 def unrecorded(reason: str) -> Callable[[View], View]:
-    """Let a view change data without an audit entry, for a reason."""
+    """Let a view change data without an audit entry, for the given reason."""
 
     def mark(view: View) -> View:
         vars(view)["unrecorded"] = reason

@@ -11,8 +11,7 @@ from werkzeug.exceptions import SecurityError
 from belong_mail.core import logs
 from belong_mail.web.security_headers import LOOPBACK
 
-# Other responses are not logged: who reads which page is no one's business. No path ever is, as it
-# may name a group or contain a secret.
+# Other responses are not logged: who reads which page is no one's business.
 SLOW_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
