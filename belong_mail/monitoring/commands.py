@@ -1,8 +1,10 @@
 """The operator's read-only commands `doctor` and `status`."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
+from sqlalchemy.orm import Session
 
 from belong_mail.accounts.commands import keys_here
 from belong_mail.core.db import now
@@ -11,7 +13,7 @@ from belong_mail.core.terminal import FILE
 from belong_mail.monitoring import checks
 from belong_mail.monitoring.measures import Site
 from belong_mail.ops import inspection
-from belong_mail.ops.findings import check_schema
+from belong_mail.ops.findings import Finding, check_schema
 from belong_mail.web.context import read_transaction, services, transaction
 
 
@@ -38,11 +40,9 @@ def doctor_command(probe: bool, probe_file: Path | None, wait: float, dns: str) 
     findings = list(inspection.check_database(services().engine, settings.web_database_role))
     if not findings[0].is_wrong and inspection.DAMAGED not in findings:
         with transaction() as session:
-            findings += checks.findings(Site(session, services().settings, now()))
+            findings += _what_stands(session)
             if settings.private_keys and settings.index_keys:
-                keyring = Keyring(*keys_here())
-                findings += inspection.check_opening(session, keyring)
-                findings += inspection.check_older_keys(session, keyring.opener)
+                findings += inspection.check_older_keys(session, keys_here()[0])
                 findings.append(inspection.check_key_copy(session))
     findings += inspection.check_sharing(settings)
     findings += [*doctor.check_keys(settings), *doctor.check_relay(settings)]
@@ -70,8 +70,16 @@ def status_command() -> None:
     findings += inspection.check_sharing(services().settings)
     if not findings[0].is_wrong:
         with read_transaction() as session:
-            findings += checks.findings(Site(session, services().settings, now()))
+            findings += _what_stands(session)
     wrong = [finding.words for finding in findings if finding.is_wrong]
     click.echo("\n".join(wrong), nl=bool(wrong))
     if wrong:
         raise click.exceptions.Exit(1)
+
+
+def _what_stands(session: Session) -> Iterator[Finding]:
+    """Yield the findings of all checks, and where keys are here, whether they open the rows."""
+    settings = services().settings
+    yield from checks.findings(Site(session, settings, now()))
+    if settings.private_keys and settings.index_keys:
+        yield from inspection.check_opening(session, Keyring(*keys_here()))

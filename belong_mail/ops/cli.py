@@ -77,8 +77,9 @@ WITHOUT_SETTINGS: Final = ("setup", "upgrade")
 
 # They begin only with keys that open what is in the database.
 WITH_RIGHT_KEYS: Final = (
-    "db downgrade", "db move", "explain", "import", "keys rotate", "lead invite", "lead remove",
-    "lead unlink", "office invite", "office remove",
+    "db downgrade", "db move", "demo", "explain", "import", "keys rotate", "lead invite",
+    "lead remove", "lead unlink", "newsletter cancel", "newsletter pause", "newsletter release",
+    "newsletter resume", "newsletter send", "newsletter stop", "office invite", "office remove",
 )  # fmt: skip
 
 

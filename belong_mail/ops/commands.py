@@ -406,6 +406,8 @@ def status() -> None:
     with transaction() as session:
         host = hold.host_of(session, seen)
         because = hold.hold_reason(session, host, seen)
+        if because is None and key_check.key_faults(session, Keyring(*keys_here())):
+            because = hold.WRONG_KEYS
         changes = hold.changes(session, host, seen) if because == hold.CHANGED else []
         others, waiting = hold.other_hosts(session, seen), hold.waiting(session)
     if others:

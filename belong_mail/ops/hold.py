@@ -37,19 +37,19 @@ class Host(IdBase):
     timeline: Mapped[str] = mapped_column(default="", server_default="")
 
 
-CHANGED = "changed"
+CHANGED, WRONG_KEYS = "changed", "keys"
 REASONS = {
     "asked": "someone ran `hold begin` or `db move`. A database that was moved away stays on hold:"
     " name the new one in BELONG_DATABASE_URL.",
     "restored": "the database was restored from a copy. Email sent since then would be sent again.",
     CHANGED: "this host and the database are not as they last met; `hold status` says what changed."
     " If one of them is a copy, email that waits here may have been sent already.",
-    "keys": "this worker's keys do not open what is in the database. `doctor` says which. Put the"
-    " right ones in place and restart the worker. Nothing is lost.",
+    WRONG_KEYS: "this worker's keys do not open what is in the database. `doctor` says which. Put"
+    " the right ones in place and restart the worker. Nothing is lost.",
 }
 WAYS_OUT = {
     "asked": "`hold release` ends the hold, and what waits is sent.",
-    "keys": "Correct that first.",
+    WRONG_KEYS: "Correct that first.",
 }
 DOUBT = (
     "`hold release --doubt` if it may have been sent since: newsletters pause, so that nobody gets"

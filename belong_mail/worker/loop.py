@@ -46,6 +46,7 @@ from belong_mail.monitoring import alerts
 from belong_mail.newsletters import auto_pause, issue_mailer
 from belong_mail.newsletters.tasks import DUE, queue_due
 from belong_mail.ops import hold, key_check
+from belong_mail.ops.hold import WRONG_KEYS
 from belong_mail.ops.host_state import HostStateFile, StateFolderError
 from belong_mail.ops.rooms import LOOKUPS, TASKS
 from belong_mail.worker import registry
@@ -73,8 +74,6 @@ STARTS_AT_ONCE = 10
 # How long a job rests after a statement timeout.
 SLOW_JOB_REST = timedelta(minutes=5)
 LOCKED_JOB_REST = timedelta(seconds=LOCK_REST_SECONDS)
-# The hold's reason while our keys do not open the database.
-WRONG_KEYS = "keys"
 # Tasks of a turn, by the text that is logged when they fail.
 Tasks = dict[str, Callable[[], bool]]
 # Tells whether a job is due, and whether there is something to do for each other task of a turn.

@@ -14,6 +14,7 @@ from belong_mail.delivery.models import Delivery
 from belong_mail.groups.models import Group
 from belong_mail.groups.service import UNDO_LAUNCH
 from belong_mail.members.models import Subscription, WaitlistEntry
+from belong_mail.newsletters.models import Newsletter
 from tests.browser_client import text_of
 from tests.conftest import KEYS
 from tests.database import execute, query
@@ -44,6 +45,10 @@ def test_a_wrong_private_key_holds_everything_and_the_operator_hears(
         told = refused(wrong, "worker", "--drain")
         assert "this worker's keys do not open what is in the database" in told
     assert books(services, issue) == {"recipients": 200, "queued": 200}
+    for asked in (["status"], ["hold", "status"]):
+        said = run(wrong, *asked)
+        assert said.returncode == 1
+        assert " do not open " in said.stdout
     [alert] = relay.accepted
     assert alert.recipient == OPERATOR
     [mail] = relay.to(OPERATOR)
@@ -71,12 +76,16 @@ def test_doctor_names_each_kind_that_does_not_open(environment, services, visito
 @on_sqlite
 def test_nothing_that_keys_must_open_is_begun_with_others(environment, services, tmp_path):
     queue(services, 3)
+    [issue] = query(services, select(Newsletter.public_id))
     before, there, people = dump_of(services), tmp_path / "there.db", tmp_path / "people.csv"
     people.write_text(f"Email\n{ADA}\n")
     for arguments in (
         "keys rotate", "db upgrade", "db downgrade", f"db move sqlite:///{there}",
         f"explain {ADA}", f"lead invite {ADA} --group lgbtq", f"office invite {ADA}",
-        f"import {people} --group lgbtq",
+        f"import {people} --group lgbtq", "demo --group lgbtq --members 1",
+        f"newsletter send lgbtq {people} --subject Tea", f"newsletter cancel {issue}",
+        f"newsletter pause {issue}", f"newsletter release {issue}",
+        f"newsletter resume {issue}", f"newsletter stop {issue}",
     ):  # fmt: skip
         said = refused(pair(environment, OTHER), *arguments.split())
         assert "do not open 3 of 3 subscriptions.wrapped_address" in said
