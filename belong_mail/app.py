@@ -1,5 +1,7 @@
 """Create the Flask app from the rooms' views."""
 
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, g, redirect, request, url_for
@@ -58,6 +60,10 @@ class OurFlask(i18n.LocalizedFlask):
             return super().handle_user_exception(e)
         except RequestEntityTooLarge as too_long:
             return super().handle_user_exception(too_long)
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function: none of ours is a coroutine, which Flask would ask for each hook."""
+        return func
 
 
 def create_app(settings: Settings) -> Flask:

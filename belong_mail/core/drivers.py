@@ -154,7 +154,7 @@ def begin_sqlite(connection: Any, timeout: float) -> None:
         connection.exec_driver_sql(f"PRAGMA query_only={'ON' if is_reading else 'OFF'}")
         connection.info["is_reading"] = is_reading
     if is_reading:
-        connection.exec_driver_sql("BEGIN")
+        connection.connection.driver_connection.execute("BEGIN")
     else:
         has_time = options.get("has_time", False)
         _begin_immediate(connection, LONG_WAIT_SECONDS if has_time else timeout)

@@ -34,23 +34,23 @@ def init_compression(app: Flask) -> None:
 
     @app.after_request
     def compress_response(response: Response) -> Response:
+        is_small = (response.content_length or 0) < MIN_OCTETS
+        if is_small or response.status_code != 200 or response.mimetype not in COMPRESSIBLE_TYPES:  # noqa: PLR2004
+            return response
         is_file = request.endpoint == "static"
         if not (is_file or (has_access(Access.PUBLIC) and _is_for_everybody())):
-            return response
-        if response.status_code != 200 or response.mimetype not in COMPRESSIBLE_TYPES:  # noqa: PLR2004
             return response
         response.vary.add("Accept-Encoding")
         if request.accept_encodings.quality("gzip") <= 0:
             return response
         response.direct_passthrough = False
         plain = response.get_data()
-        if len(plain) >= MIN_OCTETS:
-            response.set_data(_packed_file(plain) if is_file else _packed(plain))
-            response.headers["Content-Encoding"] = "gzip"
-            response.headers.remove("Accept-Ranges")
-            etag, _is_weak = response.get_etag()
-            if etag:
-                response.set_etag(etag, weak=True)
+        response.set_data(_packed_file(plain) if is_file else _packed(plain))
+        response.headers["Content-Encoding"] = "gzip"
+        response.headers.remove("Accept-Ranges")
+        etag, _is_weak = response.get_etag()
+        if etag:
+            response.set_etag(etag, weak=True)
         return response
 
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -105,7 +106,7 @@ def init_i18n(app: Flask, settings: Settings) -> None:
 
 
 def _add_template_globals(app: Flask, settings: Settings, versions: Mapping[str, str]) -> None:
-    """Add the names in settings, language helpers, and `_`, `ngettext` and `trans`."""
+    """Add the names in settings, language helpers, links, and `_`, `ngettext` and `trans`."""
     app.jinja_env.globals |= {
         "_": page_gettext,
         "gettext": page_gettext,
@@ -120,6 +121,7 @@ def _add_template_globals(app: Flask, settings: Settings, versions: Mapping[str,
         "language_name": lambda code: i18n.language_name(code, request_language()),
         "language_list": lambda codes: i18n.language_list(codes, request_language()),
         "language_url": _language_url,
+        "url_for": _url_for(app),
         "static": {name: f"/static/{name}?v={v}" for name, v in versions.items()}.__getitem__,
         "is_development": settings.is_development,
         "mail_from": settings.mail_from,
@@ -136,6 +138,18 @@ def _add_template_globals(app: Flask, settings: Settings, versions: Mapping[str,
             "language": request_language(),
             "text_direction": i18n.text_direction(request_language()),
         }
+
+
+def _url_for(app: Flask) -> Callable[..., str]:
+    """Return Flask's `url_for`; links of the layout, which take no values, are built once."""
+    plain_url = cache(lambda endpoint, _chosen_language: app.url_for(endpoint))
+
+    def url_for(endpoint: str, **values: Any) -> str:
+        if values or endpoint.startswith("."):
+            return app.url_for(endpoint, **values)
+        return plain_url(endpoint, chosen_language())
+
+    return url_for
 
 
 def _add_template_filters(app: Flask, settings: Settings) -> None:

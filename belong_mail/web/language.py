@@ -19,19 +19,23 @@ def request_language() -> str:
     if not has_request_context():
         return i18n.DEFAULT
     kept = _kept()
-    if "language" not in kept:
+    try:
+        language: str = kept.language
+    except AttributeError:
         preferred = request.accept_languages.best_match(i18n.NAMES)
-        kept.language = chosen_language() or i18n.known_language(preferred)
-    return str(kept.language)
+        language = kept.language = chosen_language() or i18n.known_language(preferred)
+    return language
 
 
 def chosen_language() -> str:
     """Return the language in the URL, or "" if there is none of ours."""
     kept = _kept()
-    if "chosen_language" not in kept:
+    try:
+        chosen: str = kept.chosen_language
+    except AttributeError:
         named = request.args.get("lang", "")
-        kept.chosen_language = named if named in i18n.NAMES else ""
-    return str(kept.chosen_language)
+        chosen = kept.chosen_language = named if named in i18n.NAMES else ""
+    return chosen
 
 
 @contextmanager
