@@ -268,6 +268,7 @@ def test_a_feed_is_well_formed_private_and_names_no_person(visitor, services):
         {"contact": "EVIL\x7f"},
     ],
 )
+@pytest.mark.usefixtures("clock")
 def test_a_meeting_that_cannot_be_written_is_left_out_of_every_calendar(scenario, caplog, bad):
     """One row, by whoever writes rows, took the whole district's calendar away."""
     services, visitor = scenario.services, scenario.visitor
