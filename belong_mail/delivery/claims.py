@@ -48,8 +48,8 @@ def claim_next(
 ) -> tuple[list[int], list[tuple[int, Compose]] | None]:
     """Claim what comes next: due deliveries, else a chunk.
 
-    Returns ids, or a chunk's with functions that write its messages. Deliveries at which workers
-    died are claimed if nothing else is (`is_free`): single emails first, copies of issues last.
+    Returns ids, or a chunk's ids with functions that render its messages. A delivery at which
+    workers died is claimed only alone (`is_free`): single emails first, copies of issues last.
     """
     due = _kinds_due(session)
     if _SINGLE_SUSPECT in due:
@@ -118,7 +118,7 @@ def claim_chunk(
             rows = _take_members(connection, members.chosen, entry)
     except IssuePaused:
         return []
-    except IntegrityError:  # a row that the web wrote repeats a chunk, which has left
+    except IntegrityError:  # a chunk that the web wrote, of members who have deliveries
         session.execute(update(Chunk).where(Chunk.id == chunk_id).values(inserted=0))
         return []
     return list(members.composers(session, rows))
@@ -171,7 +171,7 @@ def _waiting(*which: ColumnElement[bool]) -> Select[int]:
 def _take_members(
     connection: Connection, chosen: ChunkMembers, entry: dict[str, Any]
 ) -> list[tuple[Any, ...]]:
-    """Insert deliveries of a chunk's first members; return ids with what is selected of each."""
+    """Insert deliveries of a chunk's first members; return each id with the member's columns."""
     if connection.dialect.name != "sqlite":
         return _taking(chosen).run(connection, entry)[0]
     entering, reading = _insert_then_read(chosen)
@@ -188,8 +188,8 @@ def _take_members(
 def _taking(chosen: ChunkMembers, *, is_leasing: bool = False) -> CompiledStatement:
     """Build the statement that claims from the next chunk, for PostgreSQL.
 
-    It inserts the deliveries of its first members, moves its low end behind them, may write the
-    lease, and returns each delivery's id with the selected columns of its member.
+    It inserts deliveries of the chunk's first members, moves the chunk's low end behind them, may
+    write the lease, and returns each delivery's id with the member's columns.
     """
     chunk = _next().cte("following").c
     low, high, taken = (
@@ -217,9 +217,9 @@ def _insert_then_read(chosen: ChunkMembers) -> tuple[CompiledStatement, Compiled
 
 
 def _moving(chunk_id: Any, last: Any, number: Any) -> Update:
-    """Move a chunk's low end behind its last member with a delivery; end it after fewer than asked.
+    """Move a chunk's low end behind the id `last`, after `number` of its members got a delivery.
 
-    `number` of its members have got one.
+    Fewer than the limit end the chunk.
     """
     is_over = number < _LIMIT
     low = case((is_over, Chunk.high + 1), else_=last + 1)

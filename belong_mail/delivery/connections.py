@@ -99,7 +99,7 @@ class ConnectionPool:
             self._check_deadlines()
 
     def leave(self) -> None:
-        """From QUIT_SECONDS on, break off messages that have not reached their final dot."""
+        """After QUIT_SECONDS, break off messages that have not reached their final dot."""
         self._leave_at = min(self._leave_at, time.monotonic() + QUIT_SECONDS)
 
     def wake(self) -> None:
@@ -107,7 +107,7 @@ class ConnectionPool:
         os.eventfd_write(self._bell, 1)
 
     def join(self, stop: threading.Event) -> None:
-        """Run every conversation to its end; after `leave`, abandon what still opens."""
+        """Run every conversation to its end; after `leave`, abandon connections still opening."""
         while any(thread.is_alive() for thread in tuple(self._threads)):
             if stop.is_set():
                 self.leave()

@@ -101,7 +101,7 @@ def compose_message(pending: PendingMessage) -> Envelope | Outcome:
 
 # Seconds that a claimed message may wait; then its reader's membership is checked again.
 STALE_SECONDS = 2.0
-# Once this share of the claimed has results, one transaction stores them and claims more.
+# Once this share of claimed deliveries has results, one transaction stores them and claims more.
 REFILL_SHARE = 0.95
 
 
@@ -202,7 +202,7 @@ class Dispatcher:
         self._journal.note(outgoing.id, journal.TAKEN)
 
     def record_dot(self, outgoing: OutgoingMessage) -> None:
-        """Record a final dot, or raise if the lease ended; a worker that hangs here may send it."""
+        """Record a final dot, or raise if the lease ended; a worker that hangs then sends late."""
         try:
             self._journal.write(outgoing.id, journal.DOT)
         except OSError as error:

@@ -1,7 +1,7 @@
 """The engine: claim due deliveries, send them over the connections, and store the results.
 
-A claim is committed before the message's MAIL command, and its final dot is in the journal before
-it is sent: after a crash it is known what may have arrived.
+A claim is committed before the message's MAIL command, and the journal marks the final dot before
+it is sent: a crash leaves no doubt which messages may have arrived.
 """
 
 import errno
@@ -58,7 +58,7 @@ LEASE_MARGIN_SECONDS = 5.0
 Span = tuple[datetime, datetime]
 # Called, in the transaction that records it, for a permanent failure.
 Undelivered = Callable[[Session, int], None]
-# Functions that write claimed deliveries, by id; None: none were due.
+# Functions that render claimed deliveries, by id; None: none were due.
 Claimed = list[tuple[int, Compose]] | None
 log = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ class Engine:
                 return True
             if not had_issues or self._has_issues:
                 raise
-            return self.work()  # of all but issues, before other tasks meet locks too
+            return self.work()  # without issues, before other tasks meet locks, too
         finally:
             self._left_at = time.monotonic()
 
@@ -139,7 +139,7 @@ class Engine:
         return time.monotonic() > self._issues_at
 
     def _work_for_as_long(self, connection: Connection) -> bool:
-        """Send for as long as the other tasks took, but neither for moments nor for minutes."""
+        """Send for as long as the other tasks took: WORK_SLICE_SECONDS to MAX_SLICE_SECONDS."""
         away = time.monotonic() - self._left_at
         until = time.monotonic() + min(MAX_SLICE_SECONDS, max(WORK_SLICE_SECONDS, away))
         while True:
@@ -151,7 +151,7 @@ class Engine:
                 raise OSError(errno.EROFS, os.strerror(errno.EROFS))
             if not (has_moved or self._dispatcher.held or self._paced):
                 self._pool.poll(0)
-                self._members.forget()  # the gate reads second tries, too, by words of today
+                self._members.forget()  # the next issue is checked by the group's words of then
                 return False
             if self.stopping.is_set():
                 return True
@@ -163,7 +163,7 @@ class Engine:
                 return True
 
     def _drive(self, turn_seconds: float) -> None:
-        """Drive the connections until there are results, or for as long as the last transaction."""
+        """Drive connections until there are results, or as long as the last transaction took."""
         until = time.monotonic() + min(STALE_SECONDS, max(RESULT_WAIT_SECONDS, turn_seconds))
         while not self.stopping.is_set() and (left := until - time.monotonic()) > 0:
             self._pool.ensure_connections()
@@ -219,9 +219,9 @@ class Engine:
         return delivery_results.is_database_behind(session, {**self._lock.committed(), **own})
 
     def restart(self) -> None:
-        """Restart on a database that was set back: all that it lists as claimed may have been sent.
+        """Restart on an older copy of the database: all it lists as claimed may have been sent.
 
-        It is known to lack transactions from here on, and dead workers' journals do not match it.
+        The journal counts transactions anew; dead workers' files, which do not match, are deleted.
         """
         self.stop_talking()
         with self._sessions.begin() as session:
@@ -236,7 +236,7 @@ class Engine:
         self._has_failed = False
 
     def _turn(self, connection: Connection | None = None, *, is_last: bool = False) -> bool:
-        """Store results and claim what comes next; return whether there were any of either."""
+        """Store results and claim more; return whether there was anything to store or claim."""
         self._consider_rest()
         results = self._dispatcher.results()
         limit = 0 if is_last else self._room(len(results))
@@ -299,10 +299,10 @@ class Engine:
     def _commit(
         self, session: Session, accepted: list[int], claimed: Claimed, turn: int, at_once: int
     ) -> Claimed:
-        """Store acceptances, and on the lease all present claims; end the transaction.
+        """Store acceptances, write all present claims to the lease, and end the transaction.
 
-        May also claim `at_once` copies at most from the next chunk, in the same round trip. Returns
-        what is claimed.
+        May also claim up to `at_once` copies from the next chunk, in the same round trip. Returns
+        the claims.
         """
         held = self._dispatcher.held.union(each for each, _ in claimed or ())
         lease = throttle.lease_of(self._lock.name, held, turn)
@@ -354,7 +354,7 @@ class Engine:
     def _claim(self, session: Session, limit: int, *, is_free: bool) -> Claimed:
         """Claim due deliveries within the rate limits; return None if there are none.
 
-        The list is empty if a chunk came next of which nothing can be sent now.
+        The list is empty if nothing of the next chunk can be sent now.
         """
         room, until = throttle.capacity(session, self._policy, limit)
         if until is not None:
@@ -394,7 +394,7 @@ class Engine:
     def _put_off(self, delivery_id: int) -> None:
         """Postpone a delivery whose data took too long to read, so that others are sent.
 
-        Its delay is as long as its age, so that a few such cannot hold back all others.
+        The delay equals its age, so that a few slow ones cannot hold back all others.
         """
         log.error("Delivery %d waits: its reading takes too long", delivery_id)
         which, at = Delivery.id == delivery_id, now()

@@ -111,7 +111,7 @@ class Journal:
     def forget(self, delivery_ids: Iterable[int]) -> None:
         """Remove deliveries whose result is stored; if none is left, begin the file again.
 
-        SQLite may give a deleted delivery's id to a new one, for which old marks must not speak.
+        SQLite may reuse a deleted delivery's id: old marks must not count for the new one.
         """
         with self._lock:
             for delivery_id in delivery_ids:

@@ -30,7 +30,7 @@ SUPPRESSED_RESPONSES = "DR, RN, NRN, OOF, AutoReply"
 def signed_from(delivery: Delivery, purpose: Purpose) -> datetime:
     """Return the time from which a link in an email is valid.
 
-    It is when the email was queued, so that a retry is identical; or now, if half has passed.
+    This is when the email was queued, so that retries are identical; after half its life, now.
     """
     half = timedelta(seconds=purpose.max_age or 0) / 2
     return delivery.created_at if now() - delivery.created_at < half else now()
@@ -106,7 +106,7 @@ SEALED_ARGUMENTS = "deliveries.sealed_arguments"
 
 
 class Rows(NamedTuple):
-    """The rows that an email belongs to, so that it can be found by them; rendering reads none."""
+    """The rows by which an email can be found; rendering reads none of them."""
 
     subscription_id: int | None = None
     account_id: int | None = None

@@ -51,7 +51,7 @@ def _partial(name: str, *columns: str, where: str) -> Index:
 class Delivery(IdBase):
     """One message to one recipient: a subscription, an account, or a wrapped address.
 
-    Finished rows may lose theirs, when that is deleted.
+    A finished row loses its recipient if that is deleted.
     """
 
     __tablename__ = "deliveries"
@@ -82,7 +82,7 @@ class Delivery(IdBase):
     )
     account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id", ondelete="SET NULL"))
     sealed_to: Mapped[bytes | None]
-    # The row it is about, in a table that depends on the kind, unless that is the recipient's.
+    # Id of the row that it is about, unless that is the recipient's; the table depends on the kind.
     about_id: Mapped[int | None] = mapped_column(BigId)
 
     # The template's arguments for this message, such as the secret of a link, as wrapped JSON.
@@ -130,19 +130,19 @@ class Chunk(IdBase):
     # The ids of the first subscription that waits, and of the last.
     low: Mapped[int] = mapped_column(BigId)
     high: Mapped[int] = mapped_column(BigId)
-    # How many members of when the issue was queued have no delivery; negative if more came in.
+    # How many of the members at queueing have no delivery yet; negative if others joined.
     planned: Mapped[int]
-    # None while it waits, then 0: members without a delivery had left meanwhile. Version 1.0 left
-    # `planned` as it was, and wrote here how many deliveries it inserted.
+    # None while the chunk waits, then 0; members still in `planned` have left. Version 1.0 never
+    # changed `planned`, and stored here how many deliveries it inserted.
     inserted: Mapped[int | None]
     # Whether its issue is paused.
     is_halted: Mapped[bool] = mapped_column(default=False)
 
 
 class IssueCount(Base):
-    """A share of the number of an issue's deliveries in a state: the sum of its rows counts.
+    """A part of an issue's count of deliveries in a state, which is the sum of all such rows.
 
-    Triggers of `deliveries` write them in the transaction of each change. A delivery whose row is
+    Triggers of `deliveries` write it in the transaction of each change. A delivery whose row is
     deleted after 400 days stays counted.
     """
 
@@ -181,7 +181,7 @@ class Lease(Base):
 
     owner: Mapped[str] = mapped_column(primary_key=True)
     until: Mapped[datetime]
-    # The ids of all deliveries that it holds, and of some that it held; None: unknown.
+    # The ids of all deliveries that it holds, and of some that it no longer holds; None: unknown.
     held: Mapped[str | None]
     # The number of its last transaction that claimed or settled; its journal has it, too.
     turn: Mapped[int] = mapped_column(default=0, server_default="0")

@@ -29,7 +29,7 @@ STATES = {
 
 # States in which a copy was sent, or may have been; it may still bounce.
 HAS_LEFT = (State.ACCEPTED, State.UNCERTAIN)
-# States that say it was not sent. Never given to an uncertain email, whose first copy may arrive.
+# States of an email that was certainly not sent, and so never of one that was uncertain.
 HAS_NOT_LEFT = (State.WITHDRAWN, State.SUPPRESSED, State.EXPIRED)
 # SMTP steps in which an error may be this message's fault: it is deferred, and counted.
 RECIPIENT_VERBS = {"RCPT", "DATA", "body", "DOT"}
@@ -54,7 +54,7 @@ class Outcome:
 
     @property
     def is_given_back(self) -> bool:
-        """Whether there was no answer at all: it waits as it did before."""
+        """Whether no answer came, so that the delivery waits as before."""
         return self.state is None and self.code is None
 
 
@@ -62,7 +62,7 @@ ACCEPTED: Final = Outcome(State.ACCEPTED, 250, is_dot_sent=True)
 # The connection broke after the final dot: a copy may have arrived.
 LOST: Final = Outcome(State.UNCERTAIN, is_dot_sent=True)
 GIVE_BACK: Final = Outcome(None)
-# Given back because it waited too long, so its reader's wish must be checked again.
+# Given back because it waited too long, so its reader's membership must be checked again.
 STALE: Final = Outcome(None)
 DEADLY: Final = Outcome(State.FAILED, phrase="workers died at it")
 # The database took too long to read the message's data, or a row was locked.
@@ -131,7 +131,7 @@ def apply_outcome(
 def apply_bounce(delivery: Delivery, code: int | None, enhanced: str, phrase: str) -> bool:
     """Record a bounce of a message that was sent; return whether the state changed.
 
-    The time at which the relay accepted it stays, because it counts for that day's quota.
+    Keeps the time of its acceptance, which counts for that day's quota.
     """
     if delivery.state not in HAS_LEFT:
         return False

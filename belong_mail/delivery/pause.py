@@ -50,7 +50,7 @@ def is_in_hand(session: Session, newsletter_id: int) -> bool:
 
 
 def withdraw(session: Session, *which: ColumnElement[bool]) -> None:
-    """Withdraw waiting copies. A worker checks those it has claimed again before it sends them."""
+    """Withdraw waiting copies. A worker checks its claimed ones once more before it sends them."""
     waiting = update(Delivery).where(*which, Delivery.state.in_(PAUSABLE_STATES))
     values = {"state": State.WITHDRAWN, "finished_at": now(), "due_at": None}
     session.execute(waiting.values(values))

@@ -26,7 +26,7 @@ def settle(
     uncertain: timedelta | None,
     rest_until: datetime | None,
 ) -> tuple[list[int], list[int]]:
-    """Store results of deliveries that an owner has still claimed; ignore others.
+    """Store results of deliveries that an owner still holds; ignore others.
 
     Returns the ids of accepted ones, which `accept` stores, and of permanent failures.
     """
@@ -124,7 +124,7 @@ def delete_lease(session: Session, owner: str) -> None:
 def take_over(
     session: Session, owner: str, marks: dict[int, JournalEntry] | None, uncertain: timedelta | None
 ) -> None:
-    """Settle a dead worker's claims by its journal's marks; None: all may have been sent."""
+    """Settle a dead worker's claims by its journal's marks; without any, all may have been sent."""
     held = _claimed(session, owner)
     ids = list(session.scalars(select(Delivery.id).where(*held).with_for_update()))
     if marks is None:
@@ -146,13 +146,13 @@ def take_over(
 
 
 def release_unknown_claims(session: Session, owner: str, ids: set[int]) -> None:
-    """Give back claims other than these: the reply to their commit was lost."""
+    """Give back claims that are not among these ids: the reply to their commit was lost."""
     unknown = update(Delivery).where(*_claimed(session, owner), Delivery.id.not_in(ids))
     session.execute(unknown.values(requeued()))
 
 
 def _claimed(session: Session, owner: str) -> tuple[ColumnElement[bool], ...]:
-    """Match an owner's claims: the ids on its lease, or if it lists none, all with its name."""
+    """Match an owner's claims: the ids on its lease or, if those are unknown, all with its name."""
     held = _held_by(owner)
     lease = session.get(Lease, owner, populate_existing=True)
     return held if lease is None or lease.held is None else (Delivery.id.in_(lease.ids), *held)
@@ -181,7 +181,7 @@ def _clock(session: Session) -> datetime:
 
 
 def _is_dead(standing: WorkerStatus, lease_until: datetime, at: datetime) -> bool:
-    """Return whether a worker is to be replaced; only its lease tells for one on another host."""
+    """Return whether a worker is to be replaced; on another host, only its lease tells."""
     is_gone = standing in {WorkerStatus.DEAD, WorkerStatus.STILL}
     return is_gone or (standing is WorkerStatus.UNKNOWN and lease_until < at)
 

@@ -59,7 +59,7 @@ GIVE_UP_AFTER = {
 RELAY_DOWN_REST = timedelta(minutes=1)
 
 
-# The same while it answers and refuses everything.
+# The same while the relay answers but refuses everything.
 RELAY_RESTS = {
     # It named a limit; those are by the hour or by the day.
     ReplyClass.QUOTA: timedelta(hours=1),
@@ -69,7 +69,7 @@ RELAY_RESTS = {
 }
 
 
-# The delay of a recipient whose refusal blamed us, so that others go first: some servers answer so
+# The delay of a recipient whose refusal blamed us, so that others go first: some servers blame us
 # for a single bad recipient.
 RELAY_LATE = timedelta(seconds=1)
 # Between checks whether our own sending limit has room again.

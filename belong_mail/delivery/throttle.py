@@ -19,7 +19,7 @@ from belong_mail.delivery.models import LEASE, Delivery, Lease, SentPerMinute, S
 MAX_IN_HAND = 100
 DAY, MINUTES = timedelta(days=1), timedelta(minutes=1)
 MINUTE_KEY = b"relay/minute"
-# Messages are claimed this long before they may be sent, so urgent email waits no longer.
+# How long before its slot a message is claimed: urgent email waits no longer than this.
 CLAIM_AHEAD = timedelta(seconds=1)
 # A wait shorter than this is skipped.
 CLAIM_TOLERANCE = timedelta(seconds=0.5)

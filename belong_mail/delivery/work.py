@@ -134,8 +134,8 @@ EMAILS = Declared[Callable[[Session, Mailer, Delivery], Email]]()
 TASKS = Declared[Callable[[JobWork], None]]()
 # The kinds of job that look up an address, which `core.jobs` limits.
 LOOKUPS: set[str] = set()
-# Functions run each minute, by the text that is logged when one fails, each with the condition that
-# there may be something to do. One statement asks for all tasks.
+# Functions to run each minute, by the text that is logged when one fails, each with the condition
+# under which it may have something to do. One query asks for all of them.
 PERIODIC_TASKS = Declared[tuple[Callable[[Work], object], ColumnElement[bool]]]()
 # Rules of deletion, by the name that `belong purge` prints.
 RETENTION = Declared[Rule]()
@@ -156,13 +156,13 @@ def each_minute(complaint: str, is_due: ColumnElement[bool] = ALWAYS) -> Callabl
 
 
 def as_posted(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Return an email with nothing but what `post_to_address` fixed."""
+    """Return an email exactly as `post_to_address` fixed it."""
     to, said = read_posted(mailer.opener, delivery)
     return Email(to, said["language"], said)
 
 
 def unless_suppressed(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Return what `as_posted` does. Raises SkipDelivery if its recipient wants no email."""
+    """Do as `as_posted`, but raise SkipDelivery if the recipient wants no email."""
     letter = as_posted(session, mailer, delivery)
     if suppressions.is_suppressed(session, mailer.index, normalise(letter.to)):
         raise SkipDelivery(State.SUPPRESSED)
@@ -172,7 +172,7 @@ def unless_suppressed(session: Session, mailer: Mailer, delivery: Delivery) -> E
 def with_link(
     mailer: Mailer, letter: Email, endpoint: str, purpose: Purpose, at: datetime, secret: str = ""
 ) -> Email:
-    """Add a link that is valid from `at` on, and its end; without `secret`, the email has it."""
+    """Add a link that is valid from `at` on, and its expiry; `secret` is by default the email's."""
     secret = secret or letter.context["secret"]
     url = mailer.links.signed(endpoint, purpose, secret, at, letter.language)
     return letter.saying(url=url, expires=at + timedelta(seconds=purpose.max_age or 0))

@@ -22,7 +22,7 @@ class WorkerStatus(Enum):
     """A worker's status, as its folder shows it."""
 
     ALIVE = "alive"
-    # It is running, and has not been active for the time of a lease.
+    # It is running, but was not active for the length of a lease.
     STILL = "still"
     DEAD = "dead"
     # It has no lock file here; it may run on another host, so only its lease tells.
@@ -59,8 +59,8 @@ class WorkerLock:
     def entries(self, name: str, turn: int = 0) -> dict[int, journal.JournalEntry] | None:
         """Return another worker's marks, or None if its journal cannot be trusted.
 
-        It cannot if it was written before a reboot, or counts fewer transactions than `turn`, the
-        database's number: after a disk failure, marks may be missing.
+        After a reboot, or if it counts fewer transactions than `turn`, the database's number, marks
+        may be missing.
         """
         story = self._history(name)
         return None if story is None or story.begun < turn else story.marks
