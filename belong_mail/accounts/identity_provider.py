@@ -115,9 +115,9 @@ class IdentityProvider:
     def subject_of(
         self, code: str, pending: AuthorizationRequest, since: int = 0
     ) -> tuple[str, bool | None]:
-        """Exchange a code for an ID token; return its subject, and whether they just signed in.
+        """Exchange a code for an ID token; return its subject, and whether it is of a new sign-in.
 
-        They did if `auth_time` is not before `since`, a Unix time; None: the token has none. Raises
+        True if `auth_time` is not before `since`, a Unix time; None without `auth_time`. Raises
         ProviderUnavailable, and ProofRefused for anything that does not verify.
         """
         about = self._about()

@@ -83,9 +83,9 @@ def receive_let_in(work: Work, asked: LetIn) -> None:
 def let_in(session: Session, keyring: Keyring, inbox: str, account: Account) -> bool:
     """Delete an account's passkeys and identity; return whether it had any.
 
-    Emailed links then sign in again. The owner, the office and other leaders of their groups are
-    notified, by their proofs, as an intruder in a mailbox would start like this. Raises
-    DecryptionError if the account's row was forged.
+    Emailed links then work again. Notifies the owner, the office and the owner's fellow leaders, as
+    an intruder in a mailbox would start like this. Raises DecryptionError if the account's row was
+    forged.
     """
     opener = keyring.opener
     proven.address_of(keyring, account)

@@ -128,7 +128,7 @@ def _complete(code: str, pending: AuthorizationRequest) -> ResponseReturnValue:
 
 
 def _sign_in(subject: str, *, was_asked: bool | None) -> Response:
-    """Start a session, which proves who it is unless the provider says that it had not asked."""
+    """Start a session; it is a fresh proof unless the provider says that it did not ask."""
     with transaction() as session:
         account = signing_in.account_of(session, _district(), subject)
         browsers.start_session(session, account, "district", is_proven=was_asked is not False)
@@ -158,9 +158,9 @@ def link() -> ResponseReturnValue:
 
 
 def _leave(purpose: str) -> ResponseReturnValue:
-    """Begin an authorization request, on a page that goes on by Refresh.
+    """Begin an authorization request, on a page that goes to the provider by Refresh.
 
-    A redirect would not do, as browsers apply form-action of the content security policy to it.
+    Browsers would block a redirect, by form-action of the content security policy.
     """
     pending = AuthorizationRequest(*(secrets.token_urlsafe(32) for _ in range(3)))
     cookie[PENDING_KEY] = [purpose, int(now().timestamp()), *astuple(pending)]

@@ -64,7 +64,7 @@ def ask(
 def post_invitation(session: Session, keyring: Keyring, account: Account) -> None:
     """Queue one email with all open invitations of an account, if any.
 
-    Its link has a new secret, whose hash goes into their proofs: nothing else accepts them.
+    The link has a new secret, whose hash goes into the invitations' proofs: no other link accepts.
     """
     session.flush()
     opener, secret = keyring.opener, new_public_id()
@@ -120,7 +120,7 @@ def ask_account(
         session.add(right)
         session.flush()
     elif not proven.is_proven(session, opener, account, group):
-        # Without a proof it was never accepted; one that has ended is invited to again.
+        # A right without a proof was never accepted; one that has ended needs a new acceptance.
         right.accepted_at = right.ends_at = None
     if right.is_pending:
         right.since = now()

@@ -99,13 +99,13 @@ class Right(IdBase):
     since: Mapped[datetime] = mapped_column(default=now)
     # None: not accepted, removed or given up.
     accepted_at: Mapped[datetime | None]
-    # The worker gives accepted ones an end within a year. Not accepted and with an end: its holder
-    # gave it up, and until then the office can undo that.
+    # Within a year, if accepted. If not accepted: its holder gave it up, and until then the office
+    # can undo that.
     ends_at: Mapped[datetime | None]
     reminded_at: Mapped[datetime | None]
     # Proof for this account and group, which alone the worker trusts.
     wrapped_proof: Mapped[bytes | None]
-    # Whether the newest invitation could not be delivered, by what the worker alone writes.
+    # Whether the newest invitation could not be delivered; only the worker writes these columns.
     is_undelivered: Mapped[bool | None] = column_property(
         select(Delivery.state.in_((State.BOUNCED, State.FAILED, State.EXPIRED)))
         .where(

@@ -153,8 +153,8 @@ def end_right(
     if right.is_over and right.is_pending:  # ended before; the office's last ones are still found
         raise NotFound
     is_own = group is not None and by.id == person.id
-    # Without `accepted_at` it stays ended even as the last of the office. A removal's end is in the
-    # past by any clock, as the worker would otherwise restore the acceptance.
+    # Without `accepted_at`, even the office's last right stays ended. A removal's end is past by
+    # all clocks: otherwise the worker would restore the acceptance.
     end = now() + UNDO_STOP if is_own else now() - CLOCKS_DIFFER
     right.accepted_at, right.ends_at = None, end
     session.flush()
@@ -165,7 +165,7 @@ def end_right(
 
 
 def restore(session: Session, sealer: Sealer, by: Account, person: Account, slug: str) -> None:
-    """Queue a job that undoes that someone stopped leading. Raises NotFound if it is too late."""
+    """Queue a job that lets a leader who stopped lead again. Raises NotFound if it is too late."""
     group = required(session.scalar(select(Group).where(Group.slug == slug)), NotFound)
     right = required(find_right(session, person, group), NotFound)
     if not right.has_stopped or right.is_over:
@@ -188,7 +188,7 @@ def needs_more_than_email(session: Session, person: Account) -> bool:
 
 
 def ending(session: Session, by: Account) -> list[Right]:
-    """List the rights that this person may renew now, by their end, locked if they may change.
+    """List the rights that this person may renew now, by their end; lock them unless read-only.
 
     No one renews their own right to work for the office, unless they are the only one. The lock
     keeps a renewal from undoing a removal that it did not see.

@@ -2,8 +2,8 @@
 
 An unattended browser or a stolen cookie is a session in someone else's hands. So views marked
 `web.access.fresh_proof` act only within `FRESH_PROOF_AGE` of a sign-in: by an emailed link, by the
-district's sign-in, or by a passkey. With one of the latter two, email does not count, so that a
-mailbox alone is not enough.
+district's sign-in, or by a passkey. Email does not count for an account with one of the other two,
+so that a mailbox alone is not enough.
 """
 
 import secrets

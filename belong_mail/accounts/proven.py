@@ -41,7 +41,7 @@ def account(work: Work, public_id: str) -> Account:
 def office(work: Work, public_id: str, leaving: Account | None = None) -> Account:
     """Return the account that asks, if it provably works for the office.
 
-    `leaving` may have just ended its own right, and then its proof is enough.
+    For the account `leaving`, a proof is enough, as it may have just ended its own right.
     """
     by = account(work, public_id)
     is_enough = has_accepted if by is leaving else is_proven
@@ -78,9 +78,9 @@ def prove(
 ) -> None:
     """Store the wrapped proof of a right.
 
-    `begins` is the time from which an accepted right is valid for introductions; None: not accepted
-    yet, and only a secret with the hash `invited_as` accepts it; if that is None, its holder gave
-    it up. `is_trusted`: an operator invited, so that there is no waiting time.
+    `begins` is the time from which an accepted right allows introductions. None: not accepted, and
+    only a secret with the hash `invited_as` accepts it. That is None if its holder gave it up.
+    `is_trusted`: an operator invited, so that there is no waiting time.
     """
     said = {
         "begins": begins.isoformat() if begins else None,
@@ -145,7 +145,7 @@ def may_meet_members(session: Session, opener: Opener, account: Account, group: 
 
 
 def rights(session: Session, opener: Opener, which: ColumnElement[bool]) -> list[Right]:
-    """List the rights among these that were provably accepted."""
+    """List the matching rights that were provably accepted."""
     found = session.scalars(select(Right).where(which).order_by(Right.account_id))
     return [each for each in found.all() if is_accepted(opener, each)]
 

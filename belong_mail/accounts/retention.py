@@ -29,7 +29,7 @@ _IS_OLD = AuditEntry.at < ago(AUDIT_AGE)
 
 
 def _purge_audit(session: Session) -> int:
-    """Delete entries too old by the database's clock as well: the worker's may be ahead."""
+    """Delete entries that are too old by both clocks, as the worker's may be ahead."""
     told = session.scalar(select(type_coerce(func.current_timestamp(), AuditEntry.at.type)))
     is_old = AuditEntry.at < (told or now()) - AUDIT_AGE
     purge, _ = in_batches(delete(AuditEntry), _IS_OLD, is_old)
@@ -55,11 +55,10 @@ _MAY_BE_OVER = (
 
 @each_minute("Invitations that are over stay", exists().where(_MAY_BE_OVER))
 def end_invitations(work: Work) -> None:
-    """Delete invitations that were not accepted in time, and accounts without anything else.
+    """Delete invitations that were not accepted in time, and accounts that had nothing else.
 
-    By proofs, not by columns: with these the web could delete a right without a notice, and keep an
-    invitation open. A proof that does not open may be of a key that this worker lacks, and where
-    one is marked as accepted, a job that says so may still wait.
+    The proof decides: by columns, the web could delete a right without a notice, or keep an
+    invitation open. The column counts only if the proof does not open, as a key may be missing.
     """
     session, over = work.session, set()
     found = select(Right).where(_MAY_BE_OVER).with_for_update(skip_locked=True)
@@ -80,7 +79,7 @@ RETENTION["sessions"] = in_batches(
     delete(BrowserSession), BrowserSession.started_at < ago(SESSION_AGE)
 )
 RETENTION["sign ins"] = in_batches(delete(SignIn), SignIn.created_at < ago(SESSION_AGE))
-# Those of accounts without a right or invitation.
+# Passkeys of accounts without a right or invitation.
 RETENTION["passkeys"] = in_batches(
     delete(Passkey), Passkey.account_id.not_in(select(Right.account_id))
 )

@@ -143,7 +143,7 @@ def receive_removal(work: Work, asked: EndRight) -> None:
 def _give_up(work: Work, right: Right) -> None:
     """End a right by its holder's own choice, with a week in which the office can undo it."""
     right.since, right.accepted_at, right.ends_at = work.at, None, work.at + UNDO_STOP
-    right.reminded_at = work.at  # no one renews what was given up
+    right.reminded_at = work.at  # so that no one is asked to renew it
     proven.prove(work.keys.opener, right, invited_as=None)
     work.session.flush()
     tell(work, "stopped", right.person, [right.group])
@@ -168,9 +168,9 @@ def receive_undoing(work: Work, asked: RestoreRight) -> None:
 
 
 def _named_right(work: Work, asked: EndRight | RestoreRight) -> Right:
-    """Find the right that a job names, which proves nothing."""
+    """Find the right that a job names, without proving it."""
     account = proven.account(work, asked.account)
-    # The office is the last, if the web has called a group like it.
+    # The office comes last, even if the web gave a group its name.
     *_, group = required(_places(work.session, [asked.right]) or None, Refused)
     return required(accounts.find_right(work.session, account, group), Refused)
 
@@ -210,8 +210,8 @@ def end_rights(work: Work) -> None:
     """End rights that were removed or not renewed, and notify; the office's last ones stay.
 
     A removed right's proof is deleted, even if an intruder changed the row. A right that lasts too
-    long gets an end within a year, and one that only lost `accepted_at` gets it back, as its proof
-    is valid. One that its leader has just given up may come here before its job is read.
+    long gets an end within a year. A right that only lost `accepted_at` gets it back, as its proof
+    is valid. A right that its leader gave up may come here before the job about it is read.
     """
     latest, latest_stop = work.at + RIGHT_AGE, work.at + UNDO_STOP + CLOCKS_DIFFER
     for right in _over(work, is_locked=True):
@@ -242,7 +242,7 @@ def find_locked_rights(work: Work) -> None:
 def _over(work: Work, *, is_locked: bool = False) -> list[Right]:
     """List rights that have ended, last too long, or lost `accepted_at`.
 
-    If `is_locked`, they are locked for update, without those that another transaction has locked.
+    With `is_locked`, locks them for update, and skips rows that another transaction has locked.
     """
     found = select(Right).where(_MAY_BE_OVER)
     if is_locked:

@@ -66,7 +66,7 @@ def leads_of(session: Session, group: Group) -> list[Account]:
 
 
 class NotFound(Exception):
-    """It does not exist for this account: it is another group's, or does not exist at all."""
+    """The object does not exist, or belongs to another group."""
 
 
 def has_right(session: Session, account: Account, group: Group | None) -> bool:
@@ -103,7 +103,7 @@ def find_invitation(session: Session, secret: str) -> list[Right]:
 def rights_of(session: Session, account: Account) -> list[Right]:
     """List the rights that an account has or is invited to, that of the office last.
 
-    They are locked for update where they may change, so that accepting one sees its withdrawal.
+    Locks them unless read-only, so that accepting one sees its withdrawal.
     """
     found = (
         select(Right)

@@ -22,7 +22,7 @@ IDLE_TIMEOUT = timedelta(minutes=30)
 TOKEN_KEY, SEEN_KEY = "session", "seen"
 # The page that needed a fresh proof.
 BACK_KEY = "back"
-# Kept when the same account signs in again, so that forms that are open go on.
+# Kept when the same account signs in again, so that open forms still work.
 KEPT_KEYS = ("csrf_token", BACK_KEY)
 # Built once, as each page of signed-in people runs it.
 SIGNED_IN = (
@@ -45,7 +45,7 @@ def start_session(
 ) -> None:
     """Sign this browser in with a new token; `how` is for the audit trail.
 
-    Its session until now ends. Without `is_proven`, actions that require a fresh proof ask for one.
+    Ends its earlier session. Without `is_proven`, actions that require a fresh proof ask for one.
     """
     before, kept = current_account(session), {}
     token = cookie.get(TOKEN_KEY, "")
@@ -143,7 +143,7 @@ def asking_browser() -> str:
 
 
 def asked_as() -> bytes | None:
-    """Return the hash of that secret, or None if this browser has not requested a link."""
+    """Return the hash of `asking_browser`, or None if this browser has not requested a link."""
     nonce = cookie.get("asking")
     return browser_hash(nonce) if isinstance(nonce, str) else None
 

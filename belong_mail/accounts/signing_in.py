@@ -74,7 +74,7 @@ def record_refusal(
 
 
 def browser_proof(account: Account, nonce: str) -> str:
-    """Return a cookie's proof that an account has signed in here, which does not identify it."""
+    """Return a cookie's proof that an account signed in here; it does not identify the account."""
     digest = hashlib.sha256(f"known-browser/{nonce}/{account.public_id}".encode()).hexdigest()
     return nonce + digest
 
@@ -85,7 +85,6 @@ def is_known_browser(proof: str, account: Account) -> bool:
 
 
 def has_passkey(session: Session, account: Account) -> bool:
-    """Return whether an account has a passkey."""
     found = select(Passkey.id).where(Passkey.account_id == account.id)
     return session.scalar(found.limit(1)) is not None
 

@@ -194,7 +194,6 @@ def _add_passkey(challenge: bytes, form: PasskeyForm) -> None:
 @for_accounts
 @unrecorded("In which language one is emailed.")
 def set_language(session: Session) -> ResponseReturnValue:
-    """Set the language of emails to this account."""
     code = request.form.get("language", "")
     if code not in NAMES:
         abort(400)

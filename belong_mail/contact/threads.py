@@ -1,4 +1,4 @@
-"""Threads with writers who gave no address, who read the answers by a code.
+"""Threads with writers who gave no address and read the answers by a code.
 
 A key pair is derived from the code. The thread has the public key, so the web can add messages at
 any time, but only the code's holder can read them.

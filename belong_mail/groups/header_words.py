@@ -98,9 +98,9 @@ def identifying_word(group: Group, text: str) -> str:
 
 
 def word_finder(group: Group) -> Callable[[str], str]:
-    """Return `identifying_word` for any number of headers, having read the words once.
+    """Return `identifying_word` as a function that has read the group's words already.
 
-    It finds the beginning of a text too long for a header: comparing it would take long.
+    A text too long for a header counts as found: comparing it would take long.
     """
     words, topics = _words_of(group), _topics(group.slug, _names(group))
     symbols = [sign for topic in topics for sign in SYMBOLS.get(topic, ())]
@@ -192,7 +192,7 @@ def _words_of(group: Group) -> _HeaderWords:
 
 @lru_cache(maxsize=64)
 def _topics(slug: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the topics of IDENTIFYING that a group is, or that its names have a word of."""
+    """Return the topics of IDENTIFYING that are a group's slug, or have a word of its names."""
     told = {topic: _HeaderWords(_words_of_topic(topic)) for topic in IDENTIFYING}
     return tuple(
         topic
@@ -236,7 +236,7 @@ def _spaced(name: str) -> str:
 
 
 def _own(slug: str, name: str, ours: tuple[str, ...]) -> Iterator[str]:
-    """Yield a group's name, slug and parts of its name; each word, unless SEEDED has the name."""
+    """Yield a group's name, slug and parts of its name, and unless SEEDED has it, each word."""
     yield from (name, slug.replace("-", " "))
     yield from (part for part in re.split(r"[/&,|]", name) if part.strip() != name)
     if SEEDED.get(slug) != name:
@@ -275,5 +275,4 @@ def words_beside(group: Group) -> tuple[str, ...]:
 
 
 def change_site_words(session: Session, words: Iterable[str]) -> None:
-    """Store the office's words."""
     site_settings.store(session, SITE_WORDS, "\n".join(words) or None)

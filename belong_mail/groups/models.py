@@ -26,12 +26,12 @@ PHONE = "tel:"
 
 
 def _options(value: Any) -> list[LocalizedText]:
-    """Return the texts by language of each of a list."""
+    """Return each text of a list, by language."""
     return [texts_by_language(each) for each in value] if isinstance(value, list) else []
 
 
 def _links(value: Any) -> list[dict[str, Any]]:
-    """Return the {"title": LocalizedText, "url": "https:…" or "tel:…"} of a list."""
+    """Return a list's valid links: {"title": LocalizedText, "url": "https:…" or "tel:…"}."""
     found = value if isinstance(value, list) else ()
     return [
         {"title": texts_by_language(each.get("title")), "url": whole(each["url"])}
@@ -84,7 +84,7 @@ class Group(PublicIdBase):
     )
     # All names that it has had; the worker adds them, and nothing removes them.
     known_names: Mapped[list[str]] = mapped_column(TextList, server_default=text("'[]'"))
-    # Its end: nothing is sent to it afterwards. Until then it takes no new members.
+    # Its end, after which nothing is sent to it. Once an end is set, no one can join.
     ends_at: Mapped[datetime | None]
     # The end that the worker has announced, and when. It acts on no other, and keeps memberships
     # for a time after the announcement.

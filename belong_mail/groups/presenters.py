@@ -75,7 +75,7 @@ def page_view(group: Group, language: str) -> dict[str, Any]:
 def localized(words: LocalizedText | None, language: str) -> TextIn:
     """Return a text in a language, else in the default; "" if there is none.
 
-    It knows its language, so that templates can mark it by `|lang_attr`.
+    The text knows its language, so that templates can mark it by `|lang_attr`.
     """
     words = words or {}
     if words.get(language):

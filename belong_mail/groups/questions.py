@@ -27,8 +27,8 @@ MAX_QUESTIONS = 8
 def asked(group: Group) -> list[Question]:
     """Return the questions of a group's form.
 
-    Leaves out any about identity, health, pronouns, religion, race or orientation, and of no known
-    type, which an intruder in the web could add.
+    Leaves out questions that only an intruder in the web could add: of an unknown type, or about
+    identity, health, pronouns, religion, race or orientation.
     """
     known = (each for each in group.questions if each.kind in QUESTION_TYPES)
     return [each for each in known if not any(map(asks_sensitive, words_of(each)))]

@@ -27,7 +27,7 @@ HOUR = timedelta(hours=1)
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 # The year from which changes of the clocks are described: before every meeting.
 YEAR = recurrence.FIRST.year - 1
-# No text contains one but a tab (RFC 5545 3.1, 3.3.11); line ends are the calendar's own.
+# Control characters that no text may contain (RFC 5545 3.1, 3.3.11): all but tab and line ends.
 CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 log = logging.getLogger(__name__)
 
@@ -105,8 +105,8 @@ def _events(meeting: Meeting, zone: ZoneInfo, language: str, *, is_member: bool)
 def _event(occurrence: Occurrence, language: str, uid: str, *, is_member: bool) -> Event:
     """Return the event of a day, for anyone or for a member.
 
-    A discreet group and its meeting's title are never named: anyone sees only the time, and members
-    location and link, unless they would identify the group.
+    Never names a discreet group or its meeting's title: anyone sees only the time, and members also
+    location and link, unless these identify the group.
     """
     meeting = occurrence.meeting
     event = Event()

@@ -66,7 +66,6 @@ def change(_session: Session, meeting: Meeting) -> ResponseReturnValue:
 @lead_meetings.post("/meetings/<meeting_id>/cancel")
 @for_leads(meeting_id=meetings.find_for_lead)
 def cancel(_session: Session, meeting: Meeting) -> ResponseReturnValue:
-    """Cancel the whole meeting."""
     meetings.cancel(meeting)
     return _back(meeting, "cancelled")
 
@@ -99,7 +98,6 @@ def cancel_day(_session: Session, meeting: Meeting, day: str) -> ResponseReturnV
 @lead_meetings.post("/meetings/<meeting_id>/<day>/restore")
 @for_leads(meeting_id=meetings.find_for_lead)
 def restore_day(_session: Session, meeting: Meeting, day: str) -> ResponseReturnValue:
-    """Undo the change or cancellation of one day."""
     meetings.restore_day(meeting, occurrence_on(meeting, day).day)
     return _back(meeting, "day-saved", day)
 

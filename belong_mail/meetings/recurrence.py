@@ -67,7 +67,7 @@ def by_day(meeting: Meeting) -> weekday:
 
 
 def days(meeting: Meeting, first: date = FIRST, last: date = LAST) -> Iterator[date]:
-    """Yield the days between two dates by the rule, without exceptions; changes are ignored."""
+    """Yield the rule's days between two dates, without exceptions; ignores changed days."""
     last = min(last, meeting.until or LAST)
     rule = RULES[meeting.repeats]
     if rule is None:

@@ -10,7 +10,7 @@ from belong_mail.meetings.models import Meeting, MeetingChange, Reminder
 _GONE = days_ago(MEETING_AGE)
 _IS_MOVED = exists().where(MeetingChange.meeting_id == Meeting.id, MeetingChange.held_on >= _GONE)
 _IS_PAST = ((Meeting.repeats == "once") & (Meeting.starts_on < _GONE)) | (Meeting.until < _GONE)
-# Those that ended or were canceled so long ago that calendars need no update.
+# Meetings that ended or were canceled so long ago that calendars need no update.
 RETENTION["meetings"] = in_batches(
     delete(Meeting), (_IS_PAST & ~_IS_MOVED) | (Meeting.cancelled_at < ago(MEETING_AGE))
 )

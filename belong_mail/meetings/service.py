@@ -32,7 +32,7 @@ MEETINGS = (
 )
 _HAS_RULE = Meeting.repeats.in_(recurrence.RULES)
 _FIRST, _LAST = bindparam("first", type_=Date()), bindparam("last", type_=Date())
-# Those that may have a day between two dates, or one moved there; built once, as many pages run it.
+# Meetings that may have a day between two dates, or one moved there; built once for many pages.
 BETWEEN = MEETINGS.where(
     (Meeting.starts_on <= _LAST) & (Meeting.until.is_(None) | (Meeting.until >= _FIRST))
     | Meeting.changes.any(MeetingChange.held_on.between(_FIRST, _LAST))

@@ -89,7 +89,6 @@ def group_feed(session: Session, slug: str) -> Response:
 
 
 def calendar_of(found: list[Meeting], name: str, *, is_member: bool = False) -> Response:
-    """Return meetings as a calendar."""
     from belong_mail.meetings import ical  # noqa: PLC0415 - its library has 80 modules
 
     said = _zone(), request_language(), name
