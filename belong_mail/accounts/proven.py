@@ -79,7 +79,7 @@ def prove(
     """Store the wrapped proof of a right.
 
     `begins` is the time from which an accepted right allows introductions. None: not accepted, and
-    only a secret with the hash `invited_as` accepts it. That is None if its holder gave it up.
+    only a secret with the hash `invited_as` accepts it, or None if its holder gave it up.
     `is_trusted`: an operator invited, so that there is no waiting time.
     """
     said = {

@@ -52,7 +52,7 @@ def handle_bounce(session: Session, domain_of: DomainHash, delivery_id: int) -> 
 
     Refusals count by domain, and all reports together, each in a circuit breaker: many unknown
     addresses at once mean that a mail system is at fault. Then no such bounce ends a membership,
-    and those that ended within the hour are restored.
+    and memberships that ended within the hour are restored.
     """
     delivery = session.get_one(Delivery, delivery_id)
     rule = rule_of(delivery)

@@ -1,7 +1,7 @@
 """Poll the mailbox for bounces by IMAP each minute, in a thread of the worker.
 
-Thread and transactions are its own, so that a server that hangs or breaks the protocol delays
-nothing else. It is imported only if a mailbox is configured.
+The thread has transactions of its own, so that a server that hangs or breaks the protocol delays
+nothing else. This module is imported only if a mailbox is configured.
 
 The transaction that stores a message also stores its digest, so each message is stored once, even
 if the server renumbers it, two workers poll at once, or a poll breaks off at any point.
@@ -126,7 +126,7 @@ class Intake:
         """Store and archive messages, the newest first; return False if there are more.
 
         A message that could not be archived is fetched again in the next poll, as the server may
-        have given its UID to another. While nothing can be archived, the new messages are stored.
+        have given its UID to another. If nothing can be archived, new messages are stored anyway.
         """
         uids, is_cut, refusal = mailbox.uids(MESSAGES_AT_ONCE), False, None
         for uid in reversed(uids):

@@ -30,7 +30,7 @@ OF_REPORTS = b""
 OTHER_DOMAIN = None, "", "at another address"
 # Parents of the domains by which providers route email within a customer's mail system.
 PROVIDER_DOMAINS = ".onmicrosoft.com", ".test-google-a.com"
-# The same for a bounce that anyone could have written who saw a reply to our message.
+# The same for a bounce that any reader of a reply to our message could have written.
 UNPROVEN = None, "", "not proven"
 log = logging.getLogger(__name__)
 
@@ -83,8 +83,8 @@ def _bounce(work: Work, delivery: Delivery, report: Report) -> None:
 def _is_own(domains: tuple[str, ...], delivery: Delivery, report: Report) -> bool:
     """Return whether the recipient's own address may have failed, not a forwarding target.
 
-    A report may also name the recipient's address, which works. Only the district's domains decide,
-    never the recipient's address or domain: otherwise a forger could test guesses by the result.
+    The report may name the recipient's address although a target failed. Only the district's
+    domains decide, not the recipient's: otherwise a forger could test guesses by the result.
     """
     if delivery.subscription_id is None or not report.recipients:
         return True

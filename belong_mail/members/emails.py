@@ -66,7 +66,6 @@ def already_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
 
 @writes("welcome-member")
 def welcome_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Welcome a new member."""
     subscription = require_member(session, delivery)
     language, link, own = subscription.language, mailer.links.signed, calendar_name(subscription)
     at = delivery.created_at

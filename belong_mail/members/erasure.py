@@ -58,7 +58,7 @@ class OpenedErasure:
 
 
 def name_of(row: Subscription | WaitlistEntry | ContactMessage) -> str:
-    """Return table and id: a message's reference, which the web wrote, may equal another id."""
+    """Return table and id, as the web could write a message's reference that equals another id."""
     own = row.reference if isinstance(row, ContactMessage) else row.public_id
     return f"{row.__tablename__}/{own}"
 
@@ -95,7 +95,7 @@ def is_being_erased(
 ) -> bool:
     """Return whether a membership or request is being erased.
 
-    Version 1.0 noted the address with its plus tag, which its row still has.
+    Version 1.0 noted addresses with plus tags, which their rows still have.
     """
     spelled = normalise(open_address(keyring, held)[0])
     found = (session.get(Erasure, keyring.index.erased(each)) for each in {identity, spelled})
@@ -127,7 +127,7 @@ def erase_due(session: Session, opener: Opener, at: datetime) -> None:
 def leave_out(session: Session, opener: Opener, group: Group) -> None:
     """Delete a group's memberships that are being erased, before an issue is queued.
 
-    Waits for other workers' locks, as they may delete their rows only after the issue.
+    Waits for rows that other workers have locked: these may delete them only after the issue.
     """
     rows = session.scalars(select(Erasure)).all()
     names = [name for row in rows for name in _read(opener, row).names]
@@ -181,7 +181,7 @@ def forget_subscriptions(session: Session, rows: list[Subscription]) -> None:
 
 
 def _is_to_be_mailed(session: Session, subscription: Subscription) -> bool:
-    """Return whether a copy of an issue waits for a membership, or its chunk does."""
+    """Return whether an issue waits for a member: as a copy, or as a chunk with the member's id."""
     waits = or_(Delivery.state.in_(UNFINISHED), Delivery.due_at.is_not(None))
     copies = exists().where(
         Delivery.subscription_id == subscription.id, Delivery.newsletter_id.is_not(None), waits

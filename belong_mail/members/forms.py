@@ -182,8 +182,6 @@ class AskForm(PublicForm):
 
 
 class AgainForm(AskForm):
-    """Takes any address, as `AskForm` does."""
-
     email = _address(
         _l("Your email address"),
         _l("The address that you asked us not to email."),
@@ -194,7 +192,7 @@ class AgainForm(AskForm):
 class MoveForm(BaseForm):
     """Takes a new address; the secret in the URL is the authority.
 
-    Staff addresses only: a personal one joins each group with a code of its own.
+    Staff addresses only: a personal address joins each group with a code of its own.
     """
 
     class Meta:

@@ -80,8 +80,8 @@ BATCHES = (
 def take_batch(session: Session, pace: list[tuple[bytes, Rate]], at: datetime) -> int | None:
     """Count the next batch to ask and return its id, or None.
 
-    It is counted, and operators are told, in a transaction of its own: failing to ask may also
-    reveal who is a member.
+    Counts it, and tells operators, in a transaction of its own: a failure to ask may also reveal
+    who is a member.
     """
     batch = session.scalar(BATCHES.limit(1))
     if batch is None:
@@ -137,7 +137,7 @@ def put_aside(session: Session, batch_id: int) -> None:
 def _ask(work: Work, group: Group, identity: str, signup: Signup) -> None:
     """Queue the email that asks a person to join, unless they should not be asked.
 
-    It uses none of their own rate limits, and does not affect their own sign-up.
+    Uses none of the person's own rate limits, and does not affect their own sign-up.
     """
     session, keyring = work.session, work.keys
     if not keyring.staff.admits(signup.address):
@@ -159,7 +159,7 @@ def _ask(work: Work, group: Group, identity: str, signup: Signup) -> None:
 
 
 def _is_little_asked(session: Session, keyring: Keyring, group: Group, person: str) -> bool:
-    """Count a question to a person; return whether imports have not asked them too often."""
+    """Count a question to a person; return False if imports have asked them too often."""
     mark = keyring.index.limited("import", group.public_id, person)
     of_person = keyring.index.limited("import-anywhere", person)
     rates = (mark, IMPORT_AGAIN_RATE), (of_person, IMPORT_PERSON_RATE)
@@ -169,7 +169,7 @@ def _is_little_asked(session: Session, keyring: Keyring, group: Group, person: s
 def _may_be_asked(session: Session, keyring: Keyring, group: Group, identity: str) -> bool:
     """Return whether a mailbox may be asked.
 
-    Not members, nor people who left recently, were asked before, or want no email.
+    Leaves out members, and people who left recently, were asked before, or want no email.
     """
     index = keyring.index
     if suppressions.is_suppressed(session, index, identity):

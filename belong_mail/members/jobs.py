@@ -92,7 +92,7 @@ class SendEmailAgain(_Typed, kind="email-again", looks_up=True):
 
 @dataclass(frozen=True)
 class Lift(SealedJob, kind="lift"):
-    """Lift a suppression by the permission in such a link."""
+    """Lift a suppression by the permission in an emailed link."""
 
     permission: str
 

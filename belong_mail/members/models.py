@@ -62,7 +62,7 @@ class Subscription(PublicIdBase):
     paused_until: Mapped[datetime | None]
     # Whether to email the day before a meeting.
     is_reminded: Mapped[bool] = mapped_column(default=False)
-    # Whether its owner wants no email. Without a time, which would relate a person's rows.
+    # Whether its owner wants no email. No time is stored, as it would relate a person's rows.
     is_suppressed: Mapped[bool] = mapped_column(default=False)
 
     @hybrid_property

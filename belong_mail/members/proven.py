@@ -1,4 +1,4 @@
-"""Find what a member's job names, for the worker, which trusts proofs only; or raise Refused.
+"""Find the rows that a member's job names, or raise Refused: the worker trusts proofs only.
 
 An intruder in the web can write any row, and seal any job. But only the worker wraps addresses and
 relates one person's rows, and only an email has the secret of its link.
@@ -94,8 +94,9 @@ def permit(work: Work, held: list[Subscription]) -> bytes:
 def permitted(work: Work, asked: ForList) -> list[Subscription]:
     """Return the memberships that a job's permit is for.
 
-    Leaves out those that have moved or do not open. Raises Refused if none is left or the permit
-    has expired, and DecryptionError for one that the worker did not make: only it may relate rows.
+    Leaves out those that have moved or cannot be decrypted. Raises Refused if none is left or the
+    permit has expired. Raises DecryptionError if the worker, which alone may relate rows, did not
+    make the permit.
     """
     said = json.loads(work.keys.opener.unwrap(base64.b64decode(asked.slip), PERMIT, ""))
     if not isinstance(said, dict) or said["until"] <= work.at.timestamp():
@@ -108,7 +109,7 @@ def permitted(work: Work, asked: ForList) -> list[Subscription]:
 
 
 def moving(work: Work, asked: MoveAddress) -> tuple[dict[str, Any], list[Subscription]]:
-    """Return a confirmed change of address, and the memberships to move; it is used up.
+    """Use up a confirmed change of address; return it and the memberships to move.
 
     Only the email to the new address had the secret. Memberships that have moved elsewhere stay.
     """
@@ -127,12 +128,12 @@ def moving(work: Work, asked: MoveAddress) -> tuple[dict[str, Any], list[Subscri
 
 
 def opened_change(keys: Keyring, change: AddressChange) -> dict[str, Any]:
-    """Return what a change of address asks for. Raises DecryptionError."""
+    """Decrypt a change of address. Raises DecryptionError."""
     said = keys.opener.unwrap(change.wrapped, ADDRESS_CHANGE, change.public_id)
     return dict(json.loads(said))
 
 
 def _of_person(work: Work, found: Select[Subscription], person: str) -> list[Subscription]:
-    """List those of these memberships that open and have one person's mailbox."""
+    """List the found memberships that can be decrypted and have this person's mailbox."""
     rows = [each for each in work.session.scalars(found) if is_genuine(work.keys, each)]
     return [each for each in rows if person_hash(work.keys, each) == person]

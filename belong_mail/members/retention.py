@@ -37,13 +37,13 @@ def _waits(column: str, kind: str | None = None) -> ColumnElement[bool]:
     return waits.where(Delivery.kind == kind) if kind else waits
 
 
-# Those that the leaders have received, and those of people who left.
+# Introductions that the leaders have received, and those of people who left.
 RETENTION["introductions"] = in_batches(
     update(Subscription).values(wrapped_introduction=None),
     Subscription.wrapped_introduction.is_not(None),
     or_(Subscription.ended_at.is_not(None), ~_waits("about_id", "introduce-member")),
 )
-# Their recipients and times are deleted within a minute.
+# Recipients and times of staff codes: a minute after the email was sent.
 RETENTION["codes that prove staff"] = in_batches(
     delete(Delivery),
     Delivery.sealed_arguments.is_not(None),
@@ -54,13 +54,13 @@ RETENTION["codes that prove staff"] = in_batches(
 RETENTION["pending confirmations"] = in_batches(
     delete(PendingConfirmation), PendingConfirmation.created_at < ago(PENDING_CONFIRMATION_AGE)
 )
-# Questions that are too old; their subscriptions are deleted with them.
+# The subscriptions of these confirmations are deleted with them.
 RETENTION["invitations from a list"] = in_batches(
     delete(PendingConfirmation),
     PendingConfirmation.is_invited.is_(True),
     PendingConfirmation.created_at < ago(INVITED_AGE),
 )
-# Started or not; their batches are deleted with them.
+# The batches of an import are deleted with it.
 RETENTION["imports"] = in_batches(
     delete(Import),
     or_(
@@ -72,8 +72,8 @@ RETENTION["manage sessions"] = in_batches(delete(ManageSession), ManageSession.e
 RETENTION["address changes"] = in_batches(
     delete(AddressChange), AddressChange.created_at < ago(ADDRESS_CHANGE_AGE)
 )
-# Those that ended long ago, are suppressed, or were never confirmed. All but the suppressed are
-# kept while a confirmation is pending.
+# Subscriptions that ended long ago, are suppressed, or were never confirmed. All but the suppressed
+# are kept while a confirmation is pending.
 _IS_PENDING = exists().where(PendingConfirmation.subscription_id == Subscription.id)
 RETENTION["subscriptions"] = in_batches(
     delete(Subscription),
@@ -86,7 +86,6 @@ RETENTION["subscriptions"] = in_batches(
     ~exists().where(Job.subscription_id == Subscription.id),
     ~_waits("subscription_id"),
 )
-# Those whose last day is over, and those for groups that have ended.
 RETENTION["waitlist entries"] = in_batches(
     delete(WaitlistEntry),
     or_(

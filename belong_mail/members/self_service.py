@@ -35,7 +35,7 @@ class OpenedSession:
     """The memberships in a manage session, decrypted with the link's secret."""
 
     public_ids: list[str]
-    # The list as the worker wrapped it, which proves to the worker that it made it.
+    # The list as the worker wrapped it: proof to the worker that it made the list.
     permit: bytes
     until: datetime
     # Whether the address is not the district's, so that it cannot be changed.
@@ -62,9 +62,9 @@ def _used(permission: str) -> bytes:
 
 
 def open_session(session: Session, secret: str) -> OpenedSession:
-    """Decrypt the list of a link's secret. Raises BadToken if it has expired.
+    """Decrypt the list of a link's secret. Raises BadToken if the link has expired.
 
-    Also if any of its memberships has moved or was deleted: then the link went to an address that
+    Also raises it if a membership has moved or was deleted: then the link went to an address that
     is no longer the person's, or was erased.
     """
     found = _manage_session(session, secret)

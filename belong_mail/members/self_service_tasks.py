@@ -52,15 +52,15 @@ from belong_mail.members.wrapped_fields import (
     wrap_address,
 )
 
-# Messages decrypted to find a person's, and bytes of each when sealed, more than a form allows.
+# Messages decrypted to find a person's; and bytes of a sealed message, more than a form allows.
 MAX_MESSAGES, MAX_MESSAGE_OCTETS = 1_000, 100_000
 
 
 @does(SendMyGroups)
 def my_groups(work: Work, asked: SendMyGroups) -> None:
-    """Email the link to someone's memberships, locked under its secret; tell staff of none.
+    """Email the link to someone's memberships, encrypted under its secret, or that there are none.
 
-    Both are limited alike, so that the number of emails does not show who is a member.
+    Limits both emails alike, so that their number does not show who is a member.
     """
     session, keys, identity = work.session, work.keys, addresses.folded(asked.address)
     if suppressions.is_suppressed(session, keys.index, identity):
@@ -134,7 +134,6 @@ def erase(work: Work, asked: Erase) -> None:
 
 @each_minute("What is to be erased stays", select(Erasure.address_index).exists())
 def carry_on_erasing(work: Work) -> None:
-    """Delete the rows of erasures whose time has come."""
     erasure.erase_due(work.session, work.keys.opener, work.at)
 
 

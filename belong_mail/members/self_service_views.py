@@ -144,7 +144,7 @@ def leave_all(session: Session, secret: str) -> ResponseReturnValue:
 @public
 @no_cookie
 def act(session: Session, press: str, **link: Any) -> ResponseReturnValue:
-    """Apply a button to a newsletter's membership, or to those that the form of a list names."""
+    """Apply a button to the membership of a newsletter's link, or to those chosen in a list."""
     form, meant = PressForm(press), _meant(session, **link)
     if not form.is_sent():
         show = manage if "secret" in link else manage_one
@@ -209,7 +209,7 @@ def _ask(
 
 
 def _done_page(what: str) -> Page:
-    """Show what came of a link; after the press's own page, that it was used before."""
+    """Show a link's result; on a later visit, that the link was used before."""
     return page("done.html", what=what if "pressed" in request.args else f"{what}-before")
 
 

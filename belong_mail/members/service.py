@@ -33,10 +33,7 @@ def ask_to_join(
 
 
 def find_pending(session: Session, confirm_id: str) -> PendingConfirmation:
-    """Find the sign-up of a confirmation link. Raises BadToken if there is none.
-
-    Raises GroupHasEnded if the group has ended, or takes no new members any more.
-    """
+    """Find the sign-up of a confirmation link. Raises BadToken, or GroupHasEnded."""
     found = select(PendingConfirmation).where(PendingConfirmation.confirm_id == confirm_id)
     pending = session.scalar(found.execution_options(populate_existing=True))
     if pending is None or pending.subscription.is_suppressed:
@@ -98,8 +95,8 @@ def get_for_update(session: Session, public_id: str) -> Subscription:
 def confirm(session: Session, sealer: Sealer, confirm_id: str) -> Subscription:
     """Confirm a sign-up, so that the person is a member. Confirming twice changes nothing more.
 
-    It is read again under the lock, in case they leave at that moment. The worker moves the wrapped
-    name and introduction, which the web cannot write, and sends the welcome email.
+    Reads it again under the lock, in case the person leaves at that moment. The worker moves the
+    wrapped name and introduction, which the web cannot write, and sends the welcome email.
     """
     subscription = get_for_update(session, find_pending(session, confirm_id).subscription.public_id)
     pending = find_pending(session, confirm_id)

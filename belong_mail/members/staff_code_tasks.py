@@ -37,7 +37,7 @@ GRACE = timedelta(hours=1)
 def send_code(work: JobWork, asked: SendStaffCode) -> None:
     """Email a code to a staff address, if it may have one and the limits allow it.
 
-    Barred addresses get none, so that they cannot come back with a personal one.
+    Barred people get none, so that they cannot come back with a personal address.
     """
     if work.job.created_at < work.at - timedelta(hours=HOURS_AFTER):
         raise Refused

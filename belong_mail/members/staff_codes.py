@@ -31,7 +31,7 @@ def page_name(group: Group, nonce: str) -> str:
 
 
 def split_page(name: str) -> tuple[str, str]:
-    """Return the group's public id and the nonce in such an id. Raises BadToken."""
+    """Return the group's public id and the nonce of a page's id. Raises BadToken."""
     if len(name) != 2 * PUBLIC_ID_LENGTH:
         raise BadToken
     return name[:PUBLIC_ID_LENGTH], name[PUBLIC_ID_LENGTH:]

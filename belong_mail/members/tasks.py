@@ -72,7 +72,7 @@ each_minute("Leads see old numbers", exists().where(IS_WATCHED))(
 def join(work: JobWork, asked: Join) -> None:
     """Queue the email that asks to confirm a sign-up.
 
-    For a member, a barred or an often emailed address it is another email, none, or a later one.
+    A member gets another email, a barred address none, and an often emailed one a later one.
     """
     group = proven.group(work, asked)
     work.require_staff(asked.address)
@@ -80,9 +80,9 @@ def join(work: JobWork, asked: Join) -> None:
 
 
 def let_in(work: Work, group: Group, wanted: Signup, kind: str = CONFIRM) -> None:
-    """Queue the email by which an address that may join confirms.
+    """Queue the email that asks an address to confirm that it joins.
 
-    Members get one that says that they are members; barred and suppressed addresses get none.
+    Members get an email that says that they are members; barred and suppressed addresses get none.
     """
     session, keys, identity = work.session, work.keys, address.folded(wanted.address)
     if not group.is_open or suppressions.is_suppressed(session, keys.index, identity):
@@ -127,9 +127,9 @@ def _bar_key(index: BlindIndex, group: Group, identity: str) -> tuple[int, bytes
 
 
 def _reset(subscription: Subscription) -> None:
-    """Reset the membership of someone who was suppressed and has lifted that.
+    """Reset a membership whose owner has lifted a suppression.
 
-    Whether they were a member no longer counts: they have to confirm.
+    Even if they were a member, they have to confirm.
     """
     subscription.is_suppressed = subscription.is_reminded = False
     subscription.confirmed_at = subscription.ended_at = subscription.paused_until = None
@@ -186,7 +186,7 @@ def complete_confirmation(work: JobWork, asked: FinishConfirmation) -> None:
             "introduce-member",
             account_id=lead.id,
             about_id=subscription.id,
-            # A day after accepting: sooner, it would be withdrawn when its turn comes.
+            # If rendered before the leader may see addresses, it would be withdrawn.
             due_at=begins if begins and begins > work.at else None,
         )
 
@@ -237,7 +237,7 @@ def _post_to_member(
 ) -> None:
     """Queue an email that is fixed now to a member, or to someone who signed up.
 
-    It goes to the mailbox: an address of version 1.0 may have a plus tag, which gets lost.
+    It goes to the mailbox itself: the plus tag that an address of version 1.0 may have is dropped.
     """
     to = address.untagged(address_of(work.keys, subscription))
     rows = Rows(subscription.id, about_id=about_id)
@@ -275,7 +275,7 @@ Uses = list[tuple[bytes, rate_limits.Rate]]
 
 
 def _limits(keyring: Keyring, subscription: Subscription, source: str) -> tuple[Uses, Uses, Uses]:
-    """Return the limits of a confirmation with their keys: its gap, of a source, and of all."""
+    """Return a confirmation's limits with their keys: for the gap, one source, and all sources."""
     person = address.folded(address_of(keyring, subscription))
     group, key = subscription.group.public_id, keyring.index.limited
     gap = [(key("confirm-gap", group, person), CONFIRMATION_GAP_RATE)]
@@ -298,12 +298,12 @@ def _when_to_ask(work: Work, subscription: Subscription, source: str) -> datetim
         *rate_limits.record_uses(session, of_source, at),
         _use_overall_allowance(work, of_all),
     )
-    # At most an hour: an earlier one may wait for a day.
+    # Delays it by an hour at most, as an earlier confirmation may itself wait for a day.
     return rate_limits.try_use(session, *gap, due_at, timedelta(hours=1)) or due_at
 
 
 def _ask_sooner(work: Work, subscription: Subscription, source: str, waiting: Delivery) -> None:
-    """Advance an unsent email if this source's limits allow it; others' may have delayed it."""
+    """Advance an unsent email, delayed for other sources, if this source's limits allow it."""
     _gap, of_source, of_all = _limits(work.keys, subscription, source)
     is_held = waiting.state == State.QUEUED and waiting.created_at > work.at + CONFIRMATION_GAP
     if not is_held or not rate_limits.try_uses(work.session, of_source, work.at):
@@ -325,7 +325,7 @@ def receive_removal(work: Work, asked: RemoveAddress) -> None:
     """Remove, bar or let in an address for the office; notify its owner if they were a member.
 
     An intruder in the web can cause this, too, for a few addresses a day. So each member is
-    notified, and of bars also the office's inbox, without the address.
+    notified, and the office's inbox of each bar, without the address.
     """
     session, keys = work.session, work.keys
     group = session.scalar(select(Group).where(Group.public_id == asked.group))
@@ -365,7 +365,7 @@ def _take_out(work: Work, group: Group, identity: str) -> None:
 def keep_note(work: JobWork, asked: WaitForGroup) -> None:
     """Store a request to be notified, one for each mailbox and group, even if suppressed.
 
-    A missing one would show that an address is suppressed; `let_in` emails it nothing.
+    A missing one would show that an address is suppressed, to which `let_in` sends nothing.
     """
     session, keys, group = work.session, work.keys, proven.group(work, asked)
     identity = address.folded(asked.address)
@@ -403,9 +403,9 @@ NOTES_AT_ONCE = 200
 
 @each_minute("Requests of version 1.0 to be notified are not found", exists().where(_IS_OF_1_0))
 def index_notes(work: Work) -> None:
-    """Index requests of version 1.0 by their mailbox; of two of one mailbox one stays.
+    """Index requests of version 1.0 by their mailbox, and keep one for each.
 
-    In random order, so that those that cannot be opened keep no others waiting.
+    Takes them in random order, so that unreadable ones keep no others waiting.
     """
     session, index = work.session, work.keys.index
     found = select(WaitlistEntry).where(_IS_OF_1_0).order_by(func.random()).limit(NOTES_AT_ONCE)
@@ -418,7 +418,7 @@ def index_notes(work: Work) -> None:
             session.flush()
 
 
-# Requests whose group has started, and can no longer undo that UNDO_LAUNCH later.
+# Requests for groups that started at least UNDO_LAUNCH ago, so that this cannot be undone.
 STARTED = (
     select(WaitlistEntry.id)
     .join(Group)

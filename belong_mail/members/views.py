@@ -155,7 +155,7 @@ def welcome(session: Session, token: str) -> Page:
 
 
 def _read_confirmation(token: str) -> tuple[str, str]:
-    """Return a confirmation's id and its token to refuse it; if expired, only the latter."""
+    """Return a confirmation's id and its token to refuse it; if expired, only the token."""
     try:
         return members.split_confirmation_name(services().tokens.read(Purpose.CONFIRM, token))
     except TokenExpired as error:
@@ -165,7 +165,7 @@ def _read_confirmation(token: str) -> tuple[str, str]:
 def _confirmation_page(
     subscription: Subscription, refusal: str, *, is_introduced: bool = False
 ) -> Page:
-    """Ask whether to join, or whether to introduce a member; show others that they are in."""
+    """Ask whether to join, or to introduce a member; tell other members that they are members."""
     refuse = services().tokens.sign(Purpose.REFUSE, refusal, now())
     return _page(
         "already" if subscription.is_active and not is_introduced else "confirm",

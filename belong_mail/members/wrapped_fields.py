@@ -43,8 +43,8 @@ def row_of(public_id: str, group_public_id: str) -> str:
 def address_of(keyring: Keyring, row: Subscription | WaitlistEntry) -> str:
     """Decrypt the address of a membership or request. Raises DecryptionError.
 
-    It verifies row, group and index, so that an intruder who writes rows cannot put one member's
-    address into another's.
+    Verifies row, group and index, so that an intruder who writes rows cannot put one member's
+    address into another's row.
     """
     address, is_indexed = open_address(keyring, row)
     if not is_indexed:

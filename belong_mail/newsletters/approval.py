@@ -104,7 +104,7 @@ def ask(
 ) -> None:
     """Ask the group's other leaders to approve an issue, to send at `due_at` or after approval.
 
-    Raises what `require_valid` raises, and InvalidState if it is not a draft, or no one else could
+    Raises as `require_valid`, and InvalidState if the issue is not a draft, or no one else could
     approve it.
     """
     require_valid(newsletter)
@@ -169,7 +169,7 @@ def choose(session: Session, group: Group, rule: str) -> None:
 
 
 def require_from_now_on(session: Session, group: Group) -> None:
-    """Have a group's newsletters need approval; only the office ends that. Raises InvalidState."""
+    """Require approval of a group's newsletters; only the office ends this. Raises InvalidState."""
     if len(accounts.leads_of(session, group)) < TWO:
         raise InvalidState
     choose(session, group, ALWAYS)

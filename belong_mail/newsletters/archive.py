@@ -123,7 +123,7 @@ def start(session: Session, group: Group, *, with_template: bool) -> Newsletter:
 
 
 def _is_empty(issue: Newsletter) -> bool:
-    """Return whether it is a draft in which no one has put anything yet."""
+    """Return whether an issue is a draft without words and files."""
     has_words = issue.subject or issue.preheader or issue.text
     return newsletters.is_draft(issue) and not (has_words or issue.images or issue.flyers)
 

@@ -62,7 +62,7 @@ SYSTEM_CALLS: Final = {
     "futex": (202, 98), "clock_gettime": (228, 113), "getrandom": (318, 278),
     "exit": (60, 93), "exit_group": (231, 94),
 }  # fmt: skip
-# For each machine name: which of the two numbers, and the kernel's number of the machine.
+# By machine name: the column of SYSTEM_CALLS, and the kernel's number of the machine.
 MACHINES: Final = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 # Arguments of prctl(2): PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER.
 NO_NEW_PRIVILEGES, SET_FILTER, FILTER_MODE = 38, 22, 2

@@ -92,7 +92,7 @@ def office_acted_email(session: Session, mailer: Mailer, delivery: Delivery) -> 
 
 
 def _about(mailer: Mailer, said: dict[str, Any], page: str = "releases.sending") -> dict[str, Any]:
-    """Return the context of emails about an issue: its group, and the URL where its reader acts."""
+    """Return the template arguments of emails about an issue: its group, and the URL of a page."""
     url = mailer.links.page(page, said["language"], public_id=said["newsletter"])
     return {"group": said["group"], "issue_url": url}
 

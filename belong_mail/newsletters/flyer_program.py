@@ -352,7 +352,7 @@ class Copy:
         return unpacked
 
     def _measure(self, data: bytes) -> None:
-        """Count the bytes a stream unpacks to; of a damaged one, those before the damage."""
+        """Count the bytes a stream unpacks to; if it is damaged, those before the damage."""
         unpacker = zlib.decompressobj()
         with suppress(zlib.error):
             while data and not unpacker.eof:

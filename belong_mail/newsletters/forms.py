@@ -142,7 +142,7 @@ class SearchForm(BaseForm):
     )
 
 
-# From now; longer is a mistyped year.
+# From now; a later time is a mistyped year.
 LAST_RELEASE = timedelta(days=365)
 LATER = "later"
 

@@ -100,9 +100,9 @@ def may_go_out(opener: Opener, session: Session, newsletter: Newsletter) -> bool
 def keep_messages(
     session: Session, mailer: Mailer, newsletter: Newsletter, made: Mapping[str, FitMessage]
 ) -> None:
-    """Store an issue's message of each language; it fails for an issue that was queued before.
+    """Store an issue's message in each language; fails if the issue was queued before.
 
-    Its slots, for words that differ by member, are filled in later. It is encrypted, so that an
+    Slots, for words that differ by member, are filled in later. Messages are encrypted, so that an
     intruder in the database cannot add slots.
     """
     for language, fit in made.items():
@@ -113,9 +113,9 @@ def keep_messages(
 
 
 def issue_row(newsletter: Newsletter, language: str) -> str:
-    """Return a stored message's associated data, with the group, whose mailbox gets replies.
+    """Return a stored message's associated data; it has the group, whose mailbox gets replies.
 
-    The web could write ids with a slash, by which two issues would share it.
+    Quotes ids, as the web could write one with a slash, so that two issues share their data.
     """
     ids = (newsletter.public_id, newsletter.group.public_id)
     return "/".join(quote(each, safe="") for each in (*ids, language))
@@ -249,7 +249,7 @@ class IssueMailer:
         self.chosen: ChunkMembers = partial(newsletters.chunk_members_query, _OF_A_READER)
 
     def prepare(self, session: Session, newsletter_id: int) -> dict[str, Any]:
-        """Return what selects an issue's members.
+        """Return the query parameters that select an issue's members.
 
         Raises IssuePaused, and pauses the issue, if its row cannot be read.
         """

@@ -41,7 +41,7 @@ class Newsletter(PublicIdBase):
     )
     # Members who had confirmed by then get it.
     queued_at: Mapped[datetime | None]
-    # When none of its copies was unfinished any more.
+    # When the last of its copies was finished.
     ended_at: Mapped[datetime | None]
     paused_at: Mapped[datetime | None]
     # Paused automatically: servers refused many copies, for content or policy.
@@ -100,7 +100,7 @@ class Flyer(PublicIdBase):
     newsletter_id: Mapped[int] = mapped_column(
         ForeignKey(Newsletter.id, ondelete="CASCADE"), index=True
     )
-    # Its file is named after it, and inboxes show it, so it must not name the group.
+    # The file is named after the title, and inboxes show it, so it must not name the group.
     title: Mapped[str]
     content: Mapped[bytes] = mapped_column(deferred=True)
     # Bytes.

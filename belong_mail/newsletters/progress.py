@@ -24,7 +24,7 @@ from belong_mail.web.language import format_number, request_language
 from belong_mail.web.language import gettext as _
 
 WHOLE = 100
-# Taken for “a few”.
+# Stands for “a few”.
 FEW = COUNT_STEP // 2
 UNDELIVERED = gettext_noop(
     "It couldn’t be delivered to %(members)s members. You don’t need to do anything."
@@ -70,7 +70,7 @@ def approximate_count(number: int, told: int | None = 0) -> str:
 def percent(status: IssueStatus, *, is_exact: bool) -> int:
     """Return the share that is sent; 100 means that nothing waits.
 
-    For leaders it is of the rounded numbers that `report` tells, so that it reveals no more.
+    For leaders it is computed from the rounded numbers of `report`, so that it reveals no more.
     """
     if is_exact or not status.waiting:
         return int(WHOLE * status.share)

@@ -84,7 +84,7 @@ class IssueStatus:
 def release(
     session: Session, newsletter: Newsletter, due_at: datetime, account_id: int | None = None
 ) -> None:
-    """Schedule a draft, or a held issue, for who releases it. Raises InvalidState."""
+    """Schedule a draft or a held issue, for an account or a command. Raises InvalidState."""
     require_valid(newsletter)
     if newsletter.group.has_ended(due_at):
         raise GroupIsRetired
@@ -183,7 +183,7 @@ def move_copies(session: Session, newsletter: Newsletter) -> None:
 def retire(session: Session, group: Group) -> None:
     """Retire a group: stop its issues, and withdraw email that waits to be sent about it.
 
-    Scheduled issues become drafts first; this waits for one that is being queued, to stop it then.
+    Scheduled issues become drafts first; an issue that is being queued is waited for, then stopped.
     """
     groups.mark_retired(session, group)
     issues = Newsletter.group_id == group.id
@@ -227,7 +227,6 @@ def last_action(newsletter: Newsletter) -> str:
 
 
 def issue_status(session: Session, newsletter: Newsletter) -> IssueStatus:
-    """Return the status of an issue."""
     counts = report(session, newsletter)
     unfinished = sum(counts[state] for state in UNFINISHED)
     total = counts["recipients"]

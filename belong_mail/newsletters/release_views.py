@@ -145,7 +145,6 @@ def act(session: Session, issue: Newsletter, verb: str) -> ResponseReturnValue:
 @for_office(public_id=find_released)
 @fresh_proof
 def send(session: Session, issue: Newsletter) -> ResponseReturnValue:
-    """Send a held issue."""
     return act(session, issue, "send")
 
 

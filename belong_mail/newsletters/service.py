@@ -45,7 +45,7 @@ MOST_CHUNKS, LEAST_CHUNK_MEMBERS = 8, 5000
 MAX_TEXT = 100_000
 MAX_SUBJECT = 200
 MAX_PREHEADER = 150
-# Issues in a list; a page of their own lists all that were sent.
+# Open and ended issues in a group's list; another page lists all that were sent.
 OPEN_LISTED, ENDED_LISTED = 100, 3
 
 
@@ -183,9 +183,9 @@ def require_valid(newsletter: Newsletter) -> None:
 
 
 def plan(session: Session, newsletter: Newsletter, least: int = LEAST_CHUNK_MEMBERS) -> None:
-    """Plan a checked issue for all current members, in chunks of at least so many, but the last.
+    """Plan a checked issue for all current members, in chunks of at least `least` but for the last.
 
-    They are contiguous ranges of ids, to include a member who rejoins before sending.
+    Chunks are contiguous ranges of ids, to include a member who rejoins before sending.
     """
     session.flush()
     newsletter.queued_at = newsletter.due_at = now()
