@@ -37,7 +37,7 @@ ADVICE = {
 
 
 # Advice by a pattern of the error, whichever step failed.
-TLS_ADVICE = {
+ERROR_ADVICE = {
     "not offered": (
         "It offers no STARTTLS, and nothing is sent without TLS. Turn TLS on there, or take its"
         " port for smtps://."
@@ -47,13 +47,16 @@ TLS_ADVICE = {
         " checks: in a district's own often keyUsage. Let the authority make itself a new one, or"
         " run this with Python 3.12."
     ),
+    "connect: answered|auth: answered 4": (
+        "It answers, and refuses us: by a limit, or by a rule on who may send. Its log says which."
+    ),
 }
 
 
 def advice_for(error: RelayUnavailable) -> str:
     """Return advice about a relay that cannot be used."""
     said = str(error).lower()
-    found = (words for pattern, words in TLS_ADVICE.items() if re.search(pattern, said))
+    found = (words for pattern, words in ERROR_ADVICE.items() if re.search(pattern, said))
     return next(found, ADVICE.get(error.phase, ""))
 
 

@@ -27,9 +27,7 @@ FAULTS = {
         " `belong db upgrade` as the worker."
     ),
     r'role ".*" does not exist': "The server does not know the user in BELONG_DATABASE_URL.",
-    r"no pg_hba[.]conf entry": (
-        "The server lets no one in from here as this user: see its pg_hba.conf."
-    ),
+    r"pg_hba[.]conf": "The server lets no one in from here as this user: see its pg_hba.conf.",
     r"canceling statement|server is silent": (
         "A statement took too long: the server is slow or busy, or another session holds a lock."
         " Nothing was changed. Try again."
@@ -42,7 +40,7 @@ FAULTS = {
         "The server's certificate cannot be checked. See sslmode and sslrootcert in"
         " BELONG_DATABASE_URL."
     ),
-    r"refused|resolve|translate|timeout|unreachable|closed the|a moment ago|shutting|starting": (
+    r"refused|running|resolve|translate|timeout|unreachable|closed the|a moment ago|system is": (
         "The server does not answer. Is it running, and are host and port in BELONG_DATABASE_URL"
         " right? If the database is new, run `belong db upgrade` as the worker once it answers."
     ),

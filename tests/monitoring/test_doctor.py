@@ -50,6 +50,9 @@ def test_the_relay_is_greeted_and_no_message_is_begun(environment, relay):
     _, well, _ = told(environment)
     assert any("The relay answers, without TLS, on this machine" in words for words in well)
     assert [command[:4].upper() for command in relay.commands] == ["EHLO", "QUIT"]
+    relay.always("CONNECT", "421 4.7.0 Too many connections")
+    [refused] = [words for words in told(environment)[2] if "at CONNECT" in words]
+    assert "It answers, and refuses us" in refused
     relay.stop()
     code, _, bad = told(environment)
     assert code == 1

@@ -269,6 +269,8 @@ URL = f"postgresql+psycopg://{NAMED}:{NAMED}@127.0.0.1:{{}}/{NAMED}?sslmode=disa
         (f'database "{NAMED}" does not exist', "has no database of that name"),
         (f'role "{NAMED}" does not exist', "does not know the user"),
         (f'no pg_hba.conf entry for host "127.0.0.1", user "{NAMED}"', "lets no one in from here"),
+        ("pg_hba.conf rejects connection for host", "lets no one in from here"),
+        ("Is the server running locally and accepting", "The server does not answer"),
         ("the database system is shutting down", "does not answer"),
         ("canceling statement due to statement timeout", "took too long"),
         ("sorry, too many clients already", "has no connection left"),
