@@ -18,7 +18,7 @@ TIME_TO_ANSWER = timedelta(hours=6)
 
 @writes("confirm-mailbox")
 def confirm_mailbox_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Email a link that confirms a proposed mailbox, as long as time to answer is left.
+    """Email a link that confirms a proposed mailbox, unless its time is over.
 
     Its expiry is fixed in the proposal, so the link is not signed anew as in other emails.
     """

@@ -67,7 +67,7 @@ def asked_at(session: Session, group: Group) -> datetime | None:
 
 
 def get_change(session: Session, public_id: str) -> None:
-    """Raise BadToken unless there is such a proposal."""
+    """Raise BadToken unless a proposal has this public id."""
     found = select(MailboxChange.id).where(MailboxChange.public_id == public_id)
     if session.scalar(found) is None:
         raise BadToken

@@ -67,7 +67,6 @@ def receive_proposal(work: Work, asked: ProposeMailbox) -> None:
 
 @does(RemoveMailbox)
 def receive_removal(work: JobWork, _asked: RemoveMailbox) -> None:
-    """Remove a group's mailbox."""
     work.session.get_one(Group, work.job.group_id).wrapped_mailbox = None
 
 

@@ -278,7 +278,6 @@ class SettingsForm(BaseForm):
         super().__init__(data={**shown, "words": "\n".join(words)})  # type: ignore[no-untyped-call]
 
     def change(self, session: Session, settings: Settings) -> None:
-        """Store the input."""
         for name in EDITABLE:
             site_settings.change(session, settings, name, self[name].data or "")
         change_site_words(session, self.listed())

@@ -185,7 +185,7 @@ class EndForm(BaseForm):
 
 
 class NewGroupForm(GroupForm):
-    """Shown are name, summary and whether it is discreet; the group's own page has the rest."""
+    """A new group's name, summary and mark as discreet; the group's own page has the rest."""
 
     submit = SubmitField(_l("Add the group"))
 

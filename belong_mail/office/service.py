@@ -15,7 +15,7 @@ from belong_mail.core.retention import THREAD_MAX_AGE
 from belong_mail.groups import service as group_service
 from belong_mail.groups.models import Group
 
-# One without a message was left by an intruder.
+# A thread without a message was left by an intruder.
 _HAS_MESSAGE = exists().where(ThreadEntry.thread_id == Thread.id)
 _IS_RECENT = Thread.last_at > ago(THREAD_MAX_AGE)
 _OPEN_THREADS = select(Thread).where(_IS_RECENT, _HAS_MESSAGE).order_by(Thread.last_at)

@@ -80,7 +80,7 @@ def addresses(session: Session) -> ResponseReturnValue:
 @for_office
 @fresh_proof
 def settings(session: Session) -> ResponseReturnValue:
-    """Change the site settings, of which the worker notifies the whole office."""
+    """Change the site settings; the worker notifies the whole office."""
     ours = services().settings
     current = site_settings.with_changes(session, ours)
     form = SettingsForm(current, header_words.site_words(session))
@@ -154,10 +154,7 @@ def do(session: Session, found: Account, verb: str) -> ResponseReturnValue:
 
 
 def _do(session: Session, found: Account, verb: str, role: str) -> None:
-    """Run the verb; “remove” and “restore” are for one role, a group's slug or “office”.
-
-    “withdraw” can be for one, too.
-    """
+    """Run a verb; “remove”, “restore” and perhaps “withdraw” have a role: a slug or “office”."""
     by, sealer, slug = signed_in(), services().sealer, None if role == OFFICE else role
     verbs_by_name: dict[str, Callable[[], None]] = {
         "again": partial(verbs.invite_again, session, sealer, by, found),

@@ -40,7 +40,7 @@ FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "V
 
 @mailbox.before_request
 def refuse_others() -> None:
-    """Answer only this machine, as it shows everyone's email without a sign-in."""
+    """Refuse other machines, as the mailbox shows everyone's email without a sign-in."""
     is_forwarded = any(name in request.headers for name in FORWARDED)
     if is_forwarded or not is_this_machine(request.remote_addr or ""):
         abort(404)

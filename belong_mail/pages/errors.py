@@ -285,7 +285,7 @@ def error_page(
 
 
 def _nothing_lost() -> str:
-    """Return that nothing was lost, and how to send the form again."""
+    """Say that nothing was lost, and how to send the form again."""
     if request.method in SAFE:
         return _("Nothing was saved, and nothing was lost. Please try again in a few minutes.")
     return _(

@@ -79,8 +79,8 @@ def ask_for_proof(error: ProofNeeded) -> ResponseReturnValue:
     """Ask to sign in again in another tab, on a page that keeps the form.
 
     First the page's own view runs, while the database refuses to write: if the form is invalid, or
-    only changes its language, its own page is shown instead. If email is the way to prove it, a
-    link is asked for at once.
+    only changes its language, its own page is shown instead. If the proof is by email, a link is
+    asked for at once.
     """
     with only_read(), suppress(HTTPException, NotFound, InvalidState, PasskeyRefused, DBAPIError):
         shown = current_app.make_response(current_app.dispatch_request())
@@ -102,7 +102,7 @@ def ask_for_proof(error: ProofNeeded) -> ResponseReturnValue:
 def _has_asked() -> bool:
     """Return whether another request asks for the link.
 
-    The page is only shown in another language, or it is our script's, which sends the form next.
+    This one only changes the page's language, or is our script's, which sends the form next.
     """
     is_script = request.accept_mimetypes.best == "application/json"
     return LANGUAGE_SWITCH in request.form or is_script
@@ -120,7 +120,7 @@ def _ask_for_link() -> bool:
 
 
 def has_large_file() -> bool:
-    """Return whether a form is longer than one without files may be, and may have some."""
+    """Return whether a form is longer than a form without files may be, and may have files."""
     usual: int = current_app.config["MAX_CONTENT_LENGTH"]
     is_long = (request.content_length or 0) > usual
     return is_long and request.mimetype == "multipart/form-data"
