@@ -49,7 +49,7 @@ class Check:
     fine: str = ""
     # For the office's page, which translates it; "" if it is not for the office.
     office: str = ""
-    # Whether forms are then not processed soon, so that `/readyz` answers 503.
+    # Whether a failure delays forms, so that `/readyz` answers 503.
     stops: bool = False
     # Whether operators get an alert email.
     emails: bool = False

@@ -34,7 +34,7 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import figures
 from belong_mail.ops.figures import Figure
 
-# How late is reported: a due time, and a newsletter that waits for a decision.
+# Delays that are reported: of anything due, and of a decision about a newsletter.
 LATE, UNDECIDED = timedelta(minutes=15), timedelta(days=1)
 GIVEN_BACK_WITHIN = timedelta(minutes=10)
 
@@ -55,7 +55,7 @@ class Site:
         return not self.settings.smtp_url.startswith("mailbox:")
 
 
-# Makes a check's value of what its query found: None if it does not apply.
+# Turns the result of a check's query into its value; None if the check does not apply.
 Measure = Callable[[Site, Any], float | None]
 
 
@@ -137,14 +137,14 @@ def inbound_advice(site: Site) -> str:
 
 
 def backup_missing(site: Site, backup_at: datetime | None) -> float | None:
-    """Return 1 if `db backup` has a key and never ran; without a key, others may make backups."""
+    """Return 1 if `db backup` never ran; None if it has no key, as there may be other backups."""
     return float(backup_at is None) if site.settings.backup_recipient else None
 
 
 _LAST_SENT = select(func.max(SentPerMinute.minute)).scalar_subquery()
 # Since when the oldest email waits, unless it is paused or stopped: `created_at` of queued email,
-# as its `due_at` moves on while the relay is down. An issue's members whose copies are not claimed
-# yet wait since anything was sent, or else since it was queued.
+# as its `due_at` moves on while the relay is down. Copies of an issue that are not claimed yet wait
+# since any email was sent, or else since the issue was queued.
 OLDEST_DUE = select(
     func.min(
         union_all(
@@ -179,7 +179,7 @@ GIVEN_BACK = select(func.sum(SentPerMinute.stale - SentPerMinute.number)).where(
 OLDEST_REQUEST = select(func.min(Job.due_at)).where(
     Job.due_at <= NOW, Job.failures < jobs.MAX_FAILURES
 )
-# All requests, also those that are due in years, up to what the web lets wait.
+# All requests, also those that are due in years, up to the number that the web lets wait.
 REQUESTS = select(func.count()).select_from(
     select(Job.id).order_by(Job.id).limit(MAX_WAITING_JOBS).subquery()
 )
@@ -197,7 +197,7 @@ IS_UNDECIDED = or_(
     ),
 )
 UNDECIDED_ISSUES = select(func.count(Newsletter.id)).where(IS_UNDECIDED)
-# Since when polls of the mailbox for bounces have failed: now, if they do not.
+# Since when polls of the mailbox for bounces have failed; if they do not, the current time.
 INBOUND_FAILS = (
     select(
         case(

@@ -56,7 +56,7 @@ def metrics(session: Session) -> ResponseReturnValue:
 def readyz() -> ResponseReturnValue:
     """Answer “ok” if the database is writable and a worker runs; otherwise say why not.
 
-    The checks write nothing. A database that no worker has used yet is ready, for its first.
+    The checks write nothing. A database that no worker has used yet counts as ready.
     """
     try:
         said = _obstacles()

@@ -29,7 +29,7 @@ from belong_mail.ops import schema
 BackupMark = Callable[[Engine], None]
 # Prefix of temporary folders with an unfinished or unencrypted copy.
 SCRATCH_PREFIX = ".belong-unfinished-"
-# A younger one may be in use, as systemd lets a backup run for six hours.
+# A younger folder may be in use, as systemd lets a backup run for six hours.
 LEFT_AFTER_SECONDS = 12 * 60 * 60
 UNREADABLE = "pg_restore is not installed, or it cannot read this copy."
 FAILED = "{} failed, see above. Is it as new as the server?"
@@ -187,10 +187,10 @@ def restore(engine: Engine, file: Path, mark: BackupMark, check: schema.Check) -
 def drill(
     file: Path, folder: Path, url: str, mark: BackupMark, check: schema.Check
 ) -> Iterator[Engine]:
-    """Restore a copy into another database, yield that, and remove it.
+    """Restore a copy into another database, yield this database, and remove it.
 
-    SQLite's is restored into a new folder in `folder`; PostgreSQL needs the URL of an empty
-    database. Raises InvalidBackup.
+    A copy of SQLite is restored into a new folder in `folder`; one of PostgreSQL needs the URL of
+    an empty database. Raises InvalidBackup.
     """
     with file.open("rb") as copy:
         if not url and copy.read(len(PG_DUMP)) == PG_DUMP:
@@ -236,7 +236,7 @@ def _put_in_place(part: Path, engine: Engine) -> None:
 def _new_file(file: Path) -> Iterator[Path]:
     """Create a new file, whole or not at all, without replacing one.
 
-    It is written in a temporary folder beside it, where SQLite's other files are as well.
+    Until it is whole, it is in a temporary folder beside its place, as are SQLite's other files.
     """
     try:
         with tempfile.TemporaryDirectory(dir=file.parent, prefix=SCRATCH_PREFIX) as folder:

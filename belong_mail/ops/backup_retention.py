@@ -10,7 +10,7 @@ from belong_mail.ops.backup import PG_DUMP
 
 # The names of `db backup`; other files are ignored.
 NAME = re.compile(r"belong-(\d{8}T\d{6}Z)(?:-step(\d[\d.]*))?[.]backup")
-# The least time for which the last backup of each schema version is kept. We promise none longer.
+# How long the last backup of each schema version is kept at least.
 STEP_AGE = timedelta(days=30)
 FORM = "%Y%m%dT%H%M%SZ"
 # First bytes of a copy of SQLite or PostgreSQL.

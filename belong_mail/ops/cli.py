@@ -72,10 +72,10 @@ SECTIONS: Final = {
 ENTRIES: Final = {name: each for named in SECTIONS.values() for name, each in named.items()}
 # Not listed, as only `dev.py run` calls it.
 HIDDEN: Final = {"prepare": ("ops.commands:prepare", "Set up a development site with sample data.")}
-# They run before there are settings, or with another version's settings.
+# Commands that run before there are settings, or with another version's settings.
 WITHOUT_SETTINGS: Final = ("setup", "upgrade")
 
-# They begin only with keys that open what is in the database.
+# Commands that begin only with keys that open the database's rows.
 WITH_RIGHT_KEYS: Final = (
     "db downgrade", "db move", "demo", "explain", "import", "keys rotate", "lead invite",
     "lead remove", "lead unlink", "newsletter cancel", "newsletter pause", "newsletter release",

@@ -54,7 +54,7 @@ def note_breaker(session: Session) -> None:
 
 
 def breaker_until(session: Session) -> datetime | None:
-    """Return the stored time, or None if no breaker is open."""
+    """Return the time that `note_breaker` stored, or None if no breaker is open."""
     until = noted_at(session, BREAKER)
     return until if until is not None and until > now() else None
 

@@ -59,7 +59,7 @@ LACKING = (
     "when a worker last looked, the database lacked what that had done (an older copy was restored,"
     " or a standby took over), or something has changed back since"
 )
-# A clock further ahead would expire things.
+# A clock that is further ahead would let email and data expire.
 CLOCK_TOO_FAR = timedelta(days=60)
 SEEN_LATELY = timedelta(seconds=30)
 RECENT_WORK = timedelta(minutes=2)
@@ -108,7 +108,7 @@ def changes(session: Session, host: Host | None, seen: HostState) -> list[str]:
 def check_host(
     session: Session, seen: HostState, *, is_behind: bool = False
 ) -> tuple[Host, str | None]:
-    """Return this host with its `hold_reason`, and record that, in `HostStateFile.locked_update`.
+    """Return this host and its `hold_reason`, and record both; in `HostStateFile.locked_update`.
 
     If all is well, both epochs count up, so that an older database can be recognized. A database
     that `is_behind` lacks this host's last work: every host is held. A clock far ahead records
@@ -167,7 +167,7 @@ PULSE = select(
 def pulse(session: Session) -> datetime | None:
     """Return when a worker of any host last showed that it is running, or None.
 
-    A worker that may send shows it by finishing its work, as one that keeps failing also checks in.
+    A worker that may send counts when it has finished its work: a failing one checks in, too.
     """
     at: datetime | None = session.scalar(PULSE)
     return at
@@ -223,7 +223,7 @@ def in_words(waiting: dict[str, int]) -> str:
 def cluster(session: Session) -> tuple[str, str]:
     """Return an id of the database's file or cluster, and PostgreSQL's timeline, or "" if unknown.
 
-    A copy has another id; the timeline changes at a failover. Both hold as long as a connection.
+    A copy has another id; the timeline changes at a failover. Neither changes during a connection.
     """
     url, known = session.get_bind().engine.url, session.connection().info
     if url.get_backend_name() == "sqlite":
@@ -239,7 +239,7 @@ def cluster(session: Session) -> tuple[str, str]:
 
 
 def _ask(session: Session, question: str, *refusals: type[Exception]) -> str:
-    """Return PostgreSQL's answer, or "" where this role, or a standby, is refused."""
+    """Return PostgreSQL's answer, or "" if it refuses this role or is a standby."""
     try:
         with session.begin_nested():
             return str(session.scalar(text(question)))

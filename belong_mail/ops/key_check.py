@@ -1,7 +1,7 @@
 """Check that the worker's keys open the database; with wrong keys the worker holds.
 
-Else all email would fail, new rows get the wrong key, and each address be taken for a new one. A
-copy of the keys is checked alike, and must have every key that is in use.
+Otherwise all email would fail, new rows would get the wrong key, and each address would be taken
+for a new one. A copy of the keys is checked, too: it must have every key that is in use.
 """
 
 import io
@@ -51,11 +51,11 @@ Keys = dict[str, tuple[str, ...]]
 # Largest copy of keys in bytes.
 MAX_OCTETS = 1 << 20
 LINE = re.compile(rf"^BELONG_({'|'.join(KINDS).upper()})_KEYS=(.*)$", re.MULTILINE)
-# Rows of a kind that are opened: so many of the first, and of the last.
+# How many of the first, and of the last, rows of each kind are opened.
 SAMPLED_ROWS = 20
 # If fewer rows do not open, the rows are corrupt rather than the keys wrong.
 MIN_FAILED_ROWS = 3
-# Columns of tables that the web has no right to lock, for a start while others are locked.
+# Columns of tables that the web has no right to lock: for a start while other tables are locked.
 NEVER_LOCKED = [
     each for each in WRAPPED_COLUMNS if each.column.class_ in {Account, Group, Subscription}
 ]
@@ -67,10 +67,7 @@ class WrongKeys(Exception):
 
 
 def require_keys(connection: Connection, settings: Settings) -> None:
-    """Refuse to go on with keys that do not open the rows: these, or new ones, would be lost.
-
-    Raises KeysMissing or WrongKeys.
-    """
+    """Raise KeysMissing or WrongKeys unless the keys open the rows: else rows would be lost."""
     if schema_step(connection) is None:
         return
     keyring = Keyring(*worker_keys(settings.private_keys, settings.index_keys))
@@ -107,7 +104,7 @@ def key_faults(
 def check_unknown_keys(session: Session, keyring: Keyring) -> list[str]:
     """Decide on each unknown key id by the number of rows that have it.
 
-    One in few rows is dismissed as corrupt data. Any other is returned as a fault, and stays.
+    An id in few rows is dismissed as corrupt data. Any other is returned as a fault.
     """
     opener, found = keyring.opener, []
     for key_id in list(opener.unknown):
@@ -189,7 +186,7 @@ def _columns_there(connection: Connection) -> list[WrappedColumn]:
 def _ends(columns: Sequence[WrappedColumn]) -> CompoundSelect[int, bytes | None, str]:
     """Select the first and last rows of each kind: its number, wrapped value, row's name.
 
-    They are found by primary key, so that no table is scanned.
+    Finds them by primary key, so that no table is scanned.
     """
     parts = []
     for number, (column, _, row, batch) in enumerate(columns):

@@ -28,7 +28,7 @@ from belong_mail.delivery.models import Delivery, IssueCount
 from belong_mail.ops import hold, schema
 
 BATCH_ROWS = 1000
-# The same for tables whose rows may have megabytes.
+# Rows in a batch of tables whose rows may have megabytes.
 HEAVY_TABLES, HEAVY_ROWS = ("flyers", "rendered_issues", "images"), 20
 # Called with the number of rows copied since the last call.
 Progress = Callable[[int], object]
@@ -131,7 +131,7 @@ def _compare(reader: Connection, target: Engine, table: Table) -> int:
 
 
 def _rows(connection: Connection, table: Table) -> Any:
-    """Read rows as they are stored, ordered by key alike on both databases: text by its bytes."""
+    """Read rows as stored, in the same order of keys on both databases: text by its bytes."""
     is_sqlite = connection.dialect.name == "sqlite"
     keys = (
         column if is_sqlite or not isinstance(column.type, String) else collate(column, "C")

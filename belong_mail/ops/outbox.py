@@ -24,9 +24,9 @@ from belong_mail.ops.hold import Host
 
 RETRIED = b"office/retried"
 LONGEST_WAIT = LONGEST_RETRY * RETRY_SPREAD[1] + SKEW
-# The furthest into the future that a rate limit delays a message, or is used up itself.
+# How far into the future a rate limit may delay a message, and may be used up.
 LONGEST_LIMIT, LONGEST_ALLOWANCE = timedelta(days=8), timedelta(days=10)
-# The relay's rate limit is used up by less than this.
+# The relay's rate limit is used up for less than this.
 RELAY_MINUTE = timedelta(minutes=2)
 
 
@@ -43,8 +43,8 @@ def ask_worker_to_retry(session: Session) -> None:
 def ask_retry(session: Session) -> int:
     """Make all waiting email due now; return how many.
 
-    Uncertain and paused email stays, and so does email delayed by a rate limit, unless a fast clock
-    has delayed it.
+    Leaves out uncertain and paused email, and email that a rate limit has delayed, unless by a fast
+    clock.
     """
     at = now()
     is_far = Delivery.due_at > at + LONGEST_LIMIT
@@ -63,7 +63,7 @@ def doubt_copies(session: Session, uncertain: timedelta | None) -> int:
     """Mark copies that were being sent as uncertain, and pause their issues; return their number.
 
     They may have been sent since the database was copied. When a leader resumes an issue, they are
-    sent once more as BELONG_UNCERTAIN says, and all others are sent, too.
+    sent once more as BELONG_UNCERTAIN says, and all other copies are sent, too.
     """
     at, number = now(), 0
     again = None if uncertain is None else at + uncertain

@@ -31,7 +31,7 @@ _ALLOWANCES = (
 
 
 def _purge_allowances(session: Session) -> int:
-    """Delete all of them at once; they are small, so they do not count as rows."""
+    """Delete the rows of `_ALLOWANCES` at once: they are small, so they do not count."""
     for model, is_over in _ALLOWANCES:
         session.execute(delete(model).where(is_over))
     return 0

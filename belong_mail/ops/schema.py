@@ -123,7 +123,7 @@ def differences(engine: Engine) -> list[str]:
 
 @contextmanager
 def _steps(engine: Engine) -> Iterator[Config]:
-    """Open a transaction for migrations; in it, SQLite can rebuild tables referred to by others."""
+    """Open a transaction for migrations, where SQLite can rebuild tables that others refer to."""
     config = Config()
     config.set_main_option("script_location", str(FOLDER))
     with engine.execution_options(has_time=True).connect() as connection:

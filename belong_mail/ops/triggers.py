@@ -4,8 +4,8 @@ from sqlalchemy import Connection, func, select
 
 from belong_mail.core.retention import AUDIT_AGE
 
-# SQLite knows no roles: there the audit trail itself refuses. A row that replaces another is no way
-# round, for SQLite would delete the old one without asking a trigger.
+# SQLite has no roles, so triggers refuse changes of the audit trail. INSERT OR REPLACE is refused,
+# too, as it would delete the old row without asking a trigger.
 REFUSALS = (
     """CREATE TRIGGER audit_entries_refuse_update BEFORE UPDATE ON audit_entries
     BEGIN SELECT RAISE(ABORT, 'the audit trail is not changed'); END""",
@@ -17,8 +17,7 @@ REFUSALS = (
     BEGIN SELECT RAISE(ABORT, 'the audit trail is not changed'); END""",
 )
 
-# Each change of an issue's copies is counted by the database itself: no place that changes a state
-# can forget it.
+# The database itself counts each change of an issue's copies: no code can forget to.
 IS_MOVED = "OLD.state <> NEW.state OR (OLD.resent > 0) <> (NEW.resent > 0)"
 ADD = """INSERT INTO issue_counts (newsletter_id, state, backend, number, resent)
     VALUES (NEW.newsletter_id, NEW.state, 0, 1, NEW.resent > 0)
@@ -33,8 +32,8 @@ COUNTING_IN_SQLITE = (
     WHEN NEW.newsletter_id IS NOT NULL AND ({IS_MOVED}) BEGIN {TAKE} {ADD} END""",
 )
 
-# A statement's rows are counted together. Each backend has rows of its own: none waits for another,
-# so there is no order in which two could lock each other out.
+# A statement's rows are counted together. Each backend has rows of its own, so that none waits for
+# another, and no two can deadlock.
 FUNCTION = """
 CREATE FUNCTION {schema}.{name}() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -227,7 +227,7 @@ class Worker:
         return self._do_keys_fit
 
     def _tell_of_keys(self) -> None:
-        """Email operators only that keys are wrong; no missing key is needed for that."""
+        """Email operators that keys are wrong, which needs no missing key; send nothing else."""
         if not self._mailer.operators or time.monotonic() < self._tell_at:
             return
         self._tell_at = time.monotonic() + PURGE_GAP.total_seconds()
@@ -242,7 +242,7 @@ class Worker:
             self.engine.kinds_alone = None
 
     def _may_work_here(self) -> bool:
-        """Check that this is the known database, if it may not be; return whether to work."""
+        """Return whether to work; check the database if it may not be the one known here."""
         is_fresh = self.held_because in {None, WRONG_KEYS} and time.monotonic() < self._meet_at
         if self._state_file is None or (is_fresh and self._is_met() and not self._is_purge_due()):
             return True
@@ -410,7 +410,7 @@ class Worker:
     def _read_job(self, job_id: int) -> bool:
         """Do one job in a transaction; count a failure if it cannot be read.
 
-        Return False if it is gone or another worker has it.
+        Returns False if the job is gone, or another worker has it.
         """
         kind = ""
         try:

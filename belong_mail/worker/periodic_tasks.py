@@ -26,7 +26,7 @@ from belong_mail.ops import figures
 REST_SECONDS, MAX_REST_SECONDS = 60.0, 3600.0
 # Failures in a row after which operators are told.
 MANY_FAILURES = 5
-# Seconds after a pause without a run, after which a task is taken for gone.
+# Seconds after a pause; a task that has not run by then counts as gone.
 ABANDONED_SECONDS = 900.0
 Done = TypeVar("Done")
 # A function that may return the number of rows it deleted, and whether it has anything to do.
@@ -40,7 +40,7 @@ class Backoff:
     def __init__(
         self, require_database: Callable[[], object], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Take a function that raises while the database is gone: a task's error may look so."""
+        """Take a function that raises if the database is gone: a task's own error may look so."""
         self._require_database = require_database
         self._clock = clock
         self._failures = Counter[str]()

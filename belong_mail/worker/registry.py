@@ -40,7 +40,7 @@ def periodic_tasks(work_in: Callable[[Session], Work]) -> dict[str, PeriodicTask
 def compose_deliveries(
     mailer: Mailer, issue_mailer: IssueMailer, session: Session, ids: list[int]
 ) -> Iterator[tuple[int, Compose]]:
-    """Yield ids and renderers of deliveries, reading what these need; copies of issues at once.
+    """Yield ids and renderers of deliveries, reading their data; copies of issues in one query.
 
     A delivery that takes too long is deferred, and the single ones after it are put off to the next
     turn, as several could outlast the lease.
