@@ -1,6 +1,6 @@
-"""The settings: read once from the environment, frozen, every error at once.
+"""Read the settings from the environment, once; report all errors together.
 
-`.env.example` says what each is for, and its default, grouped by who reads it.
+`.env.example` describes each setting and its default, grouped by who reads it.
 """
 
 import re
@@ -48,7 +48,7 @@ ANYONES = {"accounts.google.com"}
 
 
 class InvalidSettings(Exception):
-    """Says everything that is wrong with the settings, and never a value of one."""
+    """Lists everything that is wrong with the settings, without their values."""
 
     def __init__(self, complaints: list[str]) -> None:
         super().__init__(
@@ -57,13 +57,13 @@ class InvalidSettings(Exception):
 
 
 def setting(read: Callable[[str], Any], default: str | None) -> Any:
-    """Describe a setting; None as default: production must give it."""
+    """Declare a setting; without a default, production must set it."""
     return field(metadata={"read": read, "default": default})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
-    """Every setting of `.env.example`; `read` makes one from an environment."""
+    """All settings of `.env.example`."""
 
     env: str = setting(settings.one_of("development", "production"), "development")
     base_url: str = setting(settings.web_address, None)
@@ -72,7 +72,7 @@ class Config:
     district_short: str = setting(settings.name, "DPS")
     program_name: str = setting(settings.name, "Belong")
     database_url: str = setting(settings.database, "sqlite:///var/belong.db")
-    # `parse_relay` reads it, with the name that we say in EHLO.
+    # Parsed by `parse_relay`.
     smtp_url: str = setting(str.strip, None)
     secret_keys: tuple[str, ...] = setting(settings.secrets_list, None)
     public_keys: tuple[str, ...] = setting(settings.some_words, None)
@@ -127,13 +127,13 @@ class Config:
 
     @property
     def inbound_mailbox(self) -> MailboxLocation | None:
-        """Return where email that comes back is read; None: nowhere."""
+        """Return the mailbox for bounces, or None."""
         url = self.inbound_url
         return parse_mailbox(url, ROOT, self.inbound_credentials) if url else None
 
     @property
     def relay(self) -> Relay:
-        """Return the mail relay; `mailbox:` is none. Raises InvalidSetting."""
+        """Return the mail relay. Raises InvalidSetting, also for `mailbox:`, which has none."""
         return parse_relay(self.smtp_url, ehlo=self.mail_domain, credentials=self.smtp_credentials)
 
     @property
@@ -142,10 +142,7 @@ class Config:
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Config":
-        """Make the settings from an environment, or raise InvalidSettings with every error.
-
-        An empty value is as good as none.
-        """
+        """Read an environment, where an empty value counts as none. Raises InvalidSettings."""
         complaints: list[str] = []
         given = _given(environ, complaints)
         values: dict[str, Any] = {}
@@ -171,7 +168,7 @@ SETTINGS = {PREFIX + each.name.upper(): each for each in fields(Config)}
 
 
 def _given(environ: Mapping[str, str], complaints: list[str]) -> dict[str, str]:
-    """Collect the BELONG_… values, those in files read; unknown names are complaints."""
+    """Return the BELONG_… values, also those in files; complain about unknown names."""
     complaints += [
         f"{name} is not a setting; .env.example lists them all."
         for name in environ
@@ -189,7 +186,7 @@ def _given(environ: Mapping[str, str], complaints: list[str]) -> dict[str, str]:
 
 
 def _development_defaults(given: Mapping[str, str], complaints: list[str]) -> dict[str, str]:
-    """Return what development needs no setting for; keys are made in var/keys when missing."""
+    """Return development's defaults; create missing keys in var/keys."""
     missing = {name: kind for name, kind in KEYS.items() if name not in given}
     if not missing:
         return DEVELOPMENT
@@ -202,7 +199,7 @@ def _development_defaults(given: Mapping[str, str], complaints: list[str]) -> di
 
 
 def _is_in_use(given: Mapping[str, str]) -> bool:
-    """Tell whether the database has been made already, with other keys."""
+    """Return whether the database exists already, made with other keys."""
     from belong_mail.core.db import has_tables  # noqa: PLC0415 - dear, and needed once
 
     default = SETTINGS[DATABASE].metadata["default"]
@@ -213,7 +210,7 @@ def _is_in_use(given: Mapping[str, str]) -> bool:
 
 
 def _odd_pairs(values: Mapping[str, Any]) -> list[str]:
-    """Complain about settings that are right alone and wrong together; some may be missing."""
+    """Complain about valid settings that do not fit together; some may be missing."""
     complaints = []
     smtp_url, is_production = values.get("smtp_url", ""), values.get("env") == "production"
     is_sqlite = values.get("database_url", "").startswith("sqlite")
@@ -250,7 +247,7 @@ def _odd_pairs(values: Mapping[str, Any]) -> list[str]:
 
 
 def _half_named(given: Mapping[str, str]) -> Iterator[str]:
-    """Complain where a district says some of its names, and would have Denver's for the others."""
+    """Complain if a district sets only some of its names: the others would be Denver's."""
     own = {
         name
         for name in OF_DISTRICT

@@ -27,7 +27,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - whoever has an older one is told
 
 ROOT = Path(__file__).resolve().parent
 VENV, VAR, REQUIREMENTS = ROOT / ".venv", ROOT / "var", ROOT / "requirements"
-# Makes .venv: the Python that runs this, or the one that its own .venv is made by.
+# The Python that makes .venv: the one that runs this or, if that is in a .venv, the one below it.
 PYTHON = getattr(sys, "_base_executable", sys.executable)
 
 CHECKS = {
@@ -37,8 +37,7 @@ CHECKS = {
     "lint-imports": ("lint-imports",),
     "djlint": ("djlint", "templates", "emails", "--lint"),
 }
-# What a whole run does beside them: mypy keeps one core busy for as long as the tests take to
-# compile on the other, and each of pytest's processes then finds them compiled.
+# A whole run also compiles the tests for pytest's processes, on the core that mypy leaves free.
 COLLECT = {"pytest": ("pytest", "--collect-only", "-qq")}
 C_LIBRARY = ctypes.CDLL(None)
 LOCKS = {
@@ -57,10 +56,10 @@ SECONDS_TO_END = 20
 
 
 def set_up(lock: str) -> None:
-    """Bring .venv to requirements/LOCK.txt: "run", or "test", which holds all of run as well.
+    """Install requirements/LOCK.txt in .venv: "run", or "test", which includes all of "run".
 
-    A .venv that was left half made, was made elsewhere, by another Python or from another lock is
-    thrown away. Where nothing changed, nothing is touched and no network is asked.
+    Replaces a .venv that is unfinished, or of another place, Python or lock. Does nothing, and
+    needs no network, if nothing has changed.
     """
     VAR.mkdir(exist_ok=True)
     with (VAR / "set-up.lock").open("w") as one_at_a_time:
@@ -69,7 +68,7 @@ def set_up(lock: str) -> None:
             return
         print(f"Setting up .venv from requirements/{lock}.txt; this is done once …", flush=True)
         if is_set_up("run") and not stamp("test").exists():
-            stamp("run").unlink()  # the packages of a server that may run stay
+            stamp("run").unlink()  # a running server keeps its packages
         else:
             make_venv(VENV)
         install(VENV, "--require-hashes", "-r", REQUIREMENTS / f"{lock}.txt")
@@ -78,7 +77,7 @@ def set_up(lock: str) -> None:
 
 
 def is_set_up(lock: str) -> bool:
-    """Tell whether .venv was finished from this lock, in this place, by this Python."""
+    """Return whether .venv was finished from this lock, in this place, by this Python."""
     is_there = stamp(lock).is_file() and tool("python").exists()
     return is_there and stamp(lock).read_text() == fingerprint(lock)
 
@@ -97,14 +96,14 @@ def tool(name: str, folder: Path = VENV) -> Path:
 
 
 def make_venv(folder: Path) -> None:
-    """Make it afresh, and without pip: Debian keeps what that needs in a package of its own."""
+    """Make a new .venv without pip, for which Debian would need another package."""
     venv.EnvBuilder(symlinks=True, with_pip=False, clear=True).create(folder)
 
 
 def install(folder: Path, *what: str | Path) -> None:
-    """Install by the machine's pip."""
+    """Install packages by the machine's pip."""
     pip = (PYTHON, "-m", "pip", "--python", tool("python", folder))
-    # Python compiles what it imports, which is a fifth of it: pip would compile all.
+    # pip would compile everything; Python compiles what it imports, a fifth of that.
     quietly = ("--quiet", "--no-input", "--no-compile", "--disable-pip-version-check")
     attempt = run_through(*pip, "install", *quietly, *what)
     if attempt.returncode != 0:
@@ -117,7 +116,7 @@ def install(folder: Path, *what: str | Path) -> None:
 def start(
     *command: str | Path, env: Mapping[str, str] | None = None, is_shown: bool = True
 ) -> subprocess.Popen[str]:
-    """Start a process that leads a group of its own, so that Ctrl-C reaches us alone."""
+    """Start a process in a group of its own, so that Ctrl-C does not reach it."""
     return subprocess.Popen(
         command,
         cwd=ROOT,
@@ -132,14 +131,14 @@ def start(
 
 
 def end_with_parent() -> None:
-    """Ask Linux for a SIGINT when the parent dies, be it of kill -9 (PR_SET_PDEATHSIG is 1)."""
+    """Ask Linux for a SIGINT when the parent dies, even by kill -9 (PR_SET_PDEATHSIG is 1)."""
     if sys.platform == "linux":
         C_LIBRARY.prctl(1, signal.SIGINT)
 
 
 @contextmanager
 def together() -> Iterator[dict[str, subprocess.Popen[str]]]:
-    """Hold processes, by name; left in whatever way, end them and all that they started."""
+    """Yield a dict for processes by name; in the end, whatever happens, end them and theirs."""
     ours: dict[str, subprocess.Popen[str]] = {}
     try:
         yield ours
@@ -154,7 +153,7 @@ def together() -> Iterator[dict[str, subprocess.Popen[str]]]:
 
 
 def ends(process: subprocess.Popen[str]) -> bool:
-    """Wait for the end; a web server that was still starting has to be asked again, with all."""
+    """Wait for a process's end, asking each second, as a starting web server misses a signal."""
     for _ in range(SECONDS_TO_END):
         with suppress(subprocess.TimeoutExpired):
             process.wait(1)
@@ -171,7 +170,7 @@ def signal_group(process: subprocess.Popen[str], number: signal.Signals) -> None
 def run_through(
     *command: str | Path, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end and keep what it says."""
+    """Run a command to its end, and return its status and output."""
     with together() as ours:
         ours["it"] = start(*command, env=env, is_shown=False)
         said, _ = ours["it"].communicate()
@@ -179,7 +178,7 @@ def run_through(
 
 
 def become(*arguments: str) -> NoReturn:
-    """Turn into the Python of .venv: its last line and its exit status are ours."""
+    """Replace this process with the Python of .venv."""
     os.chdir(ROOT)
     os.execv(tool("python"), [str(tool("python")), *arguments])  # noqa: S606
 
@@ -210,7 +209,7 @@ def run(port: int) -> int:
 
 
 def refuse_taken(port: int) -> None:
-    """Raise SystemExit if somebody listens there; macOS would let us too, beside them."""
+    """Raise SystemExit if the port is taken; macOS would let a second server listen there."""
     with suppress(OSError, OverflowError), socket.create_connection(("localhost", port), timeout=1):
         raise SystemExit(f"Port {port} is taken. Choose another with --port.")
 
@@ -240,9 +239,9 @@ def answers(port: int) -> bool:
 
 
 def watch(ours: Mapping[str, subprocess.Popen[str]]) -> None:
-    """End all when one died, or when Ctrl-C was pressed while Python swallowed what it raises.
+    """Raise SystemExit if a process died, or KeyboardInterrupt for a Ctrl-C that Python swallowed.
 
-    It does so within a destructor, and each answer of http.client has one.
+    Python swallows it in a destructor, which each response of http.client has.
     """
     if is_interrupted():
         raise KeyboardInterrupt
@@ -257,7 +256,7 @@ def watch(ours: Mapping[str, subprocess.Popen[str]]) -> None:
 
 
 def lint(checks: Mapping[str, tuple[str, ...]] = CHECKS) -> int:
-    """Let every check have its say; 1 when one complains."""
+    """Run all checks; return 1 if one complains."""
     set_up("test")
     complaining = []
     with together() as ours:
@@ -273,9 +272,9 @@ def lint(checks: Mapping[str, tuple[str, ...]] = CHECKS) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Run the checks and what a change must pass, or all of it by --night.
+    """Run the checks and the tests that a change must pass, or with --night all tests.
 
-    With other arguments, run pytest alone with these.
+    With other arguments, runs only pytest, with these arguments.
     """
     is_whole = arguments in ([], ["--night"])
     if is_whole and lint(CHECKS | COLLECT) != 0:
@@ -299,7 +298,7 @@ def bench(name: str = "", *arguments: str) -> int:
 
 
 def lock() -> int:
-    """Renew the locks from pyproject.toml; a package that is locked stays as long as it fits."""
+    """Renew the locks from pyproject.toml; locked versions that still fit stay."""
     own = VAR / "uv"
     if not tool("uv", own).exists():
         make_venv(own)
@@ -317,7 +316,7 @@ def lock() -> int:
 
 
 def main(arguments: list[str]) -> int:
-    # Tests start hundreds of processes; where nothing compiled may be kept, each compiles anew.
+    # Tests start hundreds of processes; if nothing compiled is kept, each would compile again.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, interrupt)
@@ -332,7 +331,7 @@ def main(arguments: list[str]) -> int:
 
 
 def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    """Stop once; what ends now has its own limit of time, so a second Ctrl-C changes nothing."""
+    """Stop, and ignore further signals: each process that ends has a time limit."""
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""The worker's door: what `flask --app wsgi worker` becomes; reads the settings."""
+"""The entry point of the worker, which `flask --app wsgi worker` becomes; reads the settings."""
 
 import gc
 import os
@@ -14,7 +14,7 @@ if __name__ == "__main__":
         sys.exit(str(refusal))
     if not config.is_development:
         memory.hide()
-    gc.disable()  # until all is loaded: a twentieth of a start would look for garbage in it
+    gc.disable()  # until all is loaded: collecting garbage would take a twentieth of the start
     from belong_mail.worker.process import run_worker  # takes half a second, hidden by now
 
     run_worker(config, is_draining="--drain" in sys.argv, is_quiet="--quiet" in sys.argv)

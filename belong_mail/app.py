@@ -39,8 +39,8 @@ from belong_mail.web.access import Access, SignedOut
 from belong_mail.web.context import SAFE, CookieSessions, OwnRequest, transaction
 from belong_mail.web.page import init_views
 
-# Far more than any form may hold, so that a text that is too long is told at its field, with what
-# was typed in it: no browser's “back” needs to have it.
+# Far more than any form may hold, so that a text that is too long is reported at its field, and
+# still there.
 MAX_BODY = 500_000
 
 
@@ -55,7 +55,7 @@ BLUEPRINTS = (
 
 class OurFlask(i18n.LocalizedFlask):
     def handle_user_exception(self, e: Exception) -> HTTPException | ResponseReturnValue:
-        """Show an error's page. If it reads a form that is too long, show the page that says so."""
+        """Show an error's page, or if that reads a form that is too long, the page that says so."""
         try:
             return super().handle_user_exception(e)
         except RequestEntityTooLarge as too_long:
@@ -148,7 +148,7 @@ def _guard(app: Flask, settings: Settings) -> CSRFProtect:
             raise NotFound
         return None
 
-    csrf.init_app(app)  # first: a press for somebody else is refused before a proof is asked for
+    csrf.init_app(app)  # first: a form of someone else's is refused before a proof is asked for
 
     @app.before_request
     def require_fresh_proof() -> None:
