@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from babel.support import LazyProxy
 from flask import request
 from flask_wtf import FlaskForm
+from markupsafe import Markup, escape
 from wtforms import (
     DateField,
     EmailField,
@@ -23,6 +24,7 @@ from wtforms import (
 )
 from wtforms.csrf.core import CSRF, CSRFTokenField
 from wtforms.validators import Length
+from wtforms.widgets.core import Input, clean_key
 
 from belong_mail.core.db import new_public_id, now
 from belong_mail.core.i18n import DEFAULT, NAMES, TextIn, read_day
@@ -46,6 +48,20 @@ LINE_BREAKS = "\t\n\r"
 HIDDEN_CHARACTERS = {"Cc", "Co", "Cs"}
 # Characters that change the direction of the text after them.
 BIDI_CONTROLS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+def _attributes(**given: object) -> Markup:
+    """Write an input's attributes as WTForms does, whose own way takes most of a form's time."""
+    written = []
+    for key, value in sorted(given.items()):
+        if value is not False:
+            said = str(escape(value)).replace('"', "&quot;")
+            written.append(clean_key(key) + ("" if value is True else f'="{said}"'))
+    return Markup(" ".join(written))  # noqa: S704 - each value is escaped
+
+
+# All of its inputs ask their class for the function.
+Input.html_params = staticmethod(_attributes)
 
 
 def strip(value: str | None) -> str | None:
