@@ -23,6 +23,7 @@ from belong_mail.accounts.models import (
 from belong_mail.accounts.service import (
     HAS_NOT_ENDED,
     IS_HELD,
+    LEADS,
     NotFound,
     find_right,
     has_office_besides,
@@ -39,20 +40,18 @@ from belong_mail.groups.models import Group
 ENOUGH_LEADS = 2
 # How long before its end a right can be renewed.
 RENEW_WITHIN = timedelta(days=60)
-_HELD = select(func.count(Right.id)).where(Right.group_id == Group.id, IS_HELD).scalar_subquery()
+_LED = select(func.count(Right.id)).where(Right.group_id == Group.id, LEADS).scalar_subquery()
 # Groups with fewer leaders, in the directory's order.
 SHORT_OF_LEADERS = (
     select(Group.slug, Group.name)
-    .where(Group.retired_at.is_(None), _HELD < ENOUGH_LEADS)
+    .where(Group.retired_at.is_(None), _LED < ENOUGH_LEADS)
     .order_by(Group.position)
 )
-_SHOWN = (contains_eager(Right.person), undefer(Right.is_undelivered))
 # Open invitations that could not be delivered, by their person's name.
 UNDELIVERED = (
     select(Right)
     .join(Right.person)
     .outerjoin(Right.group)
-    .options(*_SHOWN, contains_eager(Right.group))
     .where(Right.accepted_at.is_(None), Right.ends_at.is_(None), Group.retired_at.is_(None))
     .where(Right.is_undelivered.is_(True))
     .order_by(Account.name, Account.id)
@@ -90,7 +89,8 @@ def team_of(session: Session, group: Group | None) -> Team:
 
 
 def _roles() -> Select[Right]:
-    found = select(Right).join(Right.person).options(*_SHOWN)
+    shown = contains_eager(Right.person), undefer(Right.is_undelivered)
+    found = select(Right).join(Right.person).options(*shown)
     return found.where(HAS_NOT_ENDED).order_by(Account.name, Account.id)
 
 

@@ -21,7 +21,6 @@ class GroupView:
     is_upcoming: bool
     # A time on its last day, if it has an end.
     last_day: datetime | None
-    audience: str
     # Whether staff may join with a personal address.
     allows_personal_addresses: bool
 
@@ -45,7 +44,6 @@ def group_view(group: Group, language: str) -> GroupView:
         hue=(group.position - 1) % 10 + 1,
         is_upcoming=group.established_at is None,
         last_day=last_moment(group.ends_at),
-        audience=localized(group.audience, language),
         allows_personal_addresses=group.allows_personal_addresses,
     )
 
@@ -59,6 +57,7 @@ def page_view(group: Group, language: str) -> dict[str, Any]:
     """Return the template variables of a group's page."""
     return {
         "group": group_view(group, language),
+        "audience": localized(group.audience, language),
         "mission": _split(localized(group.mission, language), r"\n\s*\n"),
         "activities": _split(localized(group.activities, language), r"\r?\n"),
         "resources": [

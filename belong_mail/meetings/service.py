@@ -22,22 +22,23 @@ log = logging.getLogger(__name__)
 LISTED_AHEAD = timedelta(days=366)
 # Next days on a group's pages and poster, on a member's card, and in a welcome.
 NEXT = 3
-# Meetings of groups that are not retired, with changes and groups loaded.
-MEETINGS = (
+# Meetings of groups that are not retired, with changes loaded.
+_OF_A_GROUP = (
     select(Meeting)
     .join(Group)
     .where(Group.retired_at.is_(None))
-    .options(joinedload(Meeting.changes), contains_eager(Meeting.group))
+    .options(joinedload(Meeting.changes))
     .order_by(Meeting.id)
 )
+MEETINGS = _OF_A_GROUP.options(contains_eager(Meeting.group))
 _HAS_RULE = Meeting.repeats.in_(recurrence.RULES)
 _FIRST, _LAST = bindparam("first", type_=Date()), bindparam("last", type_=Date())
-# Meetings that may have a day between two dates, or one moved there; built once for many pages.
-BETWEEN = MEETINGS.where(
-    (Meeting.starts_on <= _LAST) & (Meeting.until.is_(None) | (Meeting.until >= _FIRST))
-    | Meeting.changes.any(MeetingChange.held_on.between(_FIRST, _LAST))
-)
-OF_GROUP_BETWEEN = BETWEEN.where(Meeting.group_id == bindparam("group_id"))
+# May have a day between two dates, or one moved there.
+_IS_BETWEEN = (Meeting.starts_on <= _LAST) & (
+    Meeting.until.is_(None) | (Meeting.until >= _FIRST)
+) | Meeting.changes.any(MeetingChange.held_on.between(_FIRST, _LAST))
+BETWEEN = MEETINGS.where(_IS_BETWEEN)
+OF_GROUP_BETWEEN = _OF_A_GROUP.where(_IS_BETWEEN, Meeting.group_id == bindparam("group_id"))
 
 
 def listed(session: Session, group: Group | None = None) -> list[Meeting]:

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from sqlalchemy import Select, select
 
-from belong_mail.contact import service as contact
 from belong_mail.core import jobs
 from belong_mail.core.db import SKEW
 from belong_mail.core.translatable import gettext_noop
@@ -272,7 +271,7 @@ CHECKS: Final = (
     ),
     Check(
         name="undelivered",
-        measure=lambda site, _: len(contact.undelivered(site.session)),
+        measure=lambda site, _: len(site.undelivered),
         wrong="Messages to the office or to group leaders were not delivered",
         unit="",
         todo=(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from sqlalchemy import and_, case, func, or_, select, union_all
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
+from belong_mail.contact import service as contact
+from belong_mail.contact.models import ContactMessage
 from belong_mail.core import jobs
 from belong_mail.core.db import NOW, ago
 from belong_mail.core.jobs import Job
@@ -53,6 +56,11 @@ class Site:
     def has_relay(self) -> bool:
         """Return whether email goes to a relay; otherwise, in development, a worker is optional."""
         return not self.settings.smtp_url.startswith("mailbox:")
+
+    @cached_property
+    def undelivered(self) -> list[tuple[ContactMessage, Delivery | None]]:
+        """The messages to the office or to leaders that were not delivered."""
+        return contact.undelivered(self.session)
 
 
 # Turns the result of a check's query into its value; None if the check does not apply.

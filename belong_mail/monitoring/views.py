@@ -10,7 +10,6 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import people
-from belong_mail.contact import service as contact
 from belong_mail.core import logs
 from belong_mail.core.database_errors import error_name
 from belong_mail.core.db import now, require_writable
@@ -84,25 +83,26 @@ office_health = Blueprint("office_health", __name__, url_prefix="/office/health"
 UNDO_DAYS = (1, 7, 30)
 
 
-def _wrong_for_office(session: Session) -> list[str]:
+def _wrong_for_office(site: Site) -> list[str]:
     """Return the sentences of failed checks that are for the office."""
     concern = [check for check in checks.CHECKS if check.office]
-    return [check.office for check in checks.wrong(_site(session), concern)]
+    return [check.office for check in checks.wrong(site, concern)]
 
 
 @office.get("", strict_slashes=False)
 @for_office
 def home(session: Session) -> Page:
     """Show what the office should do, and whether all is well."""
+    site = _site(session)
     return page(
         "office/home.html",
         threads=threads(session),
-        undelivered=contact.undelivered(session),
+        undelivered=site.undelivered,
         unreached=session.scalars(people.UNDELIVERED).all(),
         held=[each for each in release.open_issues(session) if each.held_at is not None],
         few=session.execute(people.SHORT_OF_LEADERS).all(),
         bounced=bounces.count_bounced(session, now() - timedelta(days=7)),
-        wrong=_wrong_for_office(session),
+        wrong=_wrong_for_office(site),
     )
 
 
@@ -113,7 +113,7 @@ def show(session: Session) -> Page:
     since = [(days, now() - timedelta(days=days)) for days in UNDO_DAYS]
     return page(
         "office/health.html",
-        wrong=_wrong_for_office(session),
+        wrong=_wrong_for_office(_site(session)),
         inbound=last_polled(session),
         backup_at=figures.noted_at(session, figures.BACKUP),
         breaker_until=figures.breaker_until(session),

@@ -14,7 +14,7 @@ from belong_mail.core.db import now
 from belong_mail.core.links import Links
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
-from belong_mail.groups.presenters import GroupView, group_view
+from belong_mail.groups.presenters import GroupView, group_view, localized
 from belong_mail.meetings import service as meetings
 from belong_mail.meetings.formatting import meeting_view
 from belong_mail.web.access import public
@@ -69,7 +69,13 @@ def poster(session: Session, slug: str) -> Page:
     entry = onboarding_entry(group, services().links)
     coming = meetings.next_held(session, zone, now(), meetings.NEXT, group)
     dates = [meeting_view(each, language) for each in coming]
-    return page("onboarding/poster.html", entry=entry, group=entry.said[language], dates=dates)
+    return page(
+        "onboarding/poster.html",
+        entry=entry,
+        group=entry.said[language],
+        audience=localized(group.audience, language),
+        dates=dates,
+    )
 
 
 @onboarding.get("/g/<int(max=99999):number>")

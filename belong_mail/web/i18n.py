@@ -29,6 +29,7 @@ from belong_mail.web.language import (
 
 # Query arguments that make a page say what was just done; links to other languages keep them.
 SAID = ("pressed", "by")
+NOT_MARKED = Markup()
 CACHEABLE_STATUSES = {200, 206, 304}
 
 
@@ -195,7 +196,7 @@ def lang_attr(words: str, page: str = "") -> Markup:
     """
     page = page or request_language()
     language = words.language if words and isinstance(words, i18n.TextIn) else page
-    return Markup(' lang="{}"').format(language) if language != page else Markup("")
+    return Markup(' lang="{}"').format(language) if language != page else NOT_MARKED
 
 
 def with_lang(words: str) -> Markup:
