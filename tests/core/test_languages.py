@@ -44,9 +44,11 @@ VILLAGE = "/lead/groups/the-village"
 # Pages that say something in both languages, and words that are names on others.
 IN_BOTH = ("/sheet", "/import")
 NAMES = {"%(group)s %(program_name)s Group", "Ended", "Hello,"}
+FIRST = now().date() + timedelta(days=30)
 MEETING = {
-    "starts_on": "2027-01-05", "starts_at": "16:00", "ends_at": "17:00", "repeats": "weekly",
-    "until": "2027-06-02", "exceptions": "2027-01-12", "access": ["asl", "captions", "step-free"],
+    "starts_on": f"{FIRST}", "starts_at": "16:00", "ends_at": "17:00", "repeats": "weekly",
+    "until": f"{FIRST + timedelta(days=148)}", "exceptions": f"{FIRST + timedelta(days=7)}",
+    "access": ["asl", "captions", "step-free"],
 }  # fmt: skip
 
 

@@ -111,6 +111,7 @@ def test_a_link_works_until_the_time_that_its_email_says(about, to, scenario, se
             assert scenario.visitor.open(link_to(mail, about)).status_code == status
 
 
+@pytest.mark.usefixtures("clock")
 def test_a_confirmation_says_the_day_on_which_its_link_ends(scenario, seat, cli):
     ask("confirm", scenario, seat, cli)
     last = read(format_date(now() + timedelta(hours=72), "en", DENVER))

@@ -223,6 +223,7 @@ def test_the_trail_has_the_offices_changes_to_a_group_personal_addresses_include
     ]
 
 
+@pytest.mark.usefixtures("clock")
 def test_list_and_page_say_when_a_group_last_wrote_and_meets_next_and_show_no_draft(
     office, services
 ):

@@ -4,6 +4,7 @@ Collected by `test_third_language` alone, in a copy of the product that has the 
 """
 
 import re
+from datetime import timedelta
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -22,7 +23,8 @@ from tests.words import Reader
 ADA, BEN, CARMEN = "ada@dpsk12.org", "ben@dpsk12.org", "carmen@dpsk12.org"
 VILLAGE = "/lead/groups/the-village"
 QUESTIONS = "/office/groups/the-village/questions"
-MEETING = {"starts_on": "2027-01-05", "starts_at": "16:00", "ends_at": "17:00", "spoken": CODE}
+SOON = f"{now() + timedelta(days=30):%Y-%m-%d}"
+MEETING = {"starts_on": SOON, "starts_at": "16:00", "ends_at": "17:00", "spoken": CODE}
 
 
 def begin(lead, slug: str = "the-village") -> str:
