@@ -20,6 +20,7 @@ VERSION_TAG = re.compile(r"v(\d+)[.](\d+)[.](\d+)")
 PASSWORD = re.compile("(?<=://)[^/@]*@")
 AS_WORKER = "sudo -u belong-worker belong"
 COPIES = "/var/lib/belong-worker/before-upgrades"
+AFTER = "If CHANGELOG says that a file of deploy/ changed, update yours."
 
 
 # Sentences, and shell commands that may be interrupted and repeated: $TAG is the new version, $NEW
@@ -99,8 +100,10 @@ def upgrade(home: Path, installed: str) -> None:
             raise click.ClickException(
                 f"Step {number} failed; see above. Mend that, and run `belong upgrade` again. Until"
                 " then the services may be stopped."
+                if number < len(steps)
+                else f"The new version runs, but the doctor found something; see above. {AFTER}"
             )
-    click.echo("Done. If CHANGELOG says that a file of deploy/ changed, update yours.")
+    click.echo(f"Done. {AFTER}")
 
 
 def _git(home: Path, *arguments: str) -> str:

@@ -158,6 +158,13 @@ def test_a_step_that_fails_is_named_and_nothing_after_it_is_done(machine, comman
     require_upgraded(machine)
 
 
+def test_a_doctor_who_finds_something_does_not_make_the_upgrade_a_failed_one(machine, capfd):
+    (machine.home / "no-").touch()
+    assert machine.run() == 1
+    require_upgraded(machine)
+    assert "The new version runs, but the doctor found something" in capfd.readouterr().err
+
+
 def test_without_its_origin_nothing_is_changed(machine, capfd):
     (machine.home.parent / "origin").rename(machine.home.parent / "moved")
     assert machine.run() == 1
