@@ -89,7 +89,7 @@ def save(session: Session, issue: Newsletter) -> ResponseReturnValue:
     if not newsletters.is_draft(issue) or form.is_stale(newsletters.version(issue)):
         abort(409)
     if not form.validate_on_submit():
-        return {"problem": form.problem()}, 422
+        return {"problem": _("Not saved: %(problem)s", problem=form.problem())}, 422
     _keep(session, issue, form)
     return {"seen": newsletters.version(issue)}
 

@@ -54,8 +54,7 @@ def known_placeholders(_form: Form, field: Field) -> None:
     for word in rendering.unknown_placeholders(field.data or ""):
         raise ValidationError(
             _(
-                "We don’t recognize “{%(word)s}”. Use {first_name} or {group}, or remove the"
-                " braces.",
+                "We don’t recognize “{%(word)s}”. Use {first_name} or {group}, or no braces.",
                 word=word,
             )
         )
@@ -161,10 +160,8 @@ class ReleaseForm(BaseForm):
         default=str(UNDO_MINUTES[1]),
     )
     at = DateTimeLocalField(
-        _l("Date and time, if you chose “Later”"),
-        description=_l(
-            "%(time_place)s time. In fall, when a time happens twice, we use the first one."
-        ),
+        _l("Date and time"),
+        description=_l("%(time_place)s time"),
         format=["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"],
     )
     submit = SubmitField(_l("Send to members"))

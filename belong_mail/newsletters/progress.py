@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import Account
 from belong_mail.core.db import now
-from belong_mail.core.i18n import at_start, language_name, list_of
+from belong_mail.core.i18n import at_start, format_time, language_name, list_of
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.delivery.models import State
 from belong_mail.members.counts import COUNT_STEP, steady
@@ -201,15 +201,19 @@ def progress(issue: Newsletter, status: IssueStatus, send_rate: int | None) -> s
         )
     if unfit(issue, status):
         return _("Not sent: something in it has to change first.")
+    moment, zone = issue.queued_at or issue.due_at or now(), services().settings.timezone
+    time = format_time(moment, request_language(), zone)
     said = {
         "draft": _("This is a draft. Nothing has been sent."),
-        "scheduled": _("Scheduled. Nothing has been sent yet, so you can still undo it."),
+        "scheduled": _(
+            "Scheduled for %(time)s, %(time_place)s time. Until then, you can undo it.", time=time
+        ),
         "held": _("Not sent at the scheduled time. What would you like to do?"),
         "paused": _("Paused. Nothing more will be sent until you resume."),
         "stopped": _("Stopped. Members who hadn’t received it won’t get it.")
         if status.counts[State.WITHDRAWN]
         else _("Stopped, but no copies were left to stop."),
-        "sent": _("Sent."),
+        "sent": _("Sent on %(time)s, %(time_place)s time.", time=time),
     }
     return said[status.state]
 

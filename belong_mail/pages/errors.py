@@ -142,11 +142,10 @@ NAME_AGAIN = (
 )
 INVITED = (
     gettext_noop(
-        "Invitations work for 7 days, or until a newer one arrives. Look for a newer email, or ask"
-        " the %(program_name)s office to invite you again."
+        "If you’ve accepted, sign in. Invitations work for 7 days, or until a newer one arrives."
+        " Look for a newer email, or ask the %(program_name)s office to invite you again."
     ),
-    "contact.write",
-    gettext_noop("Write to us"),
+    *SIGN_IN[1:],
 )
 NEXT_STEPS = {
     "shared_mailbox.confirm": NAME_AGAIN,
@@ -214,18 +213,20 @@ def too_long(_error: RequestEntityTooLarge) -> ErrorPage:
     """Read the whole body, as otherwise the connection would break, and show an error page."""
     while request.environ["wsgi.input"].read(CHUNK_OCTETS):
         pass
-    back = page_of_press(), _("Back to the page")
+    words = _("Back to the page")
     if has_large_file():
         said = _(
             "Nothing was added. Go back to the page and choose a smaller file. The page says how"
             " large it can be."
         )
-        return error_page(413, _("That file is too large"), said, button=back)
+        button = page_of_press(), words
+        return error_page(413, _("That file is too large"), said, button=button)
     said = _(
         "Nothing was saved. Up to half a megabyte can be sent at once. Select your browser’s Back"
         " button: most browsers still have what you typed. Shorten it, and send it again."
     )
-    return error_page(413, _("That’s too long to send"), said, button=back)
+    # Without script it would open an empty form.
+    return error_page(413, _("That’s too long to send"), said, button=("", words))
 
 
 def _open_again() -> tuple[str, str]:

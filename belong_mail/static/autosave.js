@@ -11,7 +11,10 @@ export function autosave(form, { saved, notSaved, offer, onSaved }) {
   // What is typed before this has loaded counts, too; not what “back” puts into the fields.
   const navigation = performance.getEntriesByType("navigation")[0];
   const isFirst = navigation?.type === "navigate";
-  const isTyped = isFirst && words().some((field) => field.value !== field.defaultValue);
+  const isAsStored = words().every((field) => field.value === field.defaultValue);
+  const isTyped = isFirst && !isAsStored;
+  // WebKit’s “back” puts the version of before into its field, too.
+  if (isAsStored) form.elements.seen.value = form.dataset.seen;
   let edits = isTyped || "unsaved" in form.dataset ? 1 : 0;
   let onServer = 0;
   let tries = 0;

@@ -24,6 +24,15 @@ function clearPreview() {
   old.replaceWith(fresh);
 }
 
+// What is saved has no mistake left.
+function onSaved() {
+  for (const told of document.querySelectorAll(".problem, .error")) told.remove();
+  for (const field of form.querySelectorAll(".wrong")) field.classList.remove("wrong");
+  for (const field of form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
+  delete form.dataset.unsaved;
+  view.click();
+}
+
 function put(area, text) {
   area.focus();
   // The one way that leaves “undo” in order; where a browser lacks it, the words are put in plainly.
@@ -128,7 +137,7 @@ for (const button of views) {
   });
 }
 form.classList.add("saves-itself");
-autosave(form, { saved: byId("saved"), notSaved: byId("not-saved"), offer: byId("kept"), onSaved: () => view.click() });
+autosave(form, { saved: byId("saved"), notSaved: byId("not-saved"), offer: byId("kept"), onSaved });
 // What the toolbar puts at the cursor need not be put at the end, or on a page of its own.
 for (const each of form.querySelectorAll("[name=meetings], [name=pictures]")) each.remove();
 form.addEventListener("submit", (event) => {

@@ -25,10 +25,12 @@ function asItem(sentence) {
 async function renew(standing) {
   const answer = await fetch(location.href);
   if (!answer.ok || answer.redirected) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("standing");
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page.getElementById("standing");
   if (!fresh) return;
   const hadFocus = standing.contains(document.activeElement);
   standing.replaceWith(fresh);
+  words.className = page.getElementById("words").className;
   if (hadFocus) words.focus();
 }
 

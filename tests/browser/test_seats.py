@@ -136,16 +136,22 @@ def release(hands, say, *, is_later: bool) -> None:
     if is_later:
         hands.press(page.get_by_role("radio", name=say("In 10 minutes")), "ArrowDown", "ArrowDown")
         tomorrow = now() + timedelta(days=1)
-        field = page.get_by_label(say("Date and time, if you chose “Later”"))
+        field = page.get_by_label(say("Date and time"))
         hands.type(field, f"{tomorrow:%m%d%Y}", "ArrowRight", "0500PM")
     else:
         hands.press(page.get_by_role("radio", name=say("In 10 minutes")), "ArrowUp")
     hands.press(page.get_by_role("button", name=say("Send to members")))
-    state(page, say("Scheduled. Nothing has been sent yet, so you can still undo it."))
+    words = "Scheduled for %(time)s, %(time_place)s time. Until then, you can undo it."
+    state(page, beginning(say, words))
 
 
 def state(page, words: str) -> None:
     expect(page.locator("#words")).to_contain_text(words)
+
+
+def beginning(say, words: str) -> str:
+    """Return a sentence until the time that it tells."""
+    return say(words, time="|", time_place="").partition("|")[0]
 
 
 def sending(say) -> str:
@@ -187,7 +193,7 @@ def test_a_stranger_in_a_leads_seat_writes_tests_releases_pauses_and_reads_what_
     hands.press(seat.get_by_role("button", name=say("Resume"), exact=True))
     state(seat, sending(say))
     slow.processes.restart_worker(BELONG_SEND_RATE="")
-    state(seat, say("Sent."))
+    state(seat, beginning(say, "Sent on %(time)s, %(time_place)s time."))
     about = say("about %(number)s", number=10)
     handed = say("Sent to %(members)s members.", members=about)
     expect(seat.get_by_role("listitem").filter(has_text=handed)).to_be_visible()

@@ -98,7 +98,7 @@ def test_the_report_after_a_stop_is_true(lead, members, worker):
     members(30)
     page = write(lead)
     release(lead, page, worker)
-    assert "Sent." in lead.open(f"{page}/sending").text
+    assert "Sent on " in lead.open(f"{page}/sending").text
     act(lead, page, "stop")
     shown = lead.open(f"{page}/sending").text
     assert "Stopped, but no copies were left to stop." in shown

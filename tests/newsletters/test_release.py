@@ -40,7 +40,7 @@ def test_a_lead_writes_tests_and_releases(lead, services, members, worker, relay
     assert lead.send(f"{page}/release", when="10").status_code == 303
     worker.drain()
     assert relay.to("member1@dpsk12.org") == []
-    assert "you can still undo it" in lead.open(f"{page}/sending").text
+    assert "you can undo it" in lead.open(f"{page}/sending").text
     assert "Where it stands" in lead.open(f"{page}/read").text, "there are no results yet"
 
     drain_in(worker, minutes=11)

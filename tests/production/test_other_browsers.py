@@ -76,7 +76,10 @@ def press_while_the_preview_loads(driven, name: str) -> None:
 
 
 def write(driven, stage, subject: str) -> None:
-    """Write a newsletter, leave it, come back and reload it: its words stay. Then send it."""
+    """Write a newsletter, leave it, come back and reload it: its words stay. Then send it.
+
+    One presses “Send”, goes back from there and corrects a word before.
+    """
     driven.press("Write a newsletter")
     editor_has_loaded(driven)
     driven.type("subject", subject)
@@ -92,6 +95,14 @@ def write(driven, stage, subject: str) -> None:
     driven.command("Refresh")
     assert driven.value("subject") == subject
     assert driven.value("text") == "Come to tea. Bring a cup."
+    driven.type("text", " Or")
+    is_saved(driven)
+    press_while_the_preview_loads(driven, "release")
+    driven.heading("Send or schedule")
+    driven.command("Back")
+    editor_has_loaded(driven)
+    driven.type("text", " two.")
+    is_saved(driven)
     press_while_the_preview_loads(driven, "release")
     driven.press("Send to members")
     driven.find("//button[normalize-space()='Undo: don’t send it']")
