@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session, contains_eager, undefer
 from belong_mail.accounts.jobs import EndRight, InviteAgain, InviteColleague, LetIn, RestoreRight
 from belong_mail.accounts.models import (
     CLOCKS_DIFFER,
-    OFFICE,
     RIGHT_AGE,
     UNDO_STOP,
     Account,
@@ -114,15 +113,9 @@ def invite_again(session: Session, sealer: Sealer, by: Account, person: Account)
     audit.record(session, Kind.INVITED_AGAIN, account=person)
 
 
-def withdraw(session: Session, person: Account, only: str = "") -> None:
-    """Withdraw a person's open invitations, so that no link accepts them.
-
-    `only` names one: a group's slug, or “office”.
-    """
+def withdraw(session: Session, person: Account) -> None:
+    """Withdraw a person's open invitations, so that no link accepts them."""
     pending = update(Right).where(Right.account_id == person.id, Right.accepted_at.is_(None))
-    if only:
-        group = select(Group.id).where(Group.slug == only).scalar_subquery()
-        pending = pending.where(Right.group_id == (None if only == OFFICE else group))
     ended = now() - CLOCKS_DIFFER
     session.execute(pending.where(Right.ends_at.is_(None)).values(ends_at=ended))
     audit.record(session, Kind.INVITATION_WITHDRAWN, account=person)

@@ -93,6 +93,9 @@ def accept(session: Session, token: str) -> ResponseReturnValue:
     secret = services().tokens.read(Purpose.INVITATION, token)
     rights = accounts.find_invitation(session, secret)
     account = rights[0].person
+    is_used = not any(each.is_pending for each in rights)
+    if is_used and request.method == "GET" and browsers.current_account(session) == account:
+        return browsers.go_home(account)
     form = OwnNameForm(account)
     if form.is_sent():
         return _accept_and_enter(session, secret, form, account)

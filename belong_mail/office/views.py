@@ -97,16 +97,28 @@ people = Blueprint("people", __name__, url_prefix="/office/leads")
 @for_office
 @fresh_proof
 def invite(session: Session) -> ResponseReturnValue:
-    place = request.args.get("group", "")
-    form = InviteForm.about(groups.listed(session), place)
+    """Invite someone; with `?instead_of=`, at the right address, and withdraw that invitation."""
+    place, wrong = request.args.get("group", ""), request.args.get("instead_of")
+    person = verbs.find_person(session, wrong) if wrong else None
+    form = InviteForm.about(groups.listed(session), place, _invitation_of(session, person))
     if place != OFFICE and form.only is None:
         place = ""
     if form.validate_on_submit():
+        if person:
+            verbs.withdraw(session, person)
         verbs.invite(session, services().sealer, form.asked(signed_in()))
         return redirect(_team_page(place, done="invited"), 303)
-    return page(
-        "office/invite.html", form=form, back=_team_page(place), from_settings=place == OFFICE
-    )
+    shown = {"form": form, "back": _team_page(place), "from_settings": place == OFFICE}
+    return page("office/invite.html", person=person, **shown)
+
+
+def _invitation_of(session: Session, person: Account | None) -> dict[str, object]:
+    """Return the fields of a form that invites this person once more."""
+    if person is None:
+        return {}
+    rights = accounts.rights_of(session, person)
+    asked = [each.place for each in rights if each.is_pending and not each.has_stopped]
+    return {"name": person.name, "language": person.language, "groups": asked}
 
 
 def _team_page(place: str, done: str | None = None) -> str:
@@ -146,19 +158,18 @@ def do(session: Session, found: Account, verb: str) -> ResponseReturnValue:
         _do(session, found, verb, request.form.get("role", ""))
     except verbs.LastOfficeAccount:  # Raised before anything was changed.
         done = "last"
-    if done == "withdraw" and request.form.get("role"):  # To correct its address.
-        return redirect(url_for(".invite", group=place), 303)
     if done == "remove" or not accounts.rights_of(session, found):
         return redirect(_team_page(place, done), 303)
-    return redirect(url_for(".person", account_id=found.public_id, done=done), 303)
+    role = request.form.get("role")
+    return redirect(url_for(".person", account_id=found.public_id, done=done, role=role), 303)
 
 
 def _do(session: Session, found: Account, verb: str, role: str) -> None:
-    """Run a verb; “remove”, “restore” and perhaps “withdraw” have a role: a slug or “office”."""
+    """Run a verb; “remove” and “restore” have a role: a group's slug or “office”."""
     by, sealer, slug = signed_in(), services().sealer, None if role == OFFICE else role
     verbs_by_name: dict[str, Callable[[], None]] = {
         "again": partial(verbs.invite_again, session, sealer, by, found),
-        "withdraw": partial(verbs.withdraw, session, found, role),
+        "withdraw": partial(verbs.withdraw, session, found),
         "remove": partial(verbs.remove, session, sealer, by, found, slug),
         "restore": partial(verbs.restore, session, sealer, by, found, role),
         "let_in": partial(verbs.let_in, session, sealer, by, found),

@@ -114,6 +114,7 @@ def test_one_invitation_for_two_groups_is_accepted_for_one_of_them_or_with_one_p
     assert scenario.visitor.press(link).status_code == 303
     assert "already accepted" in scenario.visitor.open(link).text
     lead = signed_in(app, scenario.keyring, NEW)
+    assert "/lead/" in lead.open(link).location
     assert "The Village" in lead.open("/lead/").text
     assert "Asian" in lead.open("/lead/").text
     assert "hasn’t accepted" not in office.open(VILLAGE_PAGE).text
@@ -125,9 +126,11 @@ def test_one_invitation_for_two_groups_is_accepted_for_one_of_them_or_with_one_p
 
 def test_an_invitation_that_cannot_be_delivered_is_told_until_it_is_withdrawn(scenario, office):
     scenario.relay.always(f"RCPT {NEW}", "550 5.1.1 No such user")
-    invite(office, scenario, NEW, VILLAGE)
+    invite(office, scenario, NEW, VILLAGE, "asian")
     person = f"{PAGE}/{scenario.account(NEW).public_id}"
-    assert "The invitation to Sam, East couldn’t be delivered" in office.open("/office").text
+    today = office.open("/office").text
+    assert today.count("The invitation to Sam, East couldn’t be delivered") == 1
+    assert "Sign them out" not in office.open(person).text, "they never signed in"
     for page in (person, VILLAGE_PAGE):
         assert "The invitation couldn’t be delivered" in office.open(page).text
     scenario.relay.usual()
@@ -135,14 +138,18 @@ def test_an_invitation_that_cannot_be_delivered_is_told_until_it_is_withdrawn(sc
     assert "couldn’t be delivered" not in office.open("/office").text + office.open(person).text
 
 
-def test_correcting_an_address_withdraws_that_invitation_alone(scenario, office):
+def test_a_corrected_address_is_invited_to_the_same_and_the_old_invitation_ends(scenario, office):
     scenario.relay.always(f"RCPT {NEW}", "550 5.1.1 No such user")
-    invite(office, scenario, NEW, VILLAGE, "asian", PLACE)
+    invite(office, scenario, NEW, VILLAGE, PLACE)
     person = f"{PAGE}/{scenario.account(NEW).public_id}"
-    for place, left in ((VILLAGE, ["asian", PLACE]), (PLACE, ["asian"]), ("asian", [])):
-        answer = office.act(f"{person}/withdraw", role=place)
-        assert answer.location == f"{PAGE}/invite?group={place}"
-        assert re.findall(r'name="role" value="(.+?)"', office.open(person).text) == left
+    [form] = re.findall(r'href="(\S+instead_of=\S+)"', office.open(person).text)
+    assert office.send(form).status_code == 422
+    assert "couldn’t be delivered" in office.open(person).text, "until the new one is sent"
+    assert office.send(form, email=OTHER).status_code == 303
+    assert scenario.subjects(OTHER) == [INVITED]
+    assert office.open(person).status_code == 404
+    for page in (VILLAGE_PAGE, "/office/settings"):
+        assert "Sam, East" in office.open(page).text
 
 
 @on_both("journeys")
@@ -407,6 +414,9 @@ def test_the_office_undoes_that_a_leader_has_stopped(scenario, office, stopped, 
         record_use(session, key, INVITATIONS_RATE, at, INVITATIONS_RATE.burst)
     press(office, scenario, NEW, "restore", VILLAGE)
     assert "Stopped" in office.open(person).text, "as many as may be invited were today"
+    shown = office.open(f"{person}?done=restore&role={VILLAGE}").text
+    assert "Being restored" in shown
+    assert "/restore" not in shown
     with scenario.services.writing.begin() as session:
         forget(session, key)
     press(office, scenario, NEW, "restore", VILLAGE)
