@@ -138,7 +138,7 @@ def end_with_parent() -> None:
 
 @contextmanager
 def together() -> Iterator[dict[str, subprocess.Popen[str]]]:
-    """Yield a dict for processes by name; in the end, whatever happens, end them and theirs."""
+    """Yield a dict for processes by name; whatever happens, end them and their children."""
     ours: dict[str, subprocess.Popen[str]] = {}
     try:
         yield ours

@@ -83,7 +83,7 @@ def create_app(settings: Settings) -> Flask:
         SESSION_COOKIE_SAMESITE="Lax",
         WTF_I18N_ENABLED=False,  # ours is `BaseForm.Meta.locales`
         WTF_CSRF_TIME_LIMIT=None,
-        # It would require a Referer over https; `security_headers` checks where forms are from.
+        # Over https, it would require a Referer; `security_headers` checks where forms are from.
         WTF_CSRF_SSL_STRICT=False,
     )
     app.extensions["belong"] = make_services(settings)

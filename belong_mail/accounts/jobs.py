@@ -7,8 +7,6 @@ from belong_mail.core.jobs import SealedJob
 
 @dataclass(frozen=True)
 class SendSignInLink(SealedJob, kind="sign-in", looks_up=True):
-    """Email a link to sign in."""
-
     address: str
     language: str
     # SHA-256, in hexadecimal, of the secret in the browser's cookie.
@@ -38,8 +36,6 @@ class TellPasskeyChanged(SealedJob, kind="passkey-changed"):
 
 @dataclass(frozen=True)
 class LinkIdentity(SealedJob, kind="link-identity"):
-    """Link a district identity to an account."""
-
     account: str
     # Public id of the session that is not ended.
     browser_session: str

@@ -124,7 +124,7 @@ class Right(IdBase):
 
     @property
     def place(self) -> str:
-        """Return what it is a right to: a group's public id, or OFFICE."""
+        """Return the public id of the group that it is for, or OFFICE."""
         return self.group.public_id if self.group else OFFICE
 
     @property

@@ -158,7 +158,7 @@ def end_right(
 
 
 def restore(session: Session, sealer: Sealer, by: Account, person: Account, slug: str) -> None:
-    """Queue a job that lets a leader who stopped lead again. Raises NotFound if it is too late."""
+    """Queue a job that undoes a leader's own stop. Raises NotFound if it is too late."""
     group = required(session.scalar(select(Group).where(Group.slug == slug)), NotFound)
     right = required(find_right(session, person, group), NotFound)
     if not right.has_stopped or right.is_over:

@@ -35,7 +35,6 @@ FRESH_PROOF_AGE = timedelta(minutes=15)
 
 
 def is_fresh() -> bool:
-    """Return whether this session has a fresh proof."""
     proven_at = current_session().proven_at
     return proven_at is not None and now() - proven_at < FRESH_PROOF_AGE
 
@@ -76,7 +75,7 @@ def ask_for_link(session: Session, kind: type[SendSignInLink | SignInAgain], who
 def remember_page() -> None:
     """Store the page that required the proof in the browser's signed cookie.
 
-    Its fragment tells two tabs with this page apart: only the last may go on by itself.
+    A random fragment tells two tabs with this page apart: only the last may go on by itself.
     """
     cookie[BACK_KEY] = f"{page_of_press()}#{secrets.token_urlsafe(6)}"
 

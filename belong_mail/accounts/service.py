@@ -101,7 +101,7 @@ def find_invitation(session: Session, secret: str) -> list[Right]:
 
 
 def rights_of(session: Session, account: Account) -> list[Right]:
-    """List the rights that an account has or is invited to, that of the office last.
+    """List the rights that an account has or is invited to, the one for the office last.
 
     Locks them unless read-only, so that accepting one sees its withdrawal.
     """
@@ -164,5 +164,4 @@ def rename(session: Session, person: Account, name: str, *, by: Account | None =
 
 
 def set_language(session: Session, account: Account, language: str) -> None:
-    """Set the language of emails to an account."""
     session.get_one(Account, account.id).language = language

@@ -106,7 +106,7 @@ def _uses(
 def link_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Email a link in the form's language.
 
-    It is valid from now; after MAX_WAIT the email expires unsent.
+    The link is valid from now; after MAX_WAIT the email expires unsent.
     """
     letter, at = as_posted(session, mailer, delivery), signed_from(delivery, Purpose.SIGN_IN)
     if now() > delivery.created_at + MAX_WAIT:

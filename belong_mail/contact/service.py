@@ -148,7 +148,6 @@ def post(session: Session, message: ContactMessage) -> None:
 
 
 def find(session: Session, reference: str) -> ContactMessage | None:
-    """Find a message by its reference."""
     if not REFERENCE.fullmatch(reference):
         return None
     found = select(ContactMessage).where(ContactMessage.reference == reference)

@@ -1,7 +1,7 @@
 """The audit trail: who did what, when, in which session, to which group, newsletter or account.
 
 An entry is added in the transaction of the change. Pages and commands set the session's actor at
-its beginning; without one, it is the worker.
+its beginning; the default is the worker.
 """
 
 import re

@@ -134,7 +134,7 @@ class BlindIndex:
         return self._hash("erase", "", address)
 
     def limited(self, use: str, name: str, *names: str) -> bytes:
-        """Return the index under which a rate limit counts; those of two uses never collide."""
+        """Return the index under which a rate limit counts; two kinds of use never share one."""
         return self._hash("limit", use, "\x00".join((name, *names)))
 
     def returned(self, digest: str) -> bytes:

@@ -105,8 +105,8 @@ def connect_sqlite(file: str, timeout: float) -> sqlite3.Connection:
 def lock_sqlite(connection: sqlite3.Connection, timeout: float) -> bool:
     """Begin a transaction with the write lock; return False if it was not free in time.
 
-    It polls at a fixed pace: SQLite's own retries get ever slower, so later callers would win.
-    Raises all other errors.
+    Polls at a fixed pace: SQLite's own retries get ever slower, so later callers would win. Raises
+    all other errors.
     """
     until = time.monotonic() + timeout
     connection.execute("PRAGMA busy_timeout=0")
@@ -128,7 +128,7 @@ def lock_sqlite(connection: sqlite3.Connection, timeout: float) -> bool:
 def create_file(file: Path) -> None:
     """Create an empty file, or remove other users' rights from an existing one.
 
-    Its group may write, or has no access at all: an SQLite WAL is unreadable with read access only.
+    The file's group may write, or has no access: an SQLite WAL is unreadable with read access only.
     """
     try:
         descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, stat.S_IRUSR)
@@ -150,7 +150,7 @@ def begin_sqlite(connection: Any, timeout: float) -> None:
     options = connection.get_execution_options()
     is_reading = options.get("is_reading", False)
     if connection.info.get("is_reading", False) != is_reading:
-        # only then, because SQLite prepares every statement of a connection anew after it
+        # only if it changes, as SQLite then prepares all statements of the connection again
         connection.exec_driver_sql(f"PRAGMA query_only={'ON' if is_reading else 'OFF'}")
         connection.info["is_reading"] = is_reading
     if is_reading:

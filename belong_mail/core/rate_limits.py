@@ -62,8 +62,8 @@ LOOKUPS_PER_DAY = Rate(10_000, DAY)
 UNUSUAL_LOOKUPS = Rate(1_000, timedelta(days=10))
 # How long to remember that lookups had to wait, for the operator's next check.
 DELAYED_LOOKUPS = Rate(1, HOUR)
-# Reports matched by Message-ID, because a relay rewrote the return path: they can also test whom we
-# wrote to. The second rate is for one message, for which servers send a few.
+# Reports matched by Message-ID, as a relay rewrote the return path: forged ones could test whom we
+# wrote to. The second rate is for one message, about which servers send a few.
 REPORTS_RATE = Rate(1_000, DAY)
 SAME_MESSAGE_REPORTS_RATE = Rate(5, DAY)
 # Confirmations: anyone may type anyone's address.
@@ -88,7 +88,7 @@ CONFIRMATION_GAP_RATE = Rate(1, CONFIRMATION_GAP)
 SIGN_IN_BROWSER_RATE = Rate(3, timedelta(minutes=30))
 SIGN_IN_SOURCE_RATE = Rate(4, timedelta(minutes=40))
 SIGN_IN_STRANGERS_RATE = Rate(6, HOUR)
-# The same for one known browser, and for all of those: strangers cannot use these up.
+# For one known browser, and for all known browsers together: strangers cannot use these up.
 SIGN_IN_KNOWN_BROWSER_RATE = Rate(5, timedelta(minutes=50))
 SIGN_IN_KNOWN_BROWSERS_RATE = Rate(10, HOUR)
 # One request to the identity provider: it is used once, and expires before this.
@@ -97,8 +97,8 @@ ROUND_TRIP_RATE = Rate(1, timedelta(minutes=11))
 CHALLENGE_RATE = Rate(1, timedelta(minutes=6))
 # Emails to an account's owner that its passkeys have changed. Only the worker counts.
 PASSKEY_CHANGED_RATE = Rate(20, DAY)
-# Switches of an account back to emailed links, which several people are told of; and those of all
-# accounts. Only the worker counts.
+# Switches of one account, and of all accounts, back to emailed links: each notifies several people.
+# Only the worker counts.
 LET_IN_RATE = Rate(3, DAY)
 LET_INS_RATE = Rate(100, DAY)
 # Audit entries of an account's refused sign-ins, for one reason: a stranger must not fill the
@@ -125,7 +125,7 @@ CHANGE_ADDRESS_RATE = Rate(3, DAY)
 STAFF_CODE_SOURCE_RATE = Rate(4, DAY)
 # From all sources: how many personal addresses one staff member can add in a day.
 STAFF_CODE_RATE = Rate(10, DAY)
-# The same code, once. Two days, because it is counted as of the end of a day.
+# Uses of one code. Two days, because a use is counted as of the end of the day.
 STAFF_CODE_USED_RATE = Rate(1, timedelta(days=2))
 # Emails that leads and the office cause.
 
@@ -147,7 +147,7 @@ RESEND_RATE = Rate(1, timedelta(minutes=10))
 # All invitations by the office: enough for the start of a school year, too few for an intruder in
 # the web to flood staff. Only the worker counts.
 INVITATIONS_RATE = Rate(40, DAY)
-# The same invitation once more, to one account.
+# Repeated invitations of one account.
 SAME_INVITATION_RATE = Rate(3, DAY)
 # Emails that the office ended a right; more would hide those about new rights, which are unlimited.
 RIGHTS_CHANGED_RATE = Rate(100, DAY)
@@ -160,9 +160,9 @@ REMOVAL_RATE = Rate(20, DAY)
 # own rates, and an intruder in the web can test no more guesses by importing than by signing up.
 IMPORT_MINUTE_RATE = Rate(60, timedelta(minutes=1))
 IMPORT_DAY_RATE = Rate(10_000, DAY)
-# The same person and group, in any file, until the answer is due.
+# Questions to one person about one group, from any file, until the answer is due.
 IMPORT_AGAIN_RATE = Rate(1, timedelta(hours=72))
-# The same person for all groups together, so that no series of files keeps asking.
+# Questions to one person about all groups, so that no series of files keeps asking.
 IMPORT_PERSON_RATE = Rate(3, timedelta(hours=72))
 # Alarms for the operator.
 
@@ -174,7 +174,7 @@ NOTICE_RATE = Rate(1, DAY)
 OUR_FAULT_RATE = Rate(1, HOUR)
 # Addresses reported unknown; beyond this, reports are ignored for a while (Gmail, December 2020).
 BOUNCE_BREAKER_RATE = Rate(19, HOUR)
-# The same membership among them: anyone can make their own emails count as come back.
+# Such reports about one membership: anyone can have their own emails reported.
 BOUNCE_MEMBER_RATE = Rate(1, HOUR)
 # No limit: counting only locks the key's row until the transaction ends.
 LOCKING_RATE = Rate(1, NO_WAIT)

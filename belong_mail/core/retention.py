@@ -33,7 +33,7 @@ DELIVERY_AGE = timedelta(days=30)
 # A delivery of a newsletter, of which only counts remain. Mailbox full at five issues within a year
 # ends a membership, so all five must still be known.
 COPY_AGE = timedelta(days=400)
-# Recipient and words of such a delivery: it may bounce soon, and an operator looks on the same day.
+# Recipient and words of a delivery: it may bounce soon, and an operator looks on the same day.
 ARGUMENTS_AGE = timedelta(days=1)
 # Returned messages in the mailbox's read folder, for operators. Keyed hashes of returned messages
 # are kept as long as the delivery that one could be about.
@@ -67,7 +67,7 @@ Rule = tuple[Callable[[Session], int], ColumnElement[bool]]
 def in_batches(statement: Any, *which: ColumnElement[bool]) -> Rule:
     """Return a rule that runs an UPDATE or DELETE on a model's first rows that nobody has locked.
 
-    It is built once, so `which` needs `db.ago` for times.
+    The rule is built once, so `which` needs `db.ago` for times.
     """
     model = statement.entity_description["entity"]
     found = select(model.id).where(*which).limit(BATCH_ROWS).with_for_update(skip_locked=True)

@@ -94,8 +94,8 @@ class CompiledStatement:
 def any_of(*queries: Select[Any]) -> CompiledStatement:
     """Build a statement that tells for each query whether it finds a row.
 
-    It reads the first row by an index: for `EXISTS`, PostgreSQL's generic plan assumes a third of
-    all rows to match, even finished ones, and scans the whole table.
+    Each query reads its first row by an index: for `EXISTS`, PostgreSQL's generic plan assumes a
+    third of all rows to match, even finished ones, and scans the whole table.
     """
     firsts = (each.limit(literal_column("1", Integer)).scalar_subquery() for each in queries)
     return CompiledStatement(select(*(each.is_not(None) for each in firsts)))

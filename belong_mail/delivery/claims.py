@@ -132,7 +132,7 @@ def has_at_once(session: Session, members: MemberQuery) -> bool:
 def at_once(members: MemberQuery, limit: int, lease: dict[str, Any]) -> tuple[Call, Call]:
     """Return statements that claim from the next chunk, and that look for other due deliveries.
 
-    The first also writes the lease with these claims, and returns rows for `composers`. It skips a
+    The first also writes the lease with these claims, returns rows for `composers`, and skips a
     chunk of an issue that is not prepared.
     """
     entry = members.prepared | lease | {"created_at": now(), "limit": limit}

@@ -191,7 +191,7 @@ class Dispatcher:
         while (pending := self._next()) is not None:
             self._journal.note(pending.id, journal.TAKEN)
             written = compose_message(pending)
-            if is_opening:  # A crash meanwhile is not its fault.
+            if is_opening:  # A crash while connecting is not its fault.
                 self._journal.note(pending.id, journal.CLAIMED)
             if isinstance(written, Envelope):
                 return OutgoingMessage(pending.id, written, pending.made_at + STALE_SECONDS)

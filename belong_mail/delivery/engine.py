@@ -381,7 +381,7 @@ class Engine:
             raise
 
     def _composers(self, session: Session, ids: list[int]) -> Iterator[tuple[int, Compose]]:
-        """Read what deliveries need; note one that takes longer than the transaction may last."""
+        """Read what deliveries need; note a delivery for which this takes too long."""
         read = 0
         try:
             for each in self._compose(session, ids):

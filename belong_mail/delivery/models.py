@@ -115,7 +115,7 @@ class Delivery(IdBase):
 class Chunk(IdBase):
     """A range of an issue's members who wait; a claim takes its first ones, and inserts deliveries.
 
-    Workers that send at once each lock one of their own.
+    Workers that send at the same time lock different chunks.
     """
 
     __tablename__ = "chunks"

@@ -56,7 +56,7 @@ def _apply_others(
     uncertain: timedelta | None,
     rest_until: datetime | None,
 ) -> tuple[int, list[int]]:
-    """Store the other results one by one; return (final dots, ids of permanent failures)."""
+    """Store these results one by one; return (final dots, ids of permanent failures)."""
     if not others:
         return 0, []
     found = select(Delivery).where(Delivery.id.in_(others), *_held_by(owner)).order_by(Delivery.id)
@@ -191,8 +191,8 @@ def accept(
 ) -> list[list[Any]]:
     """Store acceptances and count them; return the rows of other statements (`run_together`).
 
-    Deliveries that were taken from the owner as uncertain become accepted as well. They were
-    counted when they were taken; that second query is rarely needed.
+    Deliveries that were taken from the owner as uncertain become accepted as well. They are counted
+    already; the second query, for these, is rarely needed.
     """
     session.flush()
     connection, said = session.connection(), {"ids": ids, "owner": owner, "at": now()}
@@ -223,7 +223,7 @@ _ACCEPTING = CompiledStatement(
         phrase=None,
         is_dot_sent=True,
         finished_at=bindparam("at", type_=UtcTime()),
-        # An uncertain one that was sent again may have a second copy.
+        # An uncertain email that was sent again may have a second copy.
         resent=case(
             (and_(Delivery.lost_at.is_not(None), Delivery.state == State.SENDING), 1),
             else_=Delivery.resent,

@@ -61,7 +61,7 @@ RELAY_DOWN_REST = timedelta(minutes=1)
 
 # The same while the relay answers but refuses everything.
 RELAY_RESTS = {
-    # It named a limit; those are by the hour or by the day.
+    # The reply named a limit: limits are by the hour or by the day.
     ReplyClass.QUOTA: timedelta(hours=1),
     # A setting has to be fixed, here or at the relay; it is used soon after that.
     ReplyClass.CREDENTIALS: timedelta(minutes=15),

@@ -79,7 +79,7 @@ def _used(session: Session, at: datetime) -> int:
 def count_sent(session: Session, owner: str, dots: int, stale: int = 0) -> None:
     """Count messages that reached their final dot, for the relay's daily quota.
 
-    Also counts those that became stale before their turn, which shows a worker that is too slow.
+    Also counts messages that became stale before their turn: many show that the worker is too slow.
     """
     if dots or stale:
         connection = session.connection()

@@ -102,7 +102,6 @@ class WorkerLock:
 
 
 def is_worker_running(folder: Path) -> bool:
-    """Return whether a worker of this folder is running."""
     names = (file.name for file in folder.glob("*") if not file.suffix)
     return any(_worker_status(folder / name) is WorkerStatus.ALIVE for name in names)
 

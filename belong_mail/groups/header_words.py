@@ -82,7 +82,7 @@ def is_discreet(group: Group) -> bool:
     """Return whether a group's name alone reveals something private about its members.
 
     The office marks such groups. A group whose name is or was like that of a discreet group of the
-    district is discreet without a mark, so that the mark, which the web could write, is not needed.
+    district needs no mark, which the web could remove.
     """
     return bool(group.is_discreet) or needs_no_mark(group)
 

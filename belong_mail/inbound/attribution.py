@@ -1,9 +1,9 @@
 """Find the delivery that a report is about, and how far the report can be trusted.
 
 First by our return path, which cannot be guessed: only someone who saw the message with its headers
-knows it. Otherwise by our Message-ID, which replies and forwarded messages also carry. It decrypts
-only together with the recipient, whom the report must name. Such a report ends a membership only if
-the returned message contains that membership's own link to leave, which would end it anyway.
+knows it. Otherwise by our Message-ID, which replies and forwarded messages also carry. A Message-ID
+decrypts only with its recipient, whom the report must name. It ends a membership only if the
+returned message contains the membership's own link to leave, which would end it anyway.
 """
 
 from collections.abc import Iterable, Iterator

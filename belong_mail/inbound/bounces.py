@@ -91,7 +91,7 @@ def undo_for_office(session: Session, since: datetime) -> None:
 
 
 def record_our_fault(session: Session) -> None:
-    """Note that emails bounce because of our own setup, for an alarm."""
+    """Note, for an alarm, that our own setup makes emails bounce."""
     rate_limits.record_use(session, OUR_FAULT_KEY, OUR_FAULT_RATE, now())
 
 
@@ -123,7 +123,7 @@ def breaker_until(session: Session, at: datetime) -> datetime | None:
 def _is_believed(session: Session, domain_of: DomainHash, member: Subscription) -> bool:
     """Count an unknown address; return whether its domain's breaker is closed.
 
-    It counts once an hour for each membership, so that one reader's reports do not open a breaker.
+    A membership counts once an hour, so that one reader's reports do not open a breaker.
     """
     at, domain = now(), domain_of(member)
     key = BREAKER + b"/" + domain

@@ -38,8 +38,8 @@ log = logging.getLogger(__name__)
 def receive_returned(work: JobWork) -> None:
     """Find the delivery that a returned message is about, and act on it.
 
-    A message about no delivery of ours changes nothing, so forged reports have no effect. Nor does
-    a second bounce of an email, so repeated ones count once.
+    Only a message about a delivery of ours changes anything, so that forged reports have no effect.
+    A second bounce of an email does not count.
     """
     session, job = work.session, work.job
     held = work.keys.opener.open(job.sealed or b"", sealed_for(job.kind))

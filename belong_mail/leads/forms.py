@@ -212,7 +212,6 @@ class PageForm(SharedForm):
         self.second_ok.errors = (said,)
 
     def page(self) -> GroupPage:
-        """Return the input."""
         resources = [
             {"title": title, "url": entry.url.data}
             for entry in self.resources

@@ -64,13 +64,13 @@ def verdict_of(parsed: Message) -> Verdict | None:
             if ":" in taken_by:  # an address: a hop within one organization, as at Gmail
                 continue
             receiver = receiver or taken_by
-            if not receiver or _house(taken_by) != _house(receiver):
+            if not receiver or _owner(taken_by) != _owner(receiver):
                 break
-    is_receivers = verdict is not None and _house(verdict.server or _MICROSOFT) == _house(receiver)
+    is_receivers = verdict is not None and _owner(verdict.server or _MICROSOFT) == _owner(receiver)
     return verdict if is_receivers else None
 
 
-def _house(server: str) -> str:
+def _owner(server: str) -> str:
     """Return the domain that the servers of one organization share."""
     name = server.lower().rstrip(".")
     if f".{name}".endswith(f".{_MICROSOFT}"):

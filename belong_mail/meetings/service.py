@@ -161,7 +161,7 @@ def restore_day(meeting: Meeting, day: date) -> None:
 
 
 def _change_of(meeting: Meeting, day: date) -> MeetingChange:
-    """Return the change of a day, adding one without differences if there is none."""
+    """Return the change of a day; if there is none, add one that changes nothing."""
     for each in meeting.changes:
         if each.day == day:
             return each

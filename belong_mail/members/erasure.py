@@ -151,7 +151,7 @@ def _lots(names: Iterable[str], table: type[Base]) -> Iterator[list[str]]:
 
 
 def _read(opener: Opener, row: Erasure) -> OpenedErasure:
-    """Decrypt an erasure; one that the worker did not write has no rows."""
+    """Decrypt an erasure; if the worker did not write it, it is empty."""
     try:
         said = json.loads(opener.unwrap(row.wrapped, ERASURE_COLUMN, row.public_id))
     except DecryptionError:

@@ -38,8 +38,6 @@ class WaitForGroup(Signup, kind="interest", looks_up=True):
 
 @dataclass(frozen=True)
 class SendStaffCode(SealedJob, kind="staff-code", looks_up=True):
-    """Email a staff code."""
-
     address: str
     language: str
     # The group's public id, sealed and stored nowhere else.

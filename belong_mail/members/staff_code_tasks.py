@@ -76,8 +76,8 @@ def _count(session: Session, index: BlindIndex, wanted: SendStaffCode) -> bool:
 def join(work: JobWork, asked: JoinByCode) -> None:
     """Ask a personal address to confirm, if its code is right and unused.
 
-    Without a right code no email is sent, so that no one can have us email strangers. The codes'
-    own rate limits suffice, so confirmations are not counted by source.
+    Only a right code causes an email, so that no one can have us email strangers. The codes' own
+    rate limits suffice, so confirmations are not counted by source.
     """
     session, keys, group = work.session, work.keys, proven.group(work, asked)
     if not group.allows_personal_addresses or not keys.staff.is_personal(asked.address):

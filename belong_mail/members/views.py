@@ -98,7 +98,7 @@ def check_your_inbox(session: Session, asked: str = "") -> Page:
 
 
 def _inbox_times(due_at: datetime) -> dict[str, str]:
-    """Return when the email is sent, if not now, and when another may be requested, if not now."""
+    """Return the times, if in the future, of the email and of the next possible request."""
     zone, language = services().settings.timezone, request_language()
     times = {
         "leaves_at": (due_at, now() + SOON),

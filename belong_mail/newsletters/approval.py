@@ -28,7 +28,7 @@ AUTO, ALWAYS, NEVER = "auto", "always", "never"
 def is_wanted(session: Session, group: Group) -> bool:
     """Return whether a group's newsletters need a second leader's approval.
 
-    By default those of a discreet group do, as soon as it has two leaders.
+    By default, they do in a discreet group as soon as it has two leaders.
     """
     if group.approval_rule == AUTO:
         return is_discreet(group) and len(accounts.leads_of(session, group)) >= TWO
@@ -69,7 +69,7 @@ def is_open(newsletter: Newsletter) -> bool:
 def digest(newsletter: Newsletter) -> bytes:
     """Return a SHA-256 hash of an issue's content: group, words, pictures and flyers.
 
-    It hashes the loaded objects, which are also rendered; their rows may have changed since.
+    Hashes the loaded objects, which are also rendered; their rows may have changed since.
     """
     pictures = [
         (

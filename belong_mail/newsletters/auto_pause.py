@@ -25,10 +25,10 @@ log = logging.getLogger(__name__)
 
 
 def pause_if_refused(domain_of: bounces.DomainHash, session: Session, delivery_id: int) -> None:
-    """Handle a permanent failure: for policy or content, count it for its issue, not its recipient.
+    """Handle a permanent failure; one for policy or content counts for the issue alone.
 
-    If too many copies are refused that way, the issue is paused, and those copies are deferred. A
-    copy that is refused again fails, so that an issue that a leader resumes comes to an end.
+    If too many copies are refused like this, the issue is paused, and these copies are deferred. A
+    copy that is refused again fails, so that a resumed issue comes to an end.
     """
     delivery = session.get_one(Delivery, delivery_id)
     if hard_bounces.reclassify(delivery) not in ABOUT_THE_ISSUE:

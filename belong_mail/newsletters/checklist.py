@@ -191,7 +191,6 @@ def _identifying(newsletter: Newsletter) -> Callable[[str, str], str]:
 
 
 def checklist(issue: Newsletter, renderer: Renderer, links: Links) -> list[ChecklistItem]:
-    """Return the checklist of an issue."""
     texts = tuple(issue.text.values())
     made = render_each(issue, renderer, links)
     return [

@@ -302,10 +302,10 @@ class IssueMailer:
     def _write(self, row: Any, template: IssueTemplate | Exception) -> Envelope:
         """Write one member's copy.
 
-        The address can be decrypted only for this row and group. Its blind index is not computed
-        again, as nothing is looked up by it here. Raises SkipDelivery if the member has left or
-        paused since, or the group is retired; IssuePaused if the issue is paused or stopped, or the
-        group has ended: then the worker withdraws the copies.
+        The address can be decrypted only for this row and group. The blind index is not checked, as
+        it finds nothing here. Raises SkipDelivery if the member has left or paused since, or the
+        group is retired. Raises IssuePaused if the issue is paused or stopped, or the group has
+        ended: then the worker withdraws the copies.
         """
         number, _, _, public_id, address, name, *asked = row
         if asked:

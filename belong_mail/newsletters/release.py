@@ -207,7 +207,7 @@ def retire(session: Session, group: Group) -> None:
 def ask_for_test(
     session: Session, sealer: Sealer, newsletter: Newsletter, readers: list[Account]
 ) -> None:
-    """Have the issue sent, as it is now and in each language it is written in, to its leaders."""
+    """Queue a job that sends leaders the issue as it is now, in each language that it has."""
     record(session, Kind.TEST_SENT, newsletter)
     wanted = SendTestCopies(newsletter.public_id, [each.public_id for each in readers])
     wanted.ask(session, sealer)

@@ -160,7 +160,7 @@ def unknown_placeholders(text: str) -> list[str]:
 def fill_text(text: str, group: Group, language: str) -> str:
     """Fill in a text's placeholders; {group} becomes, for example, “the Asian Belong Group”.
 
-    Its article has a capital at a sentence's start, and is left out after a typed article.
+    The group's article has a capital at a sentence's start, and is left out after a typed article.
     """
     name = group_in_sentence(group.name, language)
     article, _, bare = name.partition(" ")

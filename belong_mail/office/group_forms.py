@@ -116,7 +116,6 @@ class GroupForm(SharedForm):
     submit = SubmitField(_l("Save"))
 
     def described(self) -> Described:
-        """Return the input."""
         return Described(
             name=self.name.data or "",
             is_discreet=bool(self.is_discreet.data),

@@ -58,6 +58,5 @@ def find_group(session: Session, slug: str) -> Group:
 
 
 def find_ended_group(session: Session, slug: str) -> Group | None:
-    """Find a group that has ended, or None."""
     group = group_service.find_of_any_age(session, slug)
     return group if group is not None and group.has_ended(now()) else None

@@ -197,7 +197,7 @@ def entries(session: Session) -> Page:
         "office/trail.html",
         form=form,
         found=found,
-        runs=groupby(found, partial(_run, accounts, zone)),
+        runs=groupby(found, partial(_heading, accounts, zone)),
         older=older,
         readable=trail.readable(session, found),
         groups=dict(form.group.choices),
@@ -221,7 +221,7 @@ def _accounts(session: Session, entries: Sequence[AuditEntry]) -> dict[str, str]
     return called
 
 
-def _run(
+def _heading(
     accounts: Mapping[str, str], zone: ZoneInfo, entry: AuditEntry
 ) -> tuple[date, str, str | None]:
     """Return what entries below one heading have in common: day, author and the author's id."""

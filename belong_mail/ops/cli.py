@@ -92,7 +92,7 @@ class LazyCommand(click.Command):
 
 @cache
 def load(name: str) -> click.Command:
-    """Import a command; those that need no settings get no app."""
+    """Import a command; one that needs no settings gets no app."""
     command: click.Command = resolve_name(f"belong_mail.{(ENTRIES | HIDDEN)[name][0]}")
     if name in WITHOUT_SETTINGS:
         _explain(command, name)

@@ -1,8 +1,8 @@
 """`belong explain`: why an address got no email in answer to a form.
 
 Kinds of email that differ for members and others count as one act, are limited alike, and are kept
-equally long. It decrypts every email that could be the address's, so that the time taken reveals
-nothing, either.
+equally long. The command decrypts every email that could be to the address, so that the time taken
+reveals nothing, either.
 """
 
 from typing import Final, NamedTuple

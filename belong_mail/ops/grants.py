@@ -281,7 +281,7 @@ def _statements(role: str, schema: str, database: str) -> Iterator[str]:
 def _policies(table: str, rights: Rights) -> Iterator[str]:
     """Yield the SQL of a table's row policies.
 
-    It names no role, so that a backup can be restored where that role does not exist.
+    Names no role, so that a backup can be restored where the role does not exist.
     """
     for command in ("SELECT", "INSERT", "UPDATE", "DELETE"):
         yield f"DROP POLICY IF EXISTS {POLICY}{command.lower()} ON {table}"

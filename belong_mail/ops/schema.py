@@ -76,7 +76,7 @@ def _create_tables(connection: Connection) -> None:
             rows = index.dialect_options["sqlite"]["where"]
             if rows is not None:  # PostgreSQL does not compare a boolean with 1
                 index.dialect_options["postgresql"]["where"] = text(str(rows).removesuffix(" = 1"))
-        # An update writes the row anew; where the new one fits beside the old, no index changes.
+        # An update writes a new version of the row; if that fits beside the old, no index changes.
         deliveries = Base.metadata.tables["deliveries"]
         deliveries.dialect_options["postgresql"]["with"] = {"fillfactor": 50}
     Base.metadata.create_all(connection, checkfirst=False)

@@ -100,9 +100,9 @@ def ask_for_proof(error: ProofNeeded) -> ResponseReturnValue:
 
 
 def _has_asked() -> bool:
-    """Return whether another request asks for the link.
+    """Return whether another request has asked, or will ask, for the link.
 
-    This one only changes the page's language, or is our script's, which sends the form next.
+    This request only changes the page's language, or is our script's, which sends the form next.
     """
     is_script = request.accept_mimetypes.best == "application/json"
     return LANGUAGE_SWITCH in request.form or is_script

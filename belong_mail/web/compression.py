@@ -28,8 +28,8 @@ COMPRESSIBLE_TYPES = {
 def init_compression(app: Flask) -> None:
     """Compress files, and public pages that are the same for everyone.
 
-    BREACH needs a page with a secret and with input of an attacker. So a page with a cookie or with
-    more in its URL than a group's slug is not compressed, nor one that echoes a query or a form.
+    BREACH needs a page with a secret and with input of an attacker. So pages are not compressed if
+    they have a cookie, more in their URL than a group's slug, or the text of a query or a form.
     """
 
     @app.after_request

@@ -98,7 +98,7 @@ class BaseForm(FlaskForm):
         return not is_shown and bool(super().is_submitted())  # type: ignore[no-untyped-call]
 
     def validate(self, *args: Any, **kwargs: Any) -> bool:
-        """Validate the form. Raises ProofNeeded for a valid one that needs a fresh proof first."""
+        """Validate the form. Raises ProofNeeded if it is valid, but needs a fresh proof first."""
         is_right = bool(super().validate(*args, **kwargs))  # type: ignore[no-untyped-call]
         if is_right and is_only_read():
             raise ProofNeeded
@@ -180,7 +180,7 @@ def staff_address(_form: Form, field: Field) -> None:
 def personal_address(_form: Form, field: Field) -> None:
     """Accept and normalise an address outside of the district.
 
-    It suggests no correction, which would be an address of the district.
+    Suggests no correction, as that would be an address of the district.
     """
     field.data = _checked(field.data or "", _("Enter an email address like name@example.com."))
     if domain(field.data) in services().settings.allowed_domains:
@@ -217,7 +217,7 @@ def _checked(typed: str, refused: str = "") -> str:
 
 
 def plain_text(_form: Form, field: Field) -> None:
-    """Accept text without control characters, except tabs and line breaks."""
+    """Accept text whose only control characters are tabs and line breaks."""
     text = field.data or ""
     if any(
         c in BIDI_CONTROLS or (category(c) in HIDDEN_CHARACTERS and c not in LINE_BREAKS)

@@ -338,7 +338,7 @@ class Worker:
             self._has_failed = False
 
     def _waiting(self, session: Session, at: datetime) -> list[int]:
-        """List jobs to read now; those that look up an address within their rate limit."""
+        """List jobs to read now; jobs that look up an address only within their rate limit."""
         is_lookup = Job.kind.in_(LOOKUPS)
         due = select(Job.id, is_lookup, Job.kind == pipe.RETURNED).where(*jobs.IS_DUE)
         # By due time, so that postponed jobs come after newer ones.

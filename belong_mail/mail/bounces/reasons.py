@@ -18,7 +18,7 @@ _CODE = (
 )
 _VERB = r"(?:in reply to|after)(?: end of| pipelined)? (MAIL|RCPT|DATA|data|HELO|EHLO|AUTH)\b"
 _TEMPORARY_PHRASES = frozenset({"greylisted", "session limit", "sending rate", "slow down"})
-# Phrases for replies that blame the sender, replacing the one that the text suggests.
+# Phrases for replies that blame the sender; they replace the text's own phrase.
 _SENDER_PHRASES: Final = {ReplyClass.SENDER: "sender refused", ReplyClass.QUOTA: "relay limit"}
 # Phrases that count although the status says bad address (X.1.X) or expired.
 _PHRASES_OVER_STATUS = frozenset({

@@ -225,7 +225,7 @@ class SmtpConnection(smtplib.SMTP):
 
 _SERVICE_READY, _READY_FOR_TLS, _COMPLETED = 220, 220, 250
 # TLS alerts about a client certificate (RFC 8446, 6.2), in OpenSSL's names.
-_OF_OURS: Final = ("BAD_CERTIFICATE", "CERTIFICATE_", "UNKNOWN_CA", "UNSUPPORTED_CERTIFICATE")
+_REFUSALS: Final = ("BAD_CERTIFICATE", "CERTIFICATE_", "UNKNOWN_CA", "UNSUPPORTED_CERTIFICATE")
 
 
 class RelayUnavailable(Exception):
@@ -312,7 +312,7 @@ def _connect(relay: Relay, token: str) -> SmtpConnection:
         connection.close()
         if isinstance(error, ssl.SSLError):
             _trusting.cache_clear()  # the certificates that this machine trusts may have changed
-        if relay.certificate and _is_of_ours(error, connection):
+        if relay.certificate and _is_our_certificate_refused(error, connection):
             raise RelayUnavailable("CERTIFICATE", "the relay refuses ours") from None
         fault = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else ""
         raise RelayUnavailable(
@@ -331,13 +331,13 @@ def network_reason(error: Exception) -> str:
     return str(error) if isinstance(error, ProtocolError) else type(error).__name__
 
 
-def _is_of_ours(error: Exception, connection: SmtpConnection) -> bool:
+def _is_our_certificate_refused(error: Exception, connection: SmtpConnection) -> bool:
     """Return whether the relay refused our client certificate.
 
-    It sends an alert or closes. With TLS 1.3 it may do so after our handshake (RFC 8446, 4.4).
+    The relay sends an alert or closes, with TLS 1.3 perhaps after our handshake (RFC 8446, 4.4).
     """
     reason = getattr(error, "reason", None) or ""
-    is_alert = "ALERT" in reason and any(each in reason for each in _OF_OURS)
+    is_alert = "ALERT" in reason and any(each in reason for each in _REFUSALS)
     return is_alert or (connection.is_fresh and not isinstance(error, TimeoutError))
 
 

@@ -65,7 +65,7 @@ class MessageSource(Protocol):
         """Record that the connection broke before the dot, perhaps because of this message."""
 
     def requeue(self, outgoing: OutgoingMessage) -> None:
-        """Take back a message that was not accepted, for no fault of its own."""
+        """Take back a message that failed through no fault of its own."""
 
     def fail_unrenderable(self, outgoing: OutgoingMessage) -> None:
         """Fail a message that SMTP cannot carry."""
