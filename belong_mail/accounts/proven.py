@@ -78,8 +78,8 @@ def prove(
 ) -> None:
     """Store the wrapped proof of a right.
 
-    `begins` is the time from which an accepted right allows introductions. None: not accepted, and
-    only a secret with the hash `invited_as` accepts it, or None if its holder gave it up.
+    `begins` is the time from which an accepted right allows introductions; None: not accepted, and
+    only a secret with the hash `invited_as` accepts it. If both are None, its holder gave it up.
     `is_trusted`: an operator invited, so that there is no waiting time.
     """
     said = {

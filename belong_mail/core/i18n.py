@@ -164,7 +164,7 @@ def format_date(moment: datetime, code: str, zone: ZoneInfo) -> str:
 def format_day(day: date, code: str, width: str = "full") -> str:
     """Return a date: `full` with its weekday, `long` without, `short` without its year.
 
-    No line of a page begins with its year.
+    The space before the year does not break.
     """
     if width == "short":
         return format_skeleton("MMMMd", day, locale=_locale(code))

@@ -1,11 +1,11 @@
 """A worker's journal: marks in a local file that show what was being sent when it was killed.
 
 It gets a mark when a connection takes a delivery, before its final dot, and after the answer. The
-first shows at which delivery workers die; the others, which messages may have arrived.
+first mark shows at which delivery workers die; the others show which messages may have arrived.
 
 The file is mapped into memory and never synced: marks survive the process, but not a power cut,
 after which the database's state counts (`results.recover`). It ends with a count of the worker's
-transactions, which its lease has, too: the lower of the two has lost data. The last field says when
+transactions, which the lease has, too: whichever is lower has lost data. The last field says when
 the worker was last active, by the monotonic clock, which no one can set.
 """
 

@@ -30,7 +30,7 @@ SUPPRESSED_RESPONSES = "DR, RN, NRN, OOF, AutoReply"
 def signed_from(delivery: Delivery, purpose: Purpose) -> datetime:
     """Return the time from which a link in an email is valid.
 
-    This is when the email was queued, so that retries are identical; or now, if half is over.
+    This is when the email was queued, so that retries are identical; after half its validity, now.
     """
     half = timedelta(seconds=purpose.max_age or 0) / 2
     return delivery.created_at if now() - delivery.created_at < half else now()

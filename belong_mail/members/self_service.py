@@ -45,7 +45,7 @@ class OpenedSession:
 def ask_to_lift(session: Session, sealer: Sealer, permission: str) -> None:
     """Queue a job with the permission in an emailed link, which the worker verifies.
 
-    Each link does so once; used ones are remembered as long as they work.
+    Each link queues one job; used links are remembered as long as they work.
     """
     if rate_limits.try_use(session, _used(permission), USED_LINK_RATE, now(), table=Limit):
         Lift(permission).ask(session, sealer)

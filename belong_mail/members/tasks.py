@@ -365,7 +365,7 @@ def _take_out(work: Work, group: Group, identity: str) -> None:
 def keep_note(work: JobWork, asked: WaitForGroup) -> None:
     """Store a request to be notified, one for each mailbox and group, even if suppressed.
 
-    A missing one would show that an address is suppressed, to which `let_in` sends nothing.
+    A missing request would show that the address is suppressed; `let_in` sends it nothing.
     """
     session, keys, group = work.session, work.keys, proven.group(work, asked)
     identity = address.folded(asked.address)
@@ -439,9 +439,9 @@ def notes_to_tell(session: Session, most: int) -> list[int]:
 def tell_launched(work: Work, note_id: int) -> None:
     """Queue the email that a group has started, and delete the request.
 
-    It asks to confirm, within the usual rate limits, as the address is not proven yet. A member is
-    told so by email, as a missing email would reveal the membership to someone who reads the
-    database. Barred addresses get none. Raises UnknownKey, and then the request stays.
+    The email asks to confirm, within the usual rate limits, as the address is not proven yet. A
+    member gets an email that says so: a missing one would reveal the membership to someone who
+    reads the database. Barred addresses get none. Raises UnknownKey; then the request stays.
     """
     session, keys = work.session, work.keys
     note = session.get(WaitlistEntry, note_id, with_for_update={"skip_locked": True})

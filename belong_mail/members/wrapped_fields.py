@@ -106,7 +106,7 @@ def wrap_address(
 ) -> bytes:
     """Wrap an address for a membership or request in this group, without its plus tag.
 
-    Not all servers deliver plus tags, and each guess at a mailbox must reach it.
+    An intruder's guess at a mailbox must reach it, and not all servers deliver plus tags.
     """
     place = row_of(public_id, group.public_id)
     return keyring.opener.wrap(untagged(address).encode(), column, place)

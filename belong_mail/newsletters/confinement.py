@@ -287,7 +287,7 @@ def confine() -> None:
 def filter_system_calls() -> bool:
     """Have the kernel refuse all but SYSTEM_CALLS (seccomp(2)); return whether it does.
 
-    Without it the child could remove a file, signal its user's processes and read their memory.
+    Otherwise the child could remove a file, signal its user's processes and read their memory.
     """
     if platform.machine() not in MACHINES:
         return False

@@ -183,7 +183,7 @@ def move_copies(session: Session, newsletter: Newsletter) -> None:
 def retire(session: Session, group: Group) -> None:
     """Retire a group: stop its issues, and withdraw email that waits to be sent about it.
 
-    Scheduled issues become drafts first; an issue that is being queued is waited for, then stopped.
+    Scheduled issues become drafts first. Waits for an issue that is being queued, then stops it.
     """
     groups.mark_retired(session, group)
     issues = Newsletter.group_id == group.id

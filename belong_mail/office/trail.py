@@ -67,10 +67,7 @@ def find(
     since: date | None = None,
     until: date | None = None,
 ) -> tuple[list[AuditEntry], int | None]:
-    """Return a page of entries, newest first, and the id before which the next page starts.
-
-    It is None on the last page.
-    """
+    """Return a page of entries, newest first, and the id before which the next starts, or None."""
     query = select(AuditEntry).order_by(AuditEntry.id.desc()).limit(ENTRIES_A_PAGE + 1)
     if before is not None:
         query = query.where(AuditEntry.id < before)

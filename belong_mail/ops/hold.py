@@ -108,7 +108,7 @@ def changes(session: Session, host: Host | None, seen: HostState) -> list[str]:
 def check_host(
     session: Session, seen: HostState, *, is_behind: bool = False
 ) -> tuple[Host, str | None]:
-    """Return this host and its `hold_reason`, and record both; in `HostStateFile.locked_update`.
+    """Return this host and its `hold_reason`, and record both, in `HostStateFile.locked_update`.
 
     If all is well, both epochs count up, so that an older database can be recognized. A database
     that `is_behind` lacks this host's last work: every host is held. A clock far ahead records
