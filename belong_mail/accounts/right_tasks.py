@@ -123,14 +123,15 @@ def receive_acceptance(work: Work, asked: AcceptRights) -> None:
 def receive_removal(work: Work, asked: EndRight) -> None:
     """Delete a right that the office or its holder has ended, and notify.
 
-    A right that its leader gave up stays for `UNDO_STOP`, as an invitation that no link accepts.
+    A right that its leader gave up stays for `UNDO_STOP`, as an invitation that no link accepts,
+    unless the office has removed it meanwhile.
     """
     session, opener, right = work.session, work.keys.opener, _named_right(work, asked)
     account, group = right.person, right.group
-    is_own = group is not None and asked.by == asked.account and proven.is_accepted(opener, right)
-    if not (right.is_over or (is_own and right.has_stopped)):
-        raise Refused
-    if is_own:
+    if not right.is_over:
+        is_own = group is not None and asked.by == asked.account and right.has_stopped
+        if not (is_own and proven.is_accepted(opener, right)):
+            raise Refused
         _give_up(work, right)
         return
     proven.office(work, asked.by, account)
@@ -158,7 +159,7 @@ def receive_undoing(work: Work, asked: RestoreRight) -> None:
     proven.office(work, asked.by)
     opener, right = work.keys.opener, _named_right(work, asked)
     is_in_time = right.since > work.at - UNDO_STOP
-    if not (is_in_time and proven.is_given_up(opener, right)):
+    if right.is_over or not (is_in_time and proven.is_given_up(opener, right)):
         raise Refused
     work.use(b"rights/invitations", INVITATIONS_RATE)
     right.since = right.accepted_at = work.at

@@ -268,9 +268,7 @@ def test_a_right_is_given_back_only_if_it_was_accepted_and_within_a_week(scenari
     invite_quietly(scenario)
     scenario.invite_lead(LEAD)
     (lead, group), by = ids(scenario, LEAD), ids(scenario, OFFICE)[0]
-    silence(scenario, f"{SILENCERS['the right']} WHERE group_id IS NOT NULL")
-    seal(scenario, EndRight(lead, lead, group))
-    scenario.worker.read_jobs()
+    give_up(scenario, EndRight(lead, lead, group))
     silence(scenario, "UPDATE rights SET accepted_at = '2026-01-01 00:00:00+00:00', ends_at = NULL")
     for age, is_given_back in ((UNDO_STOP, False), (timedelta(0), True)):
         scenario.execute(update(Right).values(since=now() - age))
@@ -279,6 +277,32 @@ def test_a_right_is_given_back_only_if_it_was_accepted_and_within_a_week(scenari
         scenario.worker.read_jobs()
         assert not is_proven(scenario, NEW)
         assert is_proven(scenario, LEAD) is is_given_back
+
+
+def give_up(scenario, stop: EndRight) -> None:
+    of_groups, ends_at = update(Right).where(Right.group_id.is_not(None)), now() + UNDO_STOP
+    scenario.execute(of_groups.values(accepted_at=None, ends_at=ends_at))
+    seal(scenario, stop)
+    scenario.worker.read_jobs()
+
+
+@pytest.mark.parametrize("first", [EndRight, RestoreRight])
+@by_the_role
+def test_the_offices_removal_stands_whatever_the_web_seals_just_before(first, scenario):
+    """A leader's own stop could be undone for a week; so could one who has stopped come back."""
+    scenario.invite_lead(LEAD)
+    scenario.invite_office(OFFICE)
+    (lead, group), by = ids(scenario, LEAD), ids(scenario, OFFICE)[0]
+    is_undo = first is RestoreRight
+    if is_undo:
+        give_up(scenario, EndRight(lead, lead, group))
+    seal(scenario, first(by if is_undo else lead, lead, group))
+    silence(scenario, f"{SILENCERS['the right']} WHERE group_id IS NOT NULL")
+    seal(scenario, EndRight(by, lead, group))
+    scenario.worker.read_jobs()
+    assert scenario.right(LEAD, VILLAGE) is None
+    scenario.worker.drain()
+    assert told_of_a_role(scenario).count(LEAD) == 1 + is_undo
 
 
 @by_the_role
@@ -331,6 +355,25 @@ def test_a_right_that_the_web_ends_by_a_row_is_told(scenario):
     silence(scenario, SILENCERS["the right"].replace("2020-01-01", ends_at))
     drain_in(scenario.worker, minutes=2)
     assert told_of_a_role(scenario) == sorted([LEAD, INBOX])
+
+
+@pytest.mark.parametrize(("days", "is_given_up"), [(7.9, True), (8.1, False)])
+@by_the_role
+def test_a_right_that_loses_its_mark_and_ends_within_eight_days_is_given_up_aloud(
+    days, is_given_up, scenario
+):
+    """So is one that its leader gives up; a colleague of the office can undo it."""
+    scenario.invite_lead(LEAD)
+    scenario.invite_office(OFFICE)
+    of_groups, ends_at = update(Right).where(Right.group_id.is_not(None)), now()
+    ends_at += timedelta(days=days)
+    scenario.execute(of_groups.values(accepted_at=None, ends_at=ends_at))
+    drain_in(scenario.worker, minutes=2)
+    assert told_of_a_role(scenario) == (sorted([LEAD, OFFICE, INBOX]) if is_given_up else [])
+    assert is_proven(scenario, LEAD) != is_given_up
+    seal(scenario, RestoreRight(ids(scenario, OFFICE)[0], *ids(scenario, LEAD)))
+    scenario.worker.read_jobs()
+    assert is_proven(scenario, LEAD)
 
 
 @by_the_role
