@@ -8,11 +8,14 @@ from urllib.parse import urlsplit
 from babel.support import LazyProxy
 from flask import request
 from flask_wtf import FlaskForm
+from flask_wtf.form import SUBMIT_METHODS
 from markupsafe import Markup, escape
+from werkzeug.datastructures import CombinedMultiDict, MultiDict
 from wtforms import (
     DateField,
     EmailField,
     Field,
+    FileField,
     Form,
     HiddenField,
     RadioField,
@@ -86,6 +89,21 @@ class TimedCSRF(CSRF):
 
 class BaseForm(FlaskForm):
     """A form that the language button shows again, with everything that was typed."""
+
+    class Meta(FlaskForm.Meta):
+        """Read a request's texts, and files for fields of files alone; no JSON."""
+
+        def wrap_formdata(self, form: Form, formdata: Any) -> Any:
+            if formdata is None or isinstance(formdata, MultiDict):
+                return formdata
+            if request.method not in SUBMIT_METHODS:
+                return None
+            files = [
+                (name, file)
+                for name, file in request.files.items()
+                if name in form and isinstance(form[name], FileField)
+            ]
+            return CombinedMultiDict([request.form, MultiDict(files)]) or None
 
     @property
     def is_turned(self) -> bool:

@@ -1,9 +1,11 @@
 """What forms take for today and for a source, and what they say to a screen reader."""
 
+import io
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
+import pytest
 import time_machine
 import wtforms
 from werkzeug.datastructures import MultiDict
@@ -41,6 +43,22 @@ def values(attribute: str, page: str) -> list[str]:
 def every_form(kind: type[wtforms.Form] = wtforms.Form) -> Iterator[type[wtforms.Form]]:
     for each in kind.__subclasses__():
         yield from (each, *every_form(each))
+
+
+@pytest.mark.parametrize("kind", ["a file", "JSON"])
+def test_a_form_reads_no_file_and_no_json_in_the_place_of_words(kind, visitor, lead):
+    for browser, page in (
+        (visitor, "/contact"), (visitor, "/contact/answer"), (visitor, "/groups/asian/join"),
+        (visitor, "/my-groups"), (visitor, "/email-me-again"), (visitor, "/sign-in"),
+        (lead, "/lead/groups/the-village/page"), (lead, "/account/"),
+    ):  # fmt: skip
+        names = Form(browser.open(page).text).fields
+        for name in names:
+            words = {each: names[each] for each in names if each != name}
+            sent = words | {name: (io.BytesIO(b"x"), "x")}
+            said = {"data": sent} if kind == "a file" else {"json": names | {name: 5}}
+            assert browser.client.post(page, **said).status_code < 500, (page, name)
+    assert visitor.client.post("/sign-in", json=[5]).status_code < 500
 
 
 def test_no_field_of_one_line_takes_a_line_break_or_another_control_character(app):
