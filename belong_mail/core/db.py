@@ -40,7 +40,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from belong_mail.core import drivers, logs
 from belong_mail.core.database_errors import is_too_slow
@@ -92,14 +92,17 @@ def parse_json(source: str | bytes) -> Any:
 
 
 class Checked(TypeDecorator[Any]):
-    """JSON that an intruder in the web could have written: `check` drops what does not belong."""
+    """A value that an intruder in the web could have written: `check` drops what does not belong.
 
-    impl = JSON
+    It is JSON, or of the type `impl`.
+    """
+
+    impl: Any = JSON
     cache_ok = True
 
-    def __init__(self, check: Callable[[Any], Any]) -> None:
+    def __init__(self, check: Callable[[Any], Any], impl: type[TypeEngine[Any]] = JSON) -> None:
         super().__init__()
-        self.check = check
+        self.check, self.impl = check, impl()
 
     def process_result_value(self, value: Any, _dialect: Dialect) -> Any:
         return self.check(value)
@@ -125,16 +128,7 @@ def texts_by_language(value: Any) -> dict[str, str]:
 
 
 TextList, TextByLanguage = Checked(text_list), Checked(texts_by_language)
-
-
-class Language(TypeDecorator[str]):
-    """A language code; an unknown one, which the web could write, loads as the default."""
-
-    impl = String
-    cache_ok = True
-
-    def process_result_value(self, value: str | None, _dialect: Dialect) -> str:
-        return known_language(value)
+Language = Checked(known_language, String)
 
 
 Found = TypeVar("Found")

@@ -44,8 +44,11 @@ def change(session: Session, group: Group, page: GroupPage, detail: str = "") ->
 
 def undo(session: Session, group: Group) -> None:
     """Swap the current and previous texts, so a second call redoes the change."""
-    if group.before is not None:
-        change(session, group, GroupPage(**group.before), "undo")
+    if isinstance(group.before, dict):  # an intruder in the web may have written anything
+        texts: dict[str, Any] = {
+            each.name: group.before.get(each.name) for each in fields(GroupPage)
+        }
+        change(session, group, GroupPage(**texts), "undo")
 
 
 def welcome_sample(

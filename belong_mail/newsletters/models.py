@@ -2,14 +2,16 @@
 
 import re
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ForeignKey, false
+from sqlalchemy import ForeignKey, Integer, String, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from belong_mail.accounts.models import Account
-from belong_mail.core.db import Base, BigId, PublicIdBase, TextByLanguage, now
+from belong_mail.core.db import Base, BigId, Checked, PublicIdBase, TextByLanguage, now
 from belong_mail.core.i18n import DEFAULT, LocalizedText
 from belong_mail.groups.models import Group
+from belong_mail.newsletters.confinement import TYPES
 
 # Characters with a meaning in Markdown, or in a placeholder.
 MARKDOWN_MARKS = re.compile(r"([\\`*_\[\]<>&!{}~])")
@@ -70,6 +72,14 @@ class Newsletter(PublicIdBase):
         return self.subject.get(DEFAULT, "")
 
 
+def _media_type(value: Any) -> str:
+    return value if value in TYPES else "image/png"
+
+
+def _side(value: Any) -> int:
+    return value if isinstance(value, int) and value > 0 else 1
+
+
 class Image(PublicIdBase):
     """A picture inside an issue: re-encoded, without metadata."""
 
@@ -80,10 +90,10 @@ class Image(PublicIdBase):
     )
     # Alternative text, as the lead gave it; the text may use another one.
     description: Mapped[str]
-    media_type: Mapped[str]
+    media_type: Mapped[str] = mapped_column(Checked(_media_type, String))
     content: Mapped[bytes] = mapped_column(deferred=True)
-    width: Mapped[int]
-    height: Mapped[int]
+    width: Mapped[int] = mapped_column(Checked(_side, Integer))
+    height: Mapped[int] = mapped_column(Checked(_side, Integer))
 
     @property
     def source(self) -> str:

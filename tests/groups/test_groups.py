@@ -49,7 +49,9 @@ def test_a_group_is_added_at_the_end_and_its_hue_goes_by_place_and_begins_again(
 def test_a_page_stands_whatever_an_intruder_wrote_as_its_texts(
     odd, services, visitor, lead, office
 ):
-    columns = "summary", "mission", "activities", "audience", "note", "welcome", "resources"
+    columns = (
+        "summary", "mission", "activities", "audience", "note", "welcome", "resources", "before",
+    )  # fmt: skip
     changes = ", ".join(f"{each} = :odd" for each in columns)
     with services.writing.begin() as session:
         session.execute(text(f"UPDATE groups SET {changes}"), {"odd": odd})  # noqa: S608 - our own
@@ -58,6 +60,8 @@ def test_a_page_stands_whatever_an_intruder_wrote_as_its_texts(
     for page in ("/", "/groups/asian", "/groups/asian/join"):
         assert visitor.open(page).status_code == 200
         assert "javascript:" not in visitor.open(page).text
+    assert lead.open("/lead/groups/asian/page").status_code == 200
+    assert lead.send("/lead/groups/asian/page", undo="1").status_code == 303
     assert lead.open("/lead/groups/asian/page").status_code == 200
     assert office.open("/office/groups/asian/questions").status_code == 200
 
