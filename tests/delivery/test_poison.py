@@ -147,7 +147,7 @@ def test_a_language_that_is_none_of_ours_is_read_as_the_default(services, keyrin
         session.refresh(ada)
         assert ada.language == "en"
     kept = {
-        f"{table}.language": type(table.c.language.type)
+        f"{table}.language": table.c.language.type
         for table in Base.metadata.tables.values()
         if "language" in table.c and not table.c.language.primary_key
     }
