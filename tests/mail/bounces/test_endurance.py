@@ -5,6 +5,8 @@ MUTATIONS=100000 makes the long run.
 
 import os
 import random
+import subprocess
+import sys
 import time
 from functools import reduce
 
@@ -118,3 +120,45 @@ def test_no_mutation_raises_or_lingers():
         assert not report.suppress or report.kind in {Kind.BOUNCE, Kind.COMPLAINT}
     assert slowest < SECONDS
     assert suppressed
+
+
+# A report's writer would like to have all of this opened.
+FOLLOWED = """\
+From: mailer-daemon@example.org
+Subject: Undelivered
+Content-Type: multipart/report; report-type=delivery-status; boundary=b
+
+--b
+Content-Type: text/html
+
+<?xml version="1.0"?><!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/hostname">]>&e;
+<base href="http://127.0.0.1:9/"><link rel="stylesheet" href="/a"><img src="/b"><script src="/c">
+<iframe src="file:///etc/hostname"></iframe><meta http-equiv="refresh" content="0; url=/d">
+
+--b
+Content-Type: message/external-body; access-type=URL; URL="http://127.0.0.1:9/"
+
+--b
+Content-Type: message/external-body; access-type=local-file; name="/etc/hostname"
+
+--b--
+"""
+READ_WITHOUT_DOORS = """
+import sys
+from belong_mail.mail.bounces.parser import parse_report
+
+def refuse(event, args):
+    if event.partition(".")[0] in {"open", "os", "socket", "subprocess", "urllib"}:
+        raise SystemExit(f"{event} {args}")
+
+report = sys.stdin.buffer.read()
+parse_report(report)  # what it imports is opened once
+sys.addaudithook(refuse)
+print(parse_report(report).kind)
+"""
+
+
+def test_a_report_opens_no_file_and_no_connection_whatever_it_refers_to():
+    child = [sys.executable, "-c", READ_WITHOUT_DOORS]
+    ended = subprocess.run(child, input=FOLLOWED.encode(), capture_output=True, check=False)
+    assert ended.returncode == 0, ended.stderr
