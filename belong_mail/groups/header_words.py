@@ -49,10 +49,12 @@ SYMBOLS: Final[dict[str, tuple[str, ...]]] = {
         *"🌈⚧⚢⚣⚤⚥⚦⚨⚩👬👭", "👨\u200d👨", "👩\u200d👩", "👨\u200d❤\u200d👨", "👩\u200d❤\u200d👩",
         "👨\u200d❤\u200d💋\u200d👨", "👩\u200d❤\u200d💋\u200d👩",
         # The colors of a rainbow or of a flag, in a row.
-        "🧡💛💚", "🟧🟨🟩", "🟠🟡🟢", "🩵🩷🤍", "💙🩷🤍",
+        "🧡💛💚", "🟧🟨🟩", "🟠🟡🟢", "🩵🩷🤍", "💙🩷🤍", "💛🤍💜", "💗💜💙", "🩷💜💙", "🧡🤍🩷",
     ),
     "people-with-disabilities": (*"♿🦽🦼🦯🦻🧏🦮🦾🦿🤟♾", "🐕\u200d🦺"),
     "autoimmune": tuple("🎗💉💊"),
+    "faith": tuple("☪🕌🕋✡🕎🔯✝☦⛪🕍☸🕉🛐📿"),
+    "race": tuple("✊"),
 }  # fmt: skip
 
 

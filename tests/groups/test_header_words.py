@@ -99,6 +99,10 @@ def test_a_filler_that_counts_as_a_letter_parts_no_word(filler):
         (DISABLED, "Hearing loss"), (DISABLED, "ASL class"), (DISABLED, "Pérdida auditiva"),
         (AUTOIMMUNE, "MS walk"), (AUTOIMMUNE, "Insulina"),
         (AUTOIMMUNE, "Lupus"), (AUTOIMMUNE, "Enfermedades crónicas"),
+        (LGBTQ, "Bi visibility"), (LGBTQ, "Tea 💛🤍💜🖤"), (LGBTQ, "Tea 🧡🤍🩷"),
+        (LGBTQ, "IDAHOBIT"), (DISABLED, "AuDHD"), (DISABLED, "Prótesis"), (AUTOIMMUNE, "IBD"),
+        (AUTOIMMUNE, "Dolor articular"), (MUSLIM, "Tea ☪️"), (MUSLIM, "Jummah"),
+        (MARKED_BLACK, "✊🏿"), (MARKED_BLACK, "MLK day"), (IMMIGRANT, "Papeles"),
     ],
 )  # fmt: skip
 def test_an_identifying_word_counts_in_both_languages(group, subject):
