@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from belong_mail.accounts import people, right_tasks
 from belong_mail.accounts.jobs import EndRight
-from belong_mail.accounts.models import Right
+from belong_mail.accounts.models import UNDO_STOP, Right
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.rate_limits import RIGHTS_CHANGED_RATE, record_use
@@ -130,7 +130,8 @@ def test_an_end_beyond_what_is_told_of_a_day_is_told_too(by, left, scenario, ser
     by, lead = (scenario.account(each).public_id for each in (by, LEAD))
     with services.writing.begin() as session:
         record_use(session, b"rights/changes", RIGHTS_CHANGED_RATE, now(), 100)
-        session.execute(update(Right).where(Right.group_id.is_not(None)).values(ends_at=now()))
+        of_groups = update(Right).where(Right.group_id.is_not(None))
+        session.execute(of_groups.values(accepted_at=None, ends_at=now() + left * UNDO_STOP))
         place = group_named(session, VILLAGE).public_id
         EndRight(by, lead, place).ask(session, services.sealer)
     assert scenario.worker.read_jobs()
