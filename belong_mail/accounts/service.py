@@ -9,7 +9,7 @@ from belong_mail.accounts.jobs import AcceptRights
 from belong_mail.accounts.models import RIGHT_AGE, Account, Right
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
-from belong_mail.core.db import NOW, lock_for_change, now, required
+from belong_mail.core.db import NOW, ago, lock_for_change, now, required
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.tokens import BadToken, link_hash
 from belong_mail.groups.models import Group
@@ -51,7 +51,19 @@ IS_HELD = and_(Right.accepted_at.is_not(None), HAS_NOT_ENDED)
 LEADS = and_(Right.group_id.is_not(None), Right.accepted_at.is_not(None), _has_time_left(Right))
 # The ids of groups that an account leads; every query for a leader uses this.
 GROUPS_LED = select(Right.group_id).where(Right.account_id == bindparam("account_id"), LEADS)
-LED = select(Group).where(Group.id.in_(GROUPS_LED), Group.retired_at.is_(None))
+LED = (
+    select(Group)
+    .where(Group.id.in_(GROUPS_LED), Group.retired_at.is_(None))
+    .order_by(Group.position)
+)
+# Groups for which an account's right ends soon, with its end.
+ENDING_SOON = (
+    select(Group.name, Right.ends_at)
+    .join(Right, Right.group_id == Group.id)
+    .where(Right.account_id == bindparam("account_id"), LEADS, Group.retired_at.is_(None))
+    .where(Right.ends_at < ago(-ENDS_SOON))
+    .order_by(Group.position)
+)
 LEADERS = (
     select(Account)
     .join(Right)
@@ -136,19 +148,13 @@ def accept(session: Session, sealer: Sealer, secret: str, only: str = "") -> boo
 
 def groups_of(session: Session, account: Account) -> list[Group]:
     """List the groups an account leads, in the directory's order."""
-    return list(session.scalars(LED.order_by(Group.position), {"account_id": account.id}))
+    return list(session.scalars(LED, {"account_id": account.id}))
 
 
 def ending_soon(session: Session, account: Account) -> list[tuple[str, datetime]]:
     """Return (name, end) of each group for which an account's right ends soon."""
-    found = (
-        select(Group.name, Right.ends_at)
-        .join(Right, Right.group_id == Group.id)
-        .where(Right.account_id == account.id, LEADS, Group.retired_at.is_(None))
-        .where(Right.ends_at < now() + ENDS_SOON)
-        .order_by(Group.position)
-    )
-    return [(name, ends_at) for name, ends_at in session.execute(found) if ends_at is not None]
+    found = session.execute(ENDING_SOON, {"account_id": account.id})
+    return [(name, ends_at) for name, ends_at in found if ends_at is not None]
 
 
 def group_for_lead(session: Session, account: Account, slug: str) -> Group:

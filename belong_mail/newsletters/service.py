@@ -115,13 +115,15 @@ def note_writer(session: Session, newsletter: Newsletter) -> None:
         audit.record(session, kind, group=newsletter.group, newsletter=newsletter)
 
 
+_WROTE = select(AuditEntry.actor).where(
+    AuditEntry.newsletter == bindparam("newsletter"), AuditEntry.kind == audit.Kind.WRITTEN
+)
+WRITERS = select(Account).where(Account.public_id.in_(_WROTE)).order_by(Account.id)
+
+
 def writers_of(session: Session, newsletter: Newsletter) -> list[Account]:
     """List who wrote in a draft, by the audit trail; without deleted accounts."""
-    entries = select(AuditEntry.actor).where(
-        AuditEntry.newsletter == newsletter.public_id, AuditEntry.kind == audit.Kind.WRITTEN
-    )
-    found = select(Account).where(Account.public_id.in_(entries))
-    return list(session.scalars(found.order_by(Account.id)))
+    return list(session.scalars(WRITERS, {"newsletter": newsletter.public_id}))
 
 
 def delete_draft(session: Session, newsletter: Newsletter) -> None:
@@ -266,17 +268,20 @@ def report(session: Session, newsletter: Newsletter) -> dict[str, int]:
     return {name: counts[name] for name in ("recipients", *(s.value for s in State), "resent")}
 
 
+_OF_GROUP = (
+    select(Newsletter)
+    .where(Newsletter.group_id == bindparam("group_id"), Newsletter.is_template.is_(False))
+    .options(joinedload(Newsletter.approval), defer(Newsletter.text))
+    .order_by(Newsletter.changed_at.desc())
+)
+OPEN = _OF_GROUP.where(Newsletter.ended_at.is_(None)).limit(OPEN_LISTED)
+ENDED = _OF_GROUP.where(Newsletter.ended_at.is_not(None)).limit(ENDED_LISTED)
+
+
 def latest(session: Session, group: Group) -> list[Newsletter]:
     """List a group's open issues, then those that ended last, without their texts."""
-    found = (
-        select(Newsletter)
-        .where(Newsletter.group_id == group.id, Newsletter.is_template.is_(False))
-        .options(joinedload(Newsletter.approval), defer(Newsletter.text))
-        .order_by(Newsletter.changed_at.desc())
-    )
-    still_open = session.scalars(found.where(Newsletter.ended_at.is_(None)).limit(OPEN_LISTED))
-    ended = session.scalars(found.where(Newsletter.ended_at.is_not(None)).limit(ENDED_LISTED))
-    return [*still_open, *ended]
+    of_group = {"group_id": group.id}
+    return [*session.scalars(OPEN, of_group), *session.scalars(ENDED, of_group)]
 
 
 IS_UNDER_WAY = and_(Newsletter.queued_at.is_not(None), Newsletter.ended_at.is_(None))
