@@ -13,14 +13,14 @@ from tests.markers import night, on_sqlite
 
 # Million instructions of a page on Python 3.11, and a tenth.
 MOST = {
-    "healthz": 1.38,
-    "privacy": 3.9,
-    "directory": 10.3,
-    "group": 11.7,
-    "join": 20.4,
-    "office": 14.9,
-    "home": 21.8,
-    "editor": 28.1,
+    "healthz": 1.19,
+    "privacy": 3.4,
+    "directory": 9.1,
+    "group": 10.7,
+    "join": 14.6,
+    "office": 13.1,
+    "home": 17.3,
+    "editor": 23.7,
 }
 
 
