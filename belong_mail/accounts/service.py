@@ -56,6 +56,7 @@ LED = (
     .where(Group.id.in_(GROUPS_LED), Group.retired_at.is_(None))
     .order_by(Group.position)
 )
+LED_BY_SLUG = LED.where(Group.slug == bindparam("slug"))
 # Groups for which an account's right ends soon, with its end.
 ENDING_SOON = (
     select(Group.name, Right.ends_at)
@@ -159,7 +160,7 @@ def ending_soon(session: Session, account: Account) -> list[tuple[str, datetime]
 
 def group_for_lead(session: Session, account: Account, slug: str) -> Group:
     """Find a group that an account leads. Raises NotFound."""
-    found = session.scalar(LED.where(Group.slug == slug), {"account_id": account.id})
+    found = session.scalar(LED_BY_SLUG, {"account_id": account.id, "slug": slug})
     return required(found, NotFound)
 
 

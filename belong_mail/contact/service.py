@@ -70,14 +70,20 @@ class ContactData:
     language: str = ""
 
 
-def addressees(session: Session) -> list[Group]:
-    """List the groups whose leaders can be written to: established, with a shared mailbox."""
-    found = select(Group).where(
+ADDRESSEES = (
+    select(Group)
+    .where(
         Group.wrapped_mailbox.is_not(None),
         Group.established_at.is_not(None),
         Group.retired_at.is_(None),
     )
-    return list(session.scalars(found.order_by(Group.position)))
+    .order_by(Group.position)
+)
+
+
+def addressees(session: Session) -> list[Group]:
+    """List the groups whose leaders can be written to: established, with a shared mailbox."""
+    return list(session.scalars(ADDRESSEES))
 
 
 def receive(
