@@ -19,7 +19,8 @@ def seed_groups(session) -> None:
         session.flush()
         connection = session.connection()
         for table in Base.metadata.sorted_tables:
-            found = [dict(row) for row in connection.execute(select(table)).mappings()]
+            in_order = select(table).order_by(*table.primary_key)
+            found = [dict(row) for row in connection.execute(in_order).mappings()]
             if found:
                 _ROWS.append((table, found))
         return
