@@ -192,7 +192,7 @@ def test_the_words_of_a_release_are_the_changelogs_of_the_version_that_its_tag_n
 
     said = notes(f"v{VERSION}")
     assert said.returncode == 0, said.stderr
-    assert "### Added" in said.stdout
+    assert "\n- " in said.stdout
     assert all(not line or line.startswith(("- ", "### ")) for line in said.stdout.splitlines())
     for tag in ("v0.0.1", VERSION, "v"):
         refused = notes(tag)

@@ -210,11 +210,12 @@ def test_an_upgrade_changes_the_version_that_systemd_runs_keeps_a_copy_and_can_b
     find /var/lib/belong-worker/before-upgrades -name '*.backup' -perm 600 -printf 'copy\\n'
     """)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Installed: 1.0.0. Newest: v99.0.0, from /srv/belong." in done.stdout
+    before = re.search(r"Installed: (.+)[.] Newest: v99[.]0[.]0, from /srv/belong[.]", done.stdout)
+    assert before is not None
     assert "8 of 8. Ask the doctor" in done.stdout
     assert re.search(r"\nactive\nactive\n(?s:.*)99[.]0[.]0(?s:.*)\ncopy\n", done.stdout)
     back = blocks("upgrade", "Go back").replace("sudo -u belong-worker belong db downgrade", "")
-    assert "1.0.0" in live.must(f"{FUNCTIONS} {back}\nuntil_so {READY}\nbelong --version")
+    assert before[1] in live.must(f"{FUNCTIONS} {back}\nuntil_so {READY}\nbelong --version")
 
 
 def test_an_operator_follows_the_pages_word_for_word_and_all_runs_again(live):
