@@ -127,7 +127,6 @@ class Config:
 
     @property
     def inbound_mailbox(self) -> MailboxLocation | None:
-        """Return the mailbox for bounces, or None."""
         url = self.inbound_url
         return parse_mailbox(url, ROOT, self.inbound_credentials) if url else None
 

@@ -62,7 +62,7 @@ class OurFlask(i18n.LocalizedFlask):
             return super().handle_user_exception(too_long)
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function: none of ours is a coroutine, which Flask would ask for each hook."""
+        """Return the function; Flask would check each hook for a coroutine, but we have none."""
         return func
 
 

@@ -247,7 +247,7 @@ def is_same(given: str | None, expected: str) -> bool:
 
 
 def _is_ours_to_call(issuer: str, url: object) -> bool:
-    """Return whether an endpoint's URL is well formed, and https unless its issuer is not."""
+    """Return whether an endpoint's URL is well formed, and https if its issuer's is."""
     if not isinstance(url, str):
         return False
     try:

@@ -70,7 +70,7 @@ def receive_link(work: Work, asked: LinkIdentity) -> None:
 
 @does(LetIn)
 def receive_let_in(work: Work, asked: LetIn) -> None:
-    """Let someone sign in by emailed links again, as a proven person of the office asks."""
+    """Let someone sign in by emailed links again, if someone of the office provably asks."""
     by, account = proven.office(work, asked.by), proven.account(work, asked.account)
     if by is account:
         raise Refused

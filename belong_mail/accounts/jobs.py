@@ -18,7 +18,7 @@ class SendSignInLink(SealedJob, kind="sign-in", looks_up=True):
 
 @dataclass(frozen=True)
 class SignInAgain(SealedJob, kind="sign-in-again"):
-    """The same for an account that is signed in: the web knows it, so this is no lookup."""
+    """Email a link to a signed-in account: the web knows it, so this is no lookup."""
 
     account: str
     language: str

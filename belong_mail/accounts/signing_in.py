@@ -121,7 +121,7 @@ def ask_to_link(
     subject: str,
     browser_session: str,
 ) -> None:
-    """Queue a job that links. Raises UnknownPerson if the account or identity is linked already."""
+    """Queue a job that links an identity. Raises UnknownPerson if it or the account is linked."""
     taken = select(Identity.id).where(
         (Identity.account_id == account.id) | Identity.name.in_(district.subject_hashes(subject))
     )

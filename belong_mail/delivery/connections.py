@@ -65,7 +65,7 @@ class ConnectionPool:
         source.on_wakeup = self.wake
 
     def ensure_connections(self) -> None:
-        """Open a connection if a message is due, all are busy, and the limit allows one more."""
+        """Open a connection if a message is due, none is idle, and the limit allows one more."""
         is_needed = not self._idle and self._source.due_in() == 0
         if is_needed and len(self._threads) < self._limit.allowed:
             thread = threading.Thread(target=self._converse, daemon=True)

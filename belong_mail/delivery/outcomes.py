@@ -37,7 +37,7 @@ RECIPIENT_VERBS = {"RCPT", "DATA", "body", "DOT"}
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result of a try; `state` None: as before, because the message was not at fault."""
+    """The result of a try; `state` None leaves the state, as the message was not at fault."""
 
     state: State | None
     code: int | None = None

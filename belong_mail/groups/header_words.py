@@ -143,7 +143,7 @@ class _HeaderWords:
         self._pattern = re.compile(rf"\b(?:{'|'.join(each) or '(?!)'})\b")
 
     def found_in(self, text: str) -> str:
-        """Return the word as listed that a text contains, or ""."""
+        """Return a word that a text contains, as it is listed, or ""."""
         for reading in sorted(readings(text)):
             found = self._pattern.search(reading)
             if found:
@@ -238,7 +238,7 @@ def _spaced(name: str) -> str:
 
 
 def _own(slug: str, name: str, ours: tuple[str, ...]) -> Iterator[str]:
-    """Yield a group's name, slug and parts of its name, and unless SEEDED has it, each word."""
+    """Yield a group's name, slug and parts of its name; also each word, unless SEEDED has it."""
     yield from (name, slug.replace("-", " "))
     yield from (part for part in re.split(r"[/&,|]", name) if part.strip() != name)
     if SEEDED.get(slug) != name:

@@ -88,7 +88,7 @@ def slug_for(name: str) -> str:
     return "-".join(re.findall("[a-z0-9]+", plain))[:SLUG_LENGTH].strip("-")
 
 
-# With what lists show: most of a page's time for ten groups would go to their other columns.
+# Only the columns that lists show: for ten groups, the others would take most of a page's time.
 LISTED = (
     select(Group)
     .where(Group.retired_at.is_(None))

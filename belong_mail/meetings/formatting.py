@@ -128,7 +128,7 @@ def details(meeting: Meeting, language: str) -> list[tuple[str, str]]:
 
 
 def spoken_text(spoken: str, language: str) -> str:
-    """Return the language in which a meeting is held in words, from a value in SPOKEN."""
+    """Describe the language of a meeting, from a value in SPOKEN."""
     say = catalog(language).gettext
     if spoken not in {*NAMES, BOTH}:
         return say(gettext_noop("In another language"))

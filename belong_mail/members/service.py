@@ -120,7 +120,7 @@ def reject(session: Session, sealer: Sealer, public_id: str, secret: str) -> Non
 
 
 def wants_no_email(session: Session, subscription: Subscription) -> bool:
-    """Return whether the owner wants no email, even if that job has not been done yet."""
+    """Return whether the owner wants no email, also while the job that records this waits."""
     return subscription.is_suppressed or _is_never_mail_waiting(session, subscription)
 
 
@@ -208,7 +208,7 @@ def people_waiting(session: Session, group: Group) -> int:
 
 
 def last_day() -> date:
-    """Return the last day of a request to be notified that is made today."""
+    """Return the last day for which a request to be notified, made today, is kept."""
     return (now() + WAITLIST_AGE).date()
 
 

@@ -78,7 +78,7 @@ def status_command() -> None:
 
 
 def _what_stands(session: Session) -> Iterator[Finding]:
-    """Yield the findings of all checks, and where keys are here, whether they open the rows."""
+    """Yield the findings of all checks and, if the keys are here, whether they open the rows."""
     settings = services().settings
     yield from checks.findings(Site(session, settings, now()))
     if settings.private_keys and settings.index_keys:

@@ -25,7 +25,7 @@ TEST_MARK = gettext_noop("Test")
 
 @writes_copy(TEST_COPY)
 def test_copy(session: Session, mailer: Mailer, delivery: Delivery) -> IssueCopy:
-    """Send a lead of its group the issue as it is now, in the requested language."""
+    """Send a leader the issue as it is now, in the requested language."""
     newsletter = _issue(session, delivery)
     to, said = read_posted(mailer.opener, delivery)
     leads = proven.holders(session, mailer.opener, newsletter.group)
@@ -40,7 +40,7 @@ def test_copy(session: Session, mailer: Mailer, delivery: Delivery) -> IssueCopy
 
 @writes_copy(OFFICE_COPY)
 def office_copy(session: Session, mailer: Mailer, delivery: Delivery) -> IssueCopy:
-    """Send the office its copy of a sent issue: to its set address, whatever the row says."""
+    """Send the office its copy of an issue, to the address in the settings, whatever rows say."""
     newsletter = _issue(session, delivery)
     fit = issue_mailer.build(mailer, newsletter, DEFAULT, copy_for="office")
     return IssueCopy(fit, mailer.office, DEFAULT)

@@ -238,7 +238,7 @@ class Copy:
             page.Annots = links
 
     def _is_link(self, note: Any) -> bool:
-        """Return whether an annotation is a link, and strip it. Raises InvalidFlyer for most."""
+        """Return whether an annotation is a link, and strip it; most others raise InvalidFlyer."""
         kind, action = _get(note, "/Subtype"), _get(note, "/A")
         if kind in ACTIVE or _acts(action) or _get(note, "/AA"):
             raise InvalidFlyer("acts")

@@ -62,7 +62,7 @@ def unfit(issue: Newsletter, status: IssueStatus) -> list[str]:
 
 
 def approximate_count(number: int, told: int | None = 0) -> str:
-    """Round a number of people; near the group's shown number `told`, return that one."""
+    """Round a number of people, to the group's shown number `told` if that is near."""
     near = steady(number, told or 0)
     return _("about %(number)s", number=format_number(near)) if near else _("a few")
 

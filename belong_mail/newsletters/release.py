@@ -112,7 +112,7 @@ def release_held(session: Session, newsletter: Newsletter, account_id: int | Non
 
 
 def undo(session: Session, newsletter: Newsletter) -> None:
-    """Turn a released issue into a draft again, until anything is sent. Raises InvalidState."""
+    """Turn a released issue into a draft again, unless it is queued. Raises InvalidState."""
     _change(session, newsletter, Kind.UNDONE, Newsletter.queued_at.is_(None), **DRAFT)
     approval.forget(session, newsletter)
 

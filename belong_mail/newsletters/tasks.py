@@ -182,7 +182,7 @@ def ask_leads(work: Work, newsletter: Newsletter, why: str) -> bool:
 
 
 def _find(work: Work, public_id: str) -> Newsletter:
-    """Find and lock an issue; concurrent changes of its state are waited for. Raises Refused."""
+    """Find and lock an issue, after any concurrent change of its state. Raises Refused."""
     found = select(Newsletter).where(Newsletter.public_id == public_id)
     newsletter: Newsletter | None = work.session.scalar(lock_for_change(work.session, found))
     return required(newsletter, Refused)

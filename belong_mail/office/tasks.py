@@ -81,7 +81,7 @@ def _announce(work: Work, group: Group) -> None:
 
 
 def _empty(session: Session, group: Group, at: datetime) -> int:
-    """Delete a batch of memberships and their waiting email; at last, the waiting list."""
+    """Delete a batch of memberships and their waiting email; after the last, the waiting list."""
     found = select(Subscription).where(Subscription.group_id == group.id).limit(BATCH_ROWS)
     rows = list(session.scalars(found.with_for_update()))
     erasure.forget_subscriptions(session, rows)

@@ -97,7 +97,7 @@ people = Blueprint("people", __name__, url_prefix="/office/leads")
 @for_office
 @fresh_proof
 def invite(session: Session) -> ResponseReturnValue:
-    """Invite someone; with `?instead_of=`, at the right address, and withdraw that invitation."""
+    """Invite someone; with `?instead_of=`, replace an invitation sent to a wrong address."""
     place, wrong = request.args.get("group", ""), request.args.get("instead_of")
     person = verbs.find_person(session, wrong) if wrong else None
     form = InviteForm.about(groups.listed(session), place, _invitation_of(session, person))
@@ -151,7 +151,7 @@ def person(session: Session, found: Account) -> ResponseReturnValue:
 @for_office(account_id=verbs.find_person)
 @fresh_proof
 def do(session: Session, found: Account, verb: str) -> ResponseReturnValue:
-    """Do what the pressed button says; back to the team that someone is no longer in."""
+    """Do what the pressed button says; redirect to the team if the person has left it."""
     done, group = verb, accounts.rights_of(session, found)[0].group
     place = request.form.get("role") or (group.slug if group else OFFICE)
     try:

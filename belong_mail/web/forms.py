@@ -54,7 +54,7 @@ BIDI_CONTROLS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
 def _attributes(**given: object) -> Markup:
-    """Write an input's attributes as WTForms does, whose own way takes most of a form's time."""
+    """Write an input's attributes as WTForms does, which would take most of a form's time."""
     written = []
     for key, value in sorted(given.items()):
         if value is not False:
