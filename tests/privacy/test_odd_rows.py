@@ -12,7 +12,8 @@ from tests.crawl import lead_stops, mailed_links, reference_of, sign_in, stops
 from tests.markers import night, on_sqlite, one_by_day
 from tests.privacy.test_extremes import CHANGES, extremes, kind_of, make_up
 
-pytestmark = on_sqlite
+# A round walks some twenty times past all pages.
+pytestmark = [on_sqlite, pytest.mark.timeout(400)]
 
 # Values to try by type, besides the extremes.
 ODD: dict[type, list[object]] = {
