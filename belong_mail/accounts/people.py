@@ -7,7 +7,7 @@ giving one is a sealed job, for which the worker checks who asks.
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.orm import Session, contains_eager, undefer
 
 from belong_mail.accounts.jobs import EndRight, InviteAgain, InviteColleague, LetIn, RestoreRight
@@ -46,6 +46,14 @@ SHORT_OF_LEADERS = (
     .where(Group.retired_at.is_(None), _LED < ENOUGH_LEADS)
     .order_by(Group.position)
 )
+_ROLES = (
+    select(Right)
+    .join(Right.person)
+    .options(contains_eager(Right.person), undefer(Right.is_undelivered))
+    .where(HAS_NOT_ENDED)
+    .order_by(Account.name, Account.id)
+)
+_GROUPS = select(Group).where(Group.retired_at.is_(None)).order_by(Group.position)
 # Open invitations that could not be delivered, by their person's name.
 UNDELIVERED = (
     select(Right)
@@ -75,22 +83,15 @@ class Team:
 def list_teams(session: Session) -> dict[Group, Team]:
     """Return the leaders of each group that is not retired, in the directory's order."""
     by_group: dict[int | None, list[Right]] = {}
-    for right in session.scalars(_roles()):
+    for right in session.scalars(_ROLES):
         by_group.setdefault(right.group_id, []).append(right)
-    listed = select(Group).where(Group.retired_at.is_(None)).order_by(Group.position)
-    return {group: Team(by_group.get(group.id, [])) for group in session.scalars(listed)}
+    return {group: Team(by_group.get(group.id, [])) for group in session.scalars(_GROUPS)}
 
 
 def team_of(session: Session, group: Group | None) -> Team:
     """Return the leaders of a group; without one, the people of the office."""
     place = Right.group_id == (group.id if group else None)
-    return Team(list(session.scalars(_roles().where(place))))
-
-
-def _roles() -> Select[Right]:
-    shown = contains_eager(Right.person), undefer(Right.is_undelivered)
-    found = select(Right).join(Right.person).options(*shown)
-    return found.where(HAS_NOT_ENDED).order_by(Account.name, Account.id)
+    return Team(list(session.scalars(_ROLES.where(place))))
 
 
 def find_person(session: Session, public_id: str) -> Account:
