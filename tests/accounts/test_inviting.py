@@ -80,6 +80,7 @@ def test_a_session_that_an_invitation_began_is_unproved(scenario, cli, app):
     assert lead.press(link_to(scenario.mails(LEAD)[-1], "sign-in")).status_code == 303
     assert lead.act("/account/passkeys/remove", passkey="x").status_code == 404
     invite(cli, LEAD, "asian")
+    assert scenario.account(LEAD).name == "Ada, North", "without one it stays"
     accepted = lead.press(link_to(scenario.mails(LEAD)[-1], "invitation"))
     assert "done=accepted" in accepted.location
     assert "/account/proof" not in accepted.location, "nobody asked to sign in again"

@@ -8,6 +8,7 @@ import time_machine
 from sqlalchemy import select, update
 
 from belong_mail.accounts import people, right_tasks
+from belong_mail.accounts import service as accounts
 from belong_mail.accounts.jobs import EndRight
 from belong_mail.accounts.models import UNDO_STOP, Right
 from belong_mail.core.audit import Kind
@@ -87,6 +88,7 @@ def test_the_end_of_a_renewed_right_is_announced_again_but_not_in_a_retired_grou
         session.execute(update(Right).where(Right.group_id.is_not(None)).values(told))
         session.execute(update(Group).values(retired_at=now()))
         assert people.ending(session, scenario.account(OFFICE)) == []
+        assert accounts.ending_soon(session, scenario.account(LEAD)) == []
     assert on_day(scenario, now(), INBOX) == []
     execute(services, update(Group).values(retired_at=None))
     assert on_day(scenario, now() + timedelta(minutes=2), INBOX) == [SOON]

@@ -111,6 +111,9 @@ def test_ones_sessions_are_listed_and_ended_one_by_one_or_all_but_this_one(app, 
     assert here.act(f"{PAGE}/sessions/end", session=other).status_code == 303
     assert phone.open("/lead/").status_code == 302
     others = [signed_in(app, scenario.keyring, LEAD) for _ in range(2)]
+    before = len(rows(scenario))
+    sign_in_by_email(scenario, here)
+    assert len(rows(scenario)) == before, "its session until now has ended"
     here.act(f"{PAGE}/sessions/end", others="1")
     assert [each.open("/lead/").status_code for each in others] == [302, 302]
     assert here.open("/lead/").status_code == elses.open("/lead/").status_code == 200

@@ -7,6 +7,7 @@ import time_machine
 from flask.testing import FlaskCliRunner
 from sqlalchemy import func, select, update
 
+from belong_mail.accounts.models import Account
 from belong_mail.core.db import now
 from belong_mail.groups.models import Group
 from belong_mail.members.models import Subscription
@@ -112,6 +113,9 @@ def test_reminders_welcomes_and_introductions_are_withdrawn(scenario, cli, retir
         plan_meeting(session, starts_on=(now() + timedelta(days=1)).date())
         make_members(session, scenario.keyring, 1)
         session.execute(update(Subscription).values(is_reminded=True))
+        issue = newsletters.draft(session, group_named(session, SLUG), "Tea", "Come.")
+        leads = list(session.scalars(select(Account)))
+        release.ask_for_test(session, scenario.services.sealer, issue, leads)
     before = len(scenario.relay.accepted)
     scenario.relay.script("RCPT", *["451 4.3.0 Later"] * 8)
     scenario.visitor.join(SLUG, "new@dpsk12.org")
@@ -129,7 +133,8 @@ def test_reminders_welcomes_and_introductions_are_withdrawn(scenario, cli, retir
 @WAYS
 def test_links_of_a_retired_group_answer_kindly_and_let_nobody_in(scenario, cli, retire):
     confirm = scenario.confirm_link("new@dpsk12.org")
-    leave = link_to(scenario.enter(), "leave")
+    welcome = scenario.visitor.press(scenario.confirm_link()).location
+    leave = link_to(scenario.mails()[-1], "leave")
     assert cli.invoke(args=["lead", "invite", LEAD, "--group", SLUG]).exit_code == 0
     invitation = link_to(scenario.mails(LEAD)[0], "invitation")
     retire(scenario, cli)
@@ -141,6 +146,7 @@ def test_links_of_a_retired_group_answer_kindly_and_let_nobody_in(scenario, cli,
         scenario.visitor.open(f"/groups/{SLUG}/tell-me"),
         scenario.visitor.open(confirm),
         scenario.visitor.follow(confirm),
+        scenario.visitor.open(welcome),
     ):
         assert answer.status_code == 404
         assert "This group has ended" in answer.text

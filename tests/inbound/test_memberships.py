@@ -48,6 +48,15 @@ def test_each_reason_has_its_patience_and_few_or_many_in_a_short_time_end_nothin
     assert scenario.members() == 1
 
 
+def test_reasons_of_two_kinds_are_counted_apart(scenario):
+    scenario.add(ADA)
+    scenario.come_back(0, why=FULL)
+    scenario.come_back(1)
+    assert scenario.members() == 1
+    scenario.come_back(1)
+    assert scenario.members() == 0
+
+
 def test_a_mail_that_arrived_in_between_begins_the_count_anew(scenario):
     scenario.add(ADA)
     scenario.come_back(0)

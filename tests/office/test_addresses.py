@@ -75,6 +75,15 @@ def test_an_earlier_link_does_not_bring_back_an_address_that_the_office_removed(
     assert told(scenario) == told(scenario, BOB) == ["You’re no longer in a group"]
 
 
+def test_somebody_who_wants_no_email_is_not_told_that_the_office_removed_them(office, scenario):
+    confirm = scenario.confirm_link()
+    scenario.visitor.follow(confirm)
+    scenario.execute(update(Subscription).values(is_suppressed=True))
+    ask(office)
+    scenario.worker.drain()
+    assert told(scenario) == []
+
+
 def test_a_barred_address_cannot_join_that_group_until_it_is_let_in(office, scenario):
     scenario.enter()
     stranger = "stranger@dpsk12.org"
