@@ -5,7 +5,7 @@ const RETRIES = [2, 5, 10, 20, 60];
 // Seconds for an answer: some networks take what is sent and never answer.
 const PATIENCE = 30;
 
-export function autosave(form, { saved, notSaved, offer, onSaved }) {
+export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
   // One copy for each draft, whatever language its page is opened in.
   const key = location.pathname;
   // What is typed before this has loaded counts, too; not what “back” puts into the fields.
@@ -57,6 +57,7 @@ export function autosave(form, { saved, notSaved, offer, onSaved }) {
       onSaved();
     } else if (answer?.status === 422) {
       say((await answer.json()).problem || notSaved.dataset.lost);
+      onRefused();
     } else if (answer?.status === 409 && (await isOurs())) {
       saveIn(0);
     } else if (answer?.status === 409 || answer?.status === 413) {

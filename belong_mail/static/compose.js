@@ -30,6 +30,10 @@ function onSaved() {
   for (const field of form.querySelectorAll(".wrong")) field.classList.remove("wrong");
   for (const field of form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
   delete form.dataset.unsaved;
+  preview();
+}
+
+function preview() {
   view.click();
 }
 
@@ -137,7 +141,7 @@ for (const button of views) {
   });
 }
 form.classList.add("saves-itself");
-autosave(form, { saved: byId("saved"), notSaved: byId("not-saved"), offer: byId("kept"), onSaved });
+autosave(form, { saved: byId("saved"), notSaved: byId("not-saved"), offer: byId("kept"), onSaved, onRefused: preview });
 // What the toolbar puts at the cursor need not be put at the end, or on a page of its own.
 for (const each of form.querySelectorAll("[name=meetings], [name=pictures]")) each.remove();
 form.addEventListener("submit", (event) => {
@@ -145,4 +149,4 @@ form.addEventListener("submit", (event) => {
 });
 choose(views[0]);
 // The frame shows what is stored.
-if ("unsaved" in form.dataset) view.click();
+if ("unsaved" in form.dataset) preview();

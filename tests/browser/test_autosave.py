@@ -205,6 +205,8 @@ def test_an_older_version_that_back_puts_into_the_form_is_no_one_elses(page):
 def test_what_was_wrong_goes_once_it_is_mended_and_saved(page):
     page.fill("[name=subject]", "Tea with {who}")
     expect(page.locator("#not-saved")).to_have_text(re.compile("Not saved: .*{who}"))
+    shown = page.frame_locator("iframe[name=preview]").locator("body")
+    expect(shown).to_contain_text("Tea with {who}")
     page.get_by_role("button", name="Send or schedule").click()
     expect(page.get_by_role("alert")).to_contain_text("{who}")
     page.fill("[name=subject]", "Tea with us")

@@ -155,7 +155,7 @@ def test_a_newsletter_scheduled_past_the_gate_is_held_and_its_leader_reads_why(
     page = lead.open(f"/lead/newsletters/{public_id}/sending").text
     assert f"Not sent: {reason}" in page
     assert said in page
-    assert "Send now or later" not in page
+    assert "Send or schedule" not in page
     released = cli.invoke(args=["newsletter", "release", public_id])
     assert released.exit_code == 1
     assert said in released.stderr
