@@ -1,6 +1,6 @@
 // Adds pictures to a text where the cursor is. Photographs are made small here, before they leave.
 const KINDS = ["image/jpeg", "image/png", "image/webp"];
-// Octets that leave as they are, and pixels of the longer side of what is made smaller.
+// Octets and pixels of the longer side that leave as they are; more is made smaller.
 const SMALL = 1_000_000;
 const SIDE = 2400;
 const QUALITY = 0.85;
@@ -63,12 +63,12 @@ export function pictureAdder(form, said, insert) {
 // An element, not a bitmap, turns photographs the right way in every browser. What it cannot show
 // leaves as it is, and the answer says why it is not taken.
 async function smaller(file) {
-  if (file.size <= SMALL && KINDS.includes(file.type)) return file;
   const image = new Image();
   image.src = URL.createObjectURL(file);
   try {
     await image.decode();
     const share = Math.min(1, SIDE / Math.max(image.naturalWidth, image.naturalHeight));
+    if (share === 1 && file.size <= SMALL && KINDS.includes(file.type)) return file;
     const canvas = document.createElement("canvas");
     canvas.width = Math.max(1, Math.round(image.naturalWidth * share));
     canvas.height = Math.max(1, Math.round(image.naturalHeight * share));

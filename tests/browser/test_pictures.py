@@ -38,10 +38,10 @@ def photograph(folder: Path) -> Path:
     return file
 
 
-def small(form: str = "png") -> str:
+def small(form: str = "png", size: tuple[int, int] = (40, 30)) -> str:
     """Return a picture that is transparent all over."""
     file = io.BytesIO()
-    Image.new("RGBA", (40, 30)).save(file, form)
+    Image.new("RGBA", size).save(file, form)
     return base64.b64encode(file.getvalue()).decode()
 
 
@@ -83,8 +83,9 @@ def test_pictures_are_dropped_and_pasted_one_behind_the_other_and_a_bad_one_is_t
     text.fill("Before.")
     cursor_behind(text, "Before.")
     added = "Before."
-    for how, form in (("drop", "gif"), ("paste", "png")):
-        assert not text.evaluate(GIVE, [how, small(form), f"tea.{form}"])
+    poster = 4000, 3000  # more pixels than the server takes of a PNG
+    for how, form, size in (("drop", "gif", (40, 30)), ("paste", "png", poster)):
+        assert not text.evaluate(GIVE, [how, small(form, size), f"tea.{form}"])
         added += rf"\n\n{SOURCE}"
         expect(text).to_have_value(re.compile(f"^{added}$"))
     picture = page.frame_locator("iframe[name=preview]").locator("img").first
