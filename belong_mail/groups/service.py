@@ -138,14 +138,17 @@ def is_name_free(session: Session, name: str, besides: Group | None = None) -> b
     return name.casefold() not in {each.name.casefold() for each in others}
 
 
-def move(session: Session, group: Group, steps: int) -> None:
-    """Swap a group with its neighbor, up (-1) or down (1); do nothing at the ends."""
+def move(session: Session, group: Group, to: str) -> None:
+    """Move a listed group one place "up" or "down", or to the "top"; do nothing at the ends."""
     in_order = listed(session)
-    place = next((at for at, each in enumerate(in_order) if each.id == group.id), None)
-    if place is None or not 0 <= place + steps < len(in_order):
+    positions = [each.position for each in in_order]
+    at = in_order.index(group) if group in in_order else -1
+    place = {"up": at - 1, "down": at + 1, "top": 0}.get(to, at)
+    if at < 0 or place == at or not 0 <= place < len(in_order):
         return
-    other = in_order[place + steps]
-    group.position, other.position = other.position, group.position
+    in_order.insert(place, in_order.pop(at))
+    for each, position in zip(in_order, positions, strict=True):
+        each.position = position
     audit.record(session, audit.Kind.GROUP_MOVED, group=group)
     session.flush()
 

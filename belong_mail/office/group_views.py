@@ -40,7 +40,6 @@ from belong_mail.web.language import request_language
 from belong_mail.web.page import Page, page
 
 office_groups = Blueprint("office_groups", __name__, url_prefix="/office")
-STEPS = {"up": -1, "down": 1}
 
 
 @office_groups.route("/groups", methods=["GET", "POST"])
@@ -109,7 +108,7 @@ def _at_a_glance(session: Session, group: Group) -> dict[str, Any]:
 @office_groups.post("/groups/<slug>/move")
 @for_office(slug=service.find_group)
 def move(session: Session, group: Group) -> ResponseReturnValue:
-    group_service.move(session, group, STEPS.get(request.form.get("to", ""), 0))
+    group_service.move(session, group, request.form.get("to", ""))
     return redirect(url_for(".listed", order=1, _anchor=group.slug), 303)
 
 

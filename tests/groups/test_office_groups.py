@@ -191,6 +191,8 @@ def test_groups_change_places_and_those_at_the_ends_stay(office, visitor):
     assert order(visitor)[:3] == ["asian", before[0], before[2]]
     press(office, "/office/groups/asian/move", to="down")
     assert order(visitor) == before
+    press(office, "/office/groups/lgbtq/move", to="top")
+    assert order(visitor)[:3] == ["lgbtq", *before[:2]]
 
 
 def test_the_trail_has_the_offices_changes_to_a_group_personal_addresses_included(office, services):
