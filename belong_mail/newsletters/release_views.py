@@ -138,6 +138,8 @@ def act(session: Session, issue: Newsletter, verb: str) -> ResponseReturnValue:
     issue_release.ask(session, services().sealer, issue, VERBS[verb], office)
     if office and verb == "cancel":  # drafts belong to their leaders alone
         return redirect(url_for(".issues", done="canceled"), 303)
+    if verb == "undo":
+        return redirect(url_for("editor.write", public_id=issue.public_id, undone=1), 303)
     return redirect(url_for(".sending", public_id=issue.public_id, done=office and 1), 303)
 
 

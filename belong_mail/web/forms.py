@@ -186,7 +186,7 @@ def staff_address(_form: Form, field: Field) -> None:
     if domain(address) not in settings.allowed_domains:
         raise ValidationError(
             _(
-                "Use a %(district_short)s email address. It ends in @%(domain)s.",
+                "Use a district email address. It ends in @%(domain)s.",
                 domain=settings.allowed_domains[0],
             )
         )

@@ -184,7 +184,7 @@ def test_a_stranger_in_a_leads_seat_writes_tests_releases_pauses_and_reads_what_
     assert slow.mail_to(LEAD, 2).subject == "[Test] Tea on Friday"
     release(hands, say, is_later=True)
     hands.press(seat.get_by_role("button", name=say("Undo: don’t send it")))
-    hands.press(seat.get_by_role("link", name=say("Keep writing")))
+    expect(seat.get_by_text(say("This is a draft. Nothing has been sent."))).to_be_visible()
     hands.press(to_release)
     release(hands, say, is_later=False)
     keep_the_place(hands, say, slow)

@@ -76,7 +76,7 @@ def stored(scenario, keyring) -> Join:
 
 
 def test_an_address_outside_the_district_is_refused_kindly_and_stays_in_the_field(scenario):
-    refused = dict.fromkeys(NOT_OURS, "Use a DPS email address. It ends in @dpsk12.org.")
+    refused = dict.fromkeys(NOT_OURS, "Use a district email address. It ends in @dpsk12.org.")
     refused |= dict.fromkeys(MISTYPED, "Did you mean dpsk12.org?")
     refused |= dict.fromkeys(("", "   ", "\t\r\n"), "Enter your email address.")
     refused |= dict.fromkeys(NOT_ADDRESSES, "Problem: Join The Village Belong Group")

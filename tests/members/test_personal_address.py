@@ -133,7 +133,7 @@ def test_a_group_offers_personal_addresses_only_while_the_office_allows_them(sce
     for page in (ASK, f"/groups/{VILLAGE}/join"):
         answer = scenario.visitor.send(page, email=HOME)
         assert answer.status_code == 422
-        assert "Use a DPS email address." in answer.text
+        assert "Use a district email address." in answer.text
         assert Form(answer.text).fields["email"] == HOME
     told = "If only one does, they can tell that you asked for it."
     for path in (ASK, "/privacy"):
