@@ -13,6 +13,7 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
   const isFirst = navigation?.type === "navigate";
   const isAsStored = words().every((field) => field.value === field.defaultValue);
   const isTyped = isFirst && !isAsStored;
+  const isBeside = "stale" in form.dataset;
   // WebKit’s “back” puts the version of before into its field, too.
   if (isAsStored) form.elements.seen.value = form.dataset.seen;
   let edits = isTyped || "unsaved" in form.dataset ? 1 : 0;
@@ -35,6 +36,8 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
   }
 
   async function save() {
+    // Beside another's version: what is on the server stays until “Save”, and the tab keeps these words.
+    if (isBeside) return say(notSaved.dataset.stale);
     // Two at once would seem to be two people.
     if (isSaving) return saveIn(PAUSE);
     isSaving = true;
@@ -112,7 +115,7 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
 
   // A copy that was sent with a button is needed only where the server's version did not move.
   function keepHere(isSent) {
-    sessionStorage.setItem(copy(), JSON.stringify({ typed: typed(), seen: form.elements.seen.value, isSent }));
+    sessionStorage.setItem(copy(), JSON.stringify({ typed: typed(), seen: form.dataset.stale ?? form.elements.seen.value, isSent }));
   }
 
   function changed() {

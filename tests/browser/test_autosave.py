@@ -263,9 +263,18 @@ def test_words_that_met_anothers_at_a_button_are_offered_when_the_page_opens_aga
     page.fill("[name=text]", "Mine.")
     page.get_by_role("button", name="Send or schedule").click()
     expect(page.locator("main")).to_contain_text("Someone else changed")
+    text, theirs = page.locator("[name=text]"), re.compile("someone else changed")
+    text.press_sequentially("More. ")
+    expect(page.locator("#not-saved")).to_have_text(theirs)
     page.goto(url)
+    expect(text).to_have_value("Theirs.")
     page.get_by_role("button", name="Bring them back").click()
-    expect(page.locator("[name=text]")).to_have_value("Mine.")
+    expect(text).to_have_value("More. Mine.")
+    expect(page.locator("#not-saved")).to_have_text(theirs)
+    for _ in range(2):
+        page.get_by_role("button", name="Save", exact=True).click()
+    page.goto(url)
+    expect(text).to_have_value("More. Mine.")
 
 
 @one_by_day("journeys in a browser")
