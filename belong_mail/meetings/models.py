@@ -1,13 +1,34 @@
 """Tables of meetings, their changed days, and sent reminders."""
 
 from datetime import date, datetime, time
+from typing import Any
 
 from sqlalchemy import ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from belong_mail.core.db import IdBase, PublicIdBase, TextByLanguage, TextList, now
+from belong_mail.core.db import (
+    Checked,
+    IdBase,
+    PublicIdBase,
+    TextByLanguage,
+    TextList,
+    now,
+    text_list,
+)
 from belong_mail.core.i18n import DEFAULT, LocalizedText
 from belong_mail.groups.models import Group
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def _days(value: Any) -> list[str]:
+    """Return the days of a list, each as YYYY-MM-DD."""
+    return [each for each in text_list(value) if _is_day(each)]
 
 
 class Meeting(PublicIdBase):
@@ -29,7 +50,7 @@ class Meeting(PublicIdBase):
     repeats: Mapped[str] = mapped_column(default="once")
     until: Mapped[date | None]
     # Days of the series without a meeting, in ISO 8601: ["2026-12-22", …].
-    exceptions: Mapped[list[str]] = mapped_column(TextList, default=list)
+    exceptions: Mapped[list[str]] = mapped_column(Checked(_days), default=list)
     place: Mapped[str] = mapped_column(default="")
     link: Mapped[str] = mapped_column(default="")
     # The person to ask: a name or an office, never an address.
