@@ -145,10 +145,6 @@ class BlindIndex:
         """Return the index of the mailbox for bounces."""
         return self._hash("intake", "", mailbox)
 
-    def domain(self, name: str) -> bytes:
-        """Return the index of an email domain, under which bounces are counted."""
-        return self._hash("domain", "", name)
-
     def message_key(self) -> bytes:
         """Return the key that encrypts Message-IDs: 32 bytes."""
         return hmac.digest(self._key, b"message-id\x00\x00", hashlib.sha256)

@@ -1,12 +1,12 @@
 """End memberships whose email bounces repeatedly."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Final
 
-from sqlalchemy import and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import bindparam, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from belong_mail.core import audit, rate_limits
@@ -30,29 +30,24 @@ LOOKBACK = 50
 RECENT = timedelta(days=60)
 # States in which it is known whether an email arrived; unsent ones are ignored.
 REPORTED = (State.ACCEPTED, State.BOUNCED, State.FAILED)
-# A breaker's count goes no further ahead, so that it closes two hours after the last such bounce.
+# The breaker's count goes no further ahead, so that it closes two hours after the last such bounce.
 LONG_AGO = timedelta(hours=3)
 OUR_FAULT_KEY: Final = b"returns/ours"
 BREAKER: Final = b"returns/unknown"
 MEMBER_KEY: Final = b"returns/member/"
-# The keys of all breakers: BREAKER, a slash, and the keyed hash of a domain, or none for reports.
-BREAKERS: Final = and_(WorkerLimit.key >= BREAKER, WorkerLimit.key < BREAKER + b"0")
-IS_OPEN = exists().where(BREAKERS, WorkerLimit.used_until > ahead(HOUR))
-# Whether to alert an operator: a breaker is open, or our setup causes bounces.
+IS_OPEN = exists().where(WorkerLimit.key == BREAKER, WorkerLimit.used_until > ahead(HOUR))
+# Whether to alert an operator: the breaker is open, or our setup causes bounces.
 IS_ALARMING = select(or_(IS_OPEN, rate_limits.is_used_up(OUR_FAULT_KEY, OUR_FAULT_RATE)))
 _BOUNCED = select(func.count(Subscription.id)).where(
     Subscription.is_unreachable, Subscription.ended_at >= bindparam("since")
 )
-# Returns the keyed hash of the domain of a member's address (`wrapped_fields.domain_hash`).
-DomainHash = Callable[[Subscription], bytes]
 
 
-def handle_bounce(session: Session, domain_of: DomainHash, delivery_id: int) -> None:
+def handle_bounce(session: Session, delivery_id: int) -> None:
     """Count an email that did not arrive; end the membership if a bounce rule says so.
 
-    Refusals count by domain, and all reports together, each in a circuit breaker: many unknown
-    addresses at once mean that a mail system is at fault. Then no such bounce ends a membership,
-    and memberships that ended within the hour are restored.
+    Unknown addresses count in a circuit breaker: many at once mean that a mail system is at fault.
+    Then no such bounce ends a membership, and memberships that ended within the hour are restored.
     """
     delivery = session.get_one(Delivery, delivery_id)
     rule = rule_of(delivery)
@@ -61,14 +56,13 @@ def handle_bounce(session: Session, domain_of: DomainHash, delivery_id: int) -> 
     member = session.get(Subscription, delivery.subscription_id or 0)
     if member is None or member.confirmed_at is None:
         return  # No membership, or one that is mistyped or of an old list.
-    if not rule.is_about_existence or _is_believed(session, domain_of, member):
+    if not rule.is_about_existence or _is_believed(session, member):
         _apply(session, delivery, rule)
 
 
 def override_breaker(session: Session) -> int:
-    """Close the breakers, and apply the bounces held back; return the memberships ended."""
-    closed = update(WorkerLimit).where(BREAKERS)
-    session.execute(closed.values(used_until=0.0))
+    """Close the breaker, and apply the bounces held back; return the memberships ended."""
+    rate_limits.forget(session, BREAKER)
     is_recent = Delivery.finished_at > now() - RECENT
     told = select(Delivery).where(is_recent, Delivery.state.in_(REPORTED))
     bounced = select(Delivery.subscription_id).where(is_recent, Delivery.state == State.BOUNCED)
@@ -79,7 +73,7 @@ def override_breaker(session: Session) -> int:
 
 
 def ask_to_accept(session: Session) -> None:
-    """Queue a job that overrides the breakers, with an audit entry."""
+    """Queue a job that overrides the breaker, with an audit entry."""
     audit.record(session, audit.Kind.BOUNCES_ACCEPTED)
     AcceptBounces().write(session)
 
@@ -114,30 +108,26 @@ def count_bounced(session: Session, since: datetime) -> int:
 
 
 def breaker_until(session: Session, at: datetime) -> datetime | None:
-    """Return when the last breaker closes, or None if none is open."""
-    used = session.scalar(select(func.max(WorkerLimit.used_until)).where(BREAKERS)) or 0.0
-    until = datetime.fromtimestamp(used, UTC) - HOUR
+    """Return when the breaker closes, or None if it is not open."""
+    until = rate_limits.available_at(session, BREAKER, at) - HOUR
     return until if until > at else None
 
 
-def _is_believed(session: Session, domain_of: DomainHash, member: Subscription) -> bool:
-    """Count an unknown address; return whether its domain's breaker is closed.
+def _is_believed(session: Session, member: Subscription) -> bool:
+    """Count an unknown address; return whether the breaker is closed.
 
-    A membership counts once an hour, so that one reader's reports do not open a breaker.
+    A membership counts once an hour, so that one reader's reports do not open the breaker.
     """
-    at, domain = now(), domain_of(member)
-    key = BREAKER + b"/" + domain
-    counted_as = MEMBER_KEY + member.address_index
-    until = rate_limits.available_at(session, key, at)
+    at, counted_as = now(), MEMBER_KEY + member.address_index
+    until = rate_limits.available_at(session, BREAKER, at)
     if until > at + LONG_AGO:
         return False
     if rate_limits.try_use(session, counted_as, BOUNCE_MEMBER_RATE, at) is None:
         return until <= at + HOUR  # counted within the hour: only look
-    wait = rate_limits.record_use(session, key, BOUNCE_BREAKER_RATE, at) - at
+    wait = rate_limits.record_use(session, BREAKER, BOUNCE_BREAKER_RATE, at) - at
     if timedelta(0) < wait <= HOUR / BOUNCE_BREAKER_RATE.burst:
         log.warning("Too many addresses are said not to exist at once: no membership ends.")
-        lost = bounced_members(session, at - HOUR)
-        restore(each for each in lost if domain_of(each) == domain)
+        restore(bounced_members(session, at - HOUR))
     return not wait
 
 

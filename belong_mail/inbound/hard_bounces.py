@@ -29,7 +29,7 @@ class BounceRule:
 
     times: int
     over: timedelta
-    # Whether a domain's circuit breaker applies: its directory may be out of order.
+    # Whether the circuit breaker applies: a domain's directory may be out of order.
     is_about_existence: bool = False
     # Applies to a status that matches this pattern (RFC 3463), or to this phrase.
     statuses: str = ""

@@ -9,4 +9,4 @@ class ReadReturned(JobKind, kind=RETURNED):
 
 
 class AcceptBounces(JobKind, kind="accept-bounces"):
-    """Apply the bounces that a circuit breaker held back."""
+    """Apply the bounces that the circuit breaker held back."""

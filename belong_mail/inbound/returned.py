@@ -24,8 +24,6 @@ from belong_mail.members.wrapped_fields import address_of
 # Emails that ask someone to confirm joining.
 ASKING_KINDS = (*CONFIRMATION_KINDS, INVITED, INVITED_AGAIN)
 RETRY_SOON = timedelta(minutes=1)
-# In place of the domain of a member's address, which forged reports could find out by the breaker.
-OF_REPORTS = b""
 # Code, status and phrase of a bounce from an address to which the recipient forwards.
 OTHER_DOMAIN = None, "", "at another address"
 # Parents of the domains by which providers route email within a customer's mail system.
@@ -77,7 +75,7 @@ def _bounce(work: Work, delivery: Delivery, report: Report) -> None:
     if is_own and report.verdict in (*outcomes.SENDER_FAULTS, ReplyClass.POLICY):
         log.warning("Emails bounce because of our setup: %s", report.phrase or report.status)
         bounces.record_our_fault(work.session)
-    bounces.handle_bounce(work.session, lambda _member: OF_REPORTS, delivery.id)
+    bounces.handle_bounce(work.session, delivery.id)
 
 
 def _is_own(domains: tuple[str, ...], delivery: Delivery, report: Report) -> bool:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring
 from belong_mail.delivery.work import WRAPPED_COLUMNS, WrappedColumn
 from belong_mail.groups.models import Group
-from belong_mail.mail.address import InvalidAddress, domain, folded, normalise, untagged
+from belong_mail.mail.address import folded, untagged
 from belong_mail.members.models import PendingConfirmation, Subscription, WaitlistEntry
 
 Row = TypeVar("Row", Subscription, WaitlistEntry)
@@ -110,10 +110,3 @@ def wrap_address(
     """
     place = row_of(public_id, group.public_id)
     return keyring.opener.wrap(untagged(address).encode(), column, place)
-
-
-def domain_hash(keyring: Keyring, member: Subscription) -> bytes:
-    """Return a keyed hash of a member's email domain, or b"" if the address cannot be decrypted."""
-    with suppress(DecryptionError, InvalidAddress):
-        return keyring.index.domain(domain(normalise(open_address(keyring, member)[0])))
-    return b""

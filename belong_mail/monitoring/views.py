@@ -127,7 +127,7 @@ def show(session: Session) -> Page:
 def act(session: Session, verb: str) -> ResponseReturnValue:
     """Retry waiting email; accept that bounced addresses do not exist; or undo such bounces.
 
-    “accept” closes the circuit breakers; “undo” restores the memberships that bounces ended within
+    “accept” closes the circuit breaker; “undo” restores the memberships that bounces ended within
     a number of days.
     """
     if verb == "retry":

@@ -24,7 +24,7 @@ ABOUT_THE_ISSUE = (ReplyClass.POLICY, ReplyClass.CONTENT)
 log = logging.getLogger(__name__)
 
 
-def pause_if_refused(domain_of: bounces.DomainHash, session: Session, delivery_id: int) -> None:
+def pause_if_refused(session: Session, delivery_id: int) -> None:
     """Handle a permanent failure; one for policy or content counts for the issue alone.
 
     If too many copies are refused like this, the issue is paused, and these copies are deferred. A
@@ -32,7 +32,7 @@ def pause_if_refused(domain_of: bounces.DomainHash, session: Session, delivery_i
     """
     delivery = session.get_one(Delivery, delivery_id)
     if hard_bounces.reclassify(delivery) not in ABOUT_THE_ISSUE:
-        return bounces.handle_bounce(session, domain_of, delivery_id)
+        return bounces.handle_bounce(session, delivery_id)
     bounces.record_our_fault(session)
     issue = session.get(Newsletter, delivery.newsletter_id or 0)
     if issue is None or issue.stopped_at is not None:

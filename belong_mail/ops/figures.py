@@ -44,17 +44,17 @@ def noted_at(session: Session, name: str) -> datetime | None:
     return session.scalar(select(Figure.noted_at).where(Figure.name == name))
 
 
-# Whether a circuit breaker is open, or was when that was last stored.
+# Whether the circuit breaker is open, or was when that was last stored.
 IS_BREAKER_OPEN = bounces.IS_OPEN | exists().where(Figure.name == BREAKER, Figure.noted_at > NOW)
 
 
 def note_breaker(session: Session) -> None:
-    """Store until when circuit breakers ignore reports of unknown addresses."""
+    """Store until when the circuit breaker ignores reports of unknown addresses."""
     note(session, BREAKER, at=bounces.breaker_until(session, now()))
 
 
 def breaker_until(session: Session) -> datetime | None:
-    """Return the time that `note_breaker` stored, or None if no breaker is open."""
+    """Return the time that `note_breaker` stored, or None if it is not open."""
     until = noted_at(session, BREAKER)
     return until if until is not None and until > now() else None
 

@@ -40,7 +40,7 @@ from belong_mail.inbound import pipe
 from belong_mail.mail.address import Staff
 from belong_mail.mail.message.headers import format_mailbox
 from belong_mail.mail.smtp.transport import FolderTransport, SmtpTransport, Transport
-from belong_mail.members import import_tasks, wrapped_fields
+from belong_mail.members import import_tasks
 from belong_mail.members import tasks as members_tasks
 from belong_mail.monitoring import alerts
 from belong_mail.newsletters import auto_pause, issue_mailer
@@ -124,9 +124,7 @@ class Worker:
         self._import_pace = import_tasks.pace_within(policy)
         self._purge_at = now()
         parts = sessions, transport, compose, self._issue_mailer, lock, policy
-        domain_of = partial(wrapped_fields.domain_hash, self._keyring)
-        undelivered = partial(auto_pause.pause_if_refused, domain_of)
-        self.engine = Engine(*parts, undelivered=undelivered, is_met=self._is_met)
+        self.engine = Engine(*parts, auto_pause.pause_if_refused, self._is_met)
 
     def run(self) -> None:
         """Work until the engine is stopped, then finish what is under way."""
