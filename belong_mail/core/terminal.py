@@ -1,7 +1,6 @@
-"""Print sentences, progress and questions of a command, besides its result; none with --quiet."""
+"""Print sentences and questions of a command, besides its result; none with --quiet."""
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click._termui_impl import ProgressBar
 
 # Set in a command's context by --quiet.
 QUIET = "belong.quiet"
@@ -92,23 +90,3 @@ def refusing(
         yield
     except errors as error:
         raise kind(words or str(error)) from error
-
-
-@contextmanager
-def working(label: str) -> Iterator[None]:
-    """Show a label while a block runs, and then the seconds it took."""
-    if is_quiet() or not sys.stderr.isatty():
-        yield
-        return
-    begun = time.monotonic()
-    click.echo(label, nl=False, err=True)
-    try:
-        yield
-    finally:
-        click.echo(f" {time.monotonic() - begun:.1f} s", err=True)
-
-
-def progress(length: int, label: str) -> ProgressBar[Any]:
-    """Return a progress bar, which is shown only on a terminal and without --quiet."""
-    is_hidden = is_quiet() or not sys.stderr.isatty()
-    return click.progressbar(length=length, label=label, file=sys.stderr, hidden=is_hidden)

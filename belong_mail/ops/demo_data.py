@@ -1,7 +1,6 @@
 """Sample members, newsletters and meetings for development."""
 
 import secrets
-from collections.abc import Callable
 from datetime import date, time, timedelta
 
 from sqlalchemy import func, insert, select
@@ -52,13 +51,7 @@ finishes it.)*
 """
 
 
-def add_members(
-    session: Session,
-    keyring: Keyring,
-    group: Group,
-    number: int,
-    told: Callable[[int], object] = lambda _number: None,
-) -> None:
+def add_members(session: Session, keyring: Keyring, group: Group, number: int) -> None:
     """Add made-up confirmed members at example.org to a group, in bulk."""
     batch = secrets.token_hex(3)
     at = now()
@@ -69,7 +62,6 @@ def add_members(
             for each in range(start, min(start + ROWS_AT_ONCE, number))
         ]
         session.execute(insert(Subscription), rows)
-        told(len(rows))
 
 
 def _member(keyring: Keyring, group: Group, address: str, name: str) -> dict[str, object]:
