@@ -17,4 +17,4 @@ if __name__ == "__main__":
     gc.disable()  # until all is loaded: collecting garbage would take a twentieth of the start
     from belong_mail.worker.process import run_worker  # takes half a second, hidden by now
 
-    run_worker(config, is_draining="--drain" in sys.argv, is_quiet="--quiet" in sys.argv)
+    run_worker(config, is_draining="--drain" in sys.argv)

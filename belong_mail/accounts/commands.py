@@ -13,7 +13,7 @@ from belong_mail.core.decryption import (
     Opener,
     worker_keys,
 )
-from belong_mail.core.terminal import refusing, say, unseen_argument
+from belong_mail.core.terminal import refusing, unseen_argument
 from belong_mail.groups.commands import require_group
 from belong_mail.groups.models import Group
 from belong_mail.mail.address import InvalidAddress, Staff, check, normalise
@@ -82,7 +82,7 @@ def remove_lead(address: str, slug: str) -> None:
         group = require_group(session, slug)
         if not invitations.remove(session, index, group, address):
             raise click.ClickException(f"This address does not lead {_in_sentence(group)}.")
-    say(f"Removed from the leaders of {_in_sentence(group)}.")
+    click.echo(f"Removed from the leaders of {_in_sentence(group)}.")
 
 
 @lead_commands.command("list")
@@ -118,7 +118,7 @@ def unlink(address: str) -> None:
             raise click.ClickException(
                 "This address signs in with no passkey and no district account."
             )
-    say("This address is back to emailed links. All its sessions have ended.")
+    click.echo("This address is back to emailed links. All its sessions have ended.")
 
 
 @click.group("office")
@@ -152,7 +152,7 @@ def remove_office(address: str) -> None:
     with transaction() as session:
         if not invitations.remove(session, index, None, address):
             raise click.ClickException("This address does not work for the office.")
-    say("This address no longer works for the office.")
+    click.echo("This address no longer works for the office.")
 
 
 def _invite(
@@ -165,10 +165,10 @@ def _invite(
         is_asked = invitations.ask(session, keyring, group, address, language, name)
     if is_asked:
         what = f"lead {_in_sentence(group)}" if group else "work for the office"
-        say(f"Invited to {what}. The invitation works for 7 days.")
+        click.echo(f"Invited to {what}. The invitation works for 7 days.")
     else:
         what = f"leads {_in_sentence(group)}" if group else "works for the office"
-        say(f"This address already {what}.")
+        click.echo(f"This address already {what}.")
 
 
 def _refuse_strangers(address: str) -> None:

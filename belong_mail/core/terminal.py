@@ -1,4 +1,4 @@
-"""Print sentences and questions of a command, besides its result; none with --quiet."""
+"""Read a command's arguments, ask before what cannot be undone, and turn errors into sentences."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -9,41 +9,11 @@ from typing import Any
 
 import click
 
-# Set in a command's context by --quiet.
-QUIET = "belong.quiet"
-QUIET_FLAG = "--quiet"
 # Parameter types: files to read.
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 # A local date, or a date and time, with or without seconds.
 TIMES = (f"{between}%H:%M{end}" for between in " T" for end in ("", ":%S"))
 MOMENT = click.DateTime(["%Y-%m-%d", *(f"%Y-%m-%d{time}" for time in TIMES)])
-
-
-def quiet_option() -> click.Option:
-    """Return the --quiet option, which every command has."""
-    return click.Option(
-        ["-q", QUIET_FLAG],
-        is_flag=True,
-        expose_value=False,
-        callback=_remember,
-        help="Print the result alone, for scripts.",
-    )
-
-
-def _remember(context: click.Context, _option: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's
-    if value:
-        context.meta[QUIET] = True
-
-
-def is_quiet() -> bool:
-    context = click.get_current_context(silent=True)
-    return context is not None and bool(context.meta.get(QUIET))
-
-
-def say(words: str) -> None:
-    """Print a sentence for people unless --quiet; never a result, which scripts read."""
-    if not is_quiet():
-        click.echo(words)
 
 
 def unseen_argument(name: str, label: str) -> Callable[[Any], Any]:

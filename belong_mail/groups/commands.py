@@ -3,7 +3,7 @@
 import click
 from sqlalchemy.orm import Session
 
-from belong_mail.core.terminal import asks, refusing, say
+from belong_mail.core.terminal import asks, refusing
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
 from belong_mail.web.context import transaction
@@ -44,7 +44,7 @@ def add_group(slug: str, name: str, summary: str, *, upcoming: bool) -> None:
     bad = refusing(groups.InvalidSlug, words=taken, kind=click.BadParameter)
     with transaction() as session, bad:
         groups.add(session, slug, name, summary, is_upcoming=upcoming)
-    say(f"{name} is in the directory.")
+    click.echo(f"{name} is in the directory.")
 
 
 @group_commands.command("launch", epilog="Example: belong group launch autoimmune")
@@ -60,4 +60,4 @@ def launch_group(slug: str) -> None:
         group = require_group(session, slug)
         with refusing(groups.AlreadyLaunched, words=f"{slug} has already started."):
             groups.launch(group)
-    say(f"{slug} has started. People can join. In an hour, those who asked get one email.")
+    click.echo(f"{slug} has started. People can join. In an hour, those who asked get one email.")

@@ -8,7 +8,7 @@ import click
 from sqlalchemy.orm import Session
 
 from belong_mail.core import i18n
-from belong_mail.core.terminal import FILE, refusing, say
+from belong_mail.core.terminal import FILE, refusing
 from belong_mail.groups.commands import require_group
 from belong_mail.groups.models import Group
 from belong_mail.mail.address import Staff
@@ -43,10 +43,10 @@ def import_command(file: Path, slug: str, *, dry_run: bool) -> None:
             raise click.ClickException(f"No one can join {slug} now. No one was asked.")
         click.echo("\n".join(report_lines(found.report())))
         if dry_run:
-            say("No one was asked: this was a dry run.")
+            click.echo("No one was asked: this was a dry run.")
         elif found.addresses:
             _start(session, group, found)
-            say("The worker asks them, a few at a time.")
+            click.echo("The worker asks them, a few at a time.")
         sender = f"belong@{services().settings.mail_domain}"
         texts = [announcement(group, services().links, sender, code) for code in i18n.NAMES]
     click.echo("\nSend this to the old list first:")

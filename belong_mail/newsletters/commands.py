@@ -8,7 +8,7 @@ import click
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
-from belong_mail.core.terminal import FILE, MOMENT, asks, refusing, say
+from belong_mail.core.terminal import FILE, MOMENT, asks, refusing
 from belong_mail.groups.commands import require_group
 from belong_mail.newsletters import approval
 from belong_mail.newsletters import release as issue_release
@@ -111,7 +111,7 @@ def _run_verb(newsletter_id: str, verb: issue_release.Verb, said: str) -> None:
             raise click.ClickException(
                 f"The newsletter is {state}, so this cannot be done now."
             ) from None
-    say(said)
+    click.echo(said)
 
 
 @newsletter_commands.command("release", epilog="Example: belong newsletter release ID")

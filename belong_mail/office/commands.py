@@ -5,7 +5,7 @@ from datetime import timedelta
 import click
 
 from belong_mail.core.db import now
-from belong_mail.core.terminal import refusing, say
+from belong_mail.core.terminal import refusing
 from belong_mail.groups import service as groups
 from belong_mail.groups.commands import group_commands, require_group
 from belong_mail.newsletters.service import InvalidState
@@ -54,4 +54,4 @@ def restore(slug: str) -> None:
             InvalidState, words=f"{slug} has no end, or its memberships are deleted already."
         ):
             group_retirement.restore_ended(session, group)
-    say(f"{slug} goes on. People can join it.")
+    click.echo(f"{slug} goes on. People can join it.")

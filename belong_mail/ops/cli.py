@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from belong_mail.core.environment import ENTRY_POINTS, NEWEST_REVISION
-from belong_mail.core.terminal import quiet_option
 
 if TYPE_CHECKING:  # the list of commands needs no Flask
     from flask import Flask
@@ -116,8 +115,6 @@ def _wrap_command(command: click.Command, name: str) -> None:
     if isinstance(command, click.Group):
         for each in command.commands.values():
             _wrap_command(each, f"{name} {each.name}")
-    else:
-        command.params.append(quiet_option())
     _explain(command, name)
     if command.callback is not None:
         if name in WITH_RIGHT_KEYS:

@@ -15,7 +15,7 @@ from belong_mail.accounts.commands import GROUP_HELP, keys_here
 from belong_mail.core import encrypted_file, encryption
 from belong_mail.core.db import SchemaInconsistent, count_rows, make_engine, now, schema_step
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.terminal import FILE, asks, refusing, say
+from belong_mail.core.terminal import FILE, asks, refusing
 from belong_mail.delivery.worker_lock import is_worker_running
 from belong_mail.groups import service as groups
 from belong_mail.groups.commands import require_group
@@ -74,8 +74,8 @@ def upgrade(seed: str | None) -> None:
         with transaction() as session:
             schema.lock(session.connection())
             if not groups.seed(session):
-                say("The database has groups already, so none were added.")
-    say("The database is up to date.")
+                click.echo("The database has groups already, so none were added.")
+    click.echo("The database is up to date.")
 
 
 @database_commands.command("downgrade")
@@ -88,8 +88,8 @@ def downgrade() -> None:
     _require_no_worker()
     with refusing(schema.CannotGoBack):
         step = schema.downgrade(services().engine)
-    say(f"The database is at step {step}. Install the version that it belongs to, and run")
-    say("`db upgrade` with it, before web and worker start.")
+    click.echo(f"The database is at step {step}. Install the version that it belongs to, and run")
+    click.echo("`db upgrade` with it, before web and worker start.")
 
 
 @database_commands.command("check")
@@ -101,7 +101,7 @@ def check() -> None:
     differences = schema.differences(services().engine)
     if differences:
         raise click.ClickException(f"Differences found: {len(differences)}. Run `db upgrade`.")
-    say("The database is as it should be.")
+    click.echo("The database is as it should be.")
 
 
 @database_commands.command("backup", epilog=f"Example: belong db backup {COPY}")
@@ -134,8 +134,8 @@ def backup(file: Path, keep: tuple[int, int] | None) -> None:
         figures.note(session, figures.BACKUP)
     if keep:
         number = len(backup_retention.delete_old(file, *keep))
-        say(f"Older copies deleted: {number}.")
-    say(ENCRYPTED if key else PLAIN)
+        click.echo(f"Older copies deleted: {number}.")
+    click.echo(ENCRYPTED if key else PLAIN)
 
 
 def _kept(given: str) -> tuple[int, int]:
@@ -173,7 +173,9 @@ def restore(file: Path, key_file: Path | None) -> None:
     ):
         database_backup.restore(services().engine, copy, _hold, _check_keys())
     _give_rights()
-    say("Restored, and on hold. Start the worker, run `hold status`, then `hold release --doubt`.")
+    click.echo(
+        "Restored, and on hold. Start the worker, run `hold status`, then `hold release --doubt`."
+    )
 
 
 @database_commands.command(
@@ -221,8 +223,8 @@ def move(target: str) -> None:
     leave = partial(hold.start_hold, because="asked", seen=_state_file().seen())
     with refusing(database_move.InvalidMove, SchemaInconsistent):
         number = database_move.move(services().engine, make_engine(_database_url(target)), leave)
-    say(f"Moved and compared: {number} rows. This database is on hold from now on.")
-    say("Name the new one in BELONG_DATABASE_URL. Then run `db upgrade` and `hold release`.")
+    click.echo(f"Moved and compared: {number} rows. This database is on hold from now on.")
+    click.echo("Name the new one in BELONG_DATABASE_URL. Then run `db upgrade` and `hold release`.")
 
 
 @click.group("outbox")
@@ -238,7 +240,7 @@ def retry() -> None:
     """
     with transaction() as session:
         number = outbox.ask_retry(session)
-    say(f"Messages due now: {number}. A running worker tries them within seconds.")
+    click.echo(f"Messages due now: {number}. A running worker tries them within seconds.")
 
 
 @key_commands.command("new", epilog="Example: belong keys new > /root/belong-keys")
@@ -285,7 +287,7 @@ def check_key_copy(file: BinaryIO) -> None:
         if faults:
             raise click.ClickException(" ".join(faults))
         figures.note(session, figures.KEYS_TRIED)
-    say("The copy opens this database, and has every key that is in use here.")
+    click.echo("The copy opens this database, and has every key that is in use here.")
 
 
 @key_commands.command("rotate", epilog="Example: belong keys rotate > /root/belong-keys")
@@ -357,7 +359,7 @@ def demo(slug: str, members: int) -> None:
     keyring = Keyring(*keys_here())
     with transaction() as session:
         demo_data.add_members(session, keyring, require_group(session, slug), members)
-    say(f"Made-up members added to {slug}: {members}.")
+    click.echo(f"Made-up members added to {slug}: {members}.")
 
 
 @click.command()
@@ -433,13 +435,15 @@ def release(*, doubt: bool) -> None:
         if because is not None:
             if doubt:
                 number = outbox.doubt_copies(session, services().settings.uncertain)
-                say(f"Newsletters paused: {number}. {AFTER_DOUBT if number else ''}".rstrip())
+                click.echo(
+                    f"Newsletters paused: {number}. {AFTER_DOUBT if number else ''}".rstrip()
+                )
             hold.release_hold(session, seen)
         waiting = hold.waiting(session)
     if because is None:
         click.echo("Sending is not on hold.")
         return
-    say(f"Released. {_reason_text(waiting)} A running worker resumes within seconds.")
+    click.echo(f"Released. {_reason_text(waiting)} A running worker resumes within seconds.")
 
 
 @hold_commands.command("begin")
@@ -451,7 +455,7 @@ def begin() -> None:
     seen = _state_file().seen()
     with transaction() as session:
         hold.start_hold(session, "asked", seen)
-    say("Sending is on hold, on every host that has worked on this database.")
+    click.echo("Sending is on hold, on every host that has worked on this database.")
 
 
 @click.command("purge")

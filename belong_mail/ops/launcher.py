@@ -10,7 +10,6 @@ import click
 
 from belong_mail.core import memory
 from belong_mail.core.environment import ENTRY_POINTS, IS_INSTALLED, ROOT
-from belong_mail.core.terminal import is_quiet
 from belong_mail.mail.hosts import is_this_machine
 
 if TYPE_CHECKING:  # the services load the database, which this process does not need
@@ -142,4 +141,4 @@ def worker(*, drain: bool) -> None:
 
     On SIGTERM it finishes the current message first.
     """
-    exec_worker([*(["--drain"] if drain else []), *(["--quiet"] if is_quiet() else [])])
+    exec_worker(["--drain"] if drain else [])

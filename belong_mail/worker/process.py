@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 NICENESS = 10
 
 
-def run_worker(settings: Settings, *, is_draining: bool, is_quiet: bool = False) -> None:
+def run_worker(settings: Settings, *, is_draining: bool) -> None:
     """Run the worker until SIGTERM, or with `is_draining` until nothing is due."""
     # On SQLite, a worker with the write lock and no processor time would block everyone.
     if not settings.database_url.startswith("sqlite"):
@@ -26,7 +26,7 @@ def run_worker(settings: Settings, *, is_draining: bool, is_quiet: bool = False)
         gc.freeze()  # what was loaded stays, and looking through it would stop email for 80 ms
         gc.enable()
         if is_draining:
-            _drain(worker, is_quiet=is_quiet)
+            _drain(worker)
             return
         logs.configure(settings.log_format, "worker")
         logs.event(log, logging.INFO, "started", process=os.getpid())
@@ -48,7 +48,7 @@ def _make_ready(settings: Settings) -> Worker:
     return worker
 
 
-def _drain(worker: Worker, *, is_quiet: bool) -> None:
+def _drain(worker: Worker) -> None:
     """Work until nothing is due; then print what waits for later."""
     worker.drain()
     waiting = worker.waiting()
@@ -56,6 +56,5 @@ def _drain(worker: Worker, *, is_quiet: bool) -> None:
     if worker.held_because is not None:
         reason = hold.REASONS[worker.held_because]
         sys.exit(f"Error: Sending is on hold: {reason} See `hold status`.")
-    if not is_quiet:
-        words = hold.in_words(waiting)
-        sys.stdout.write(f"Waiting for later: {words}.\n" if words else "Nothing is waiting.\n")
+    words = hold.in_words(waiting)
+    sys.stdout.write(f"Waiting for later: {words}.\n" if words else "Nothing is waiting.\n")

@@ -14,7 +14,6 @@ from sqlalchemy import select
 
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import cli as cli_module
-from belong_mail.ops.cli import WITHOUT_SETTINGS
 from tests.factories import make_members, queue_at_once
 from tests.markers import on_sqlite
 from tests.processes import SECONDS, ended, fork, run
@@ -49,7 +48,7 @@ def test_each_command_explains_itself_and_lists_those_below_in_one_whole_line(na
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_each_command_can_be_quiet_and_has_an_example_that_names_what_it_takes(name):
+def test_each_command_has_an_example_that_names_what_it_takes(name):
     command = EVERY[name]
     said = command.epilog or (command.help or "").rpartition("\n\n")[2].strip()
     assert said.startswith("Example: "), "no example"
@@ -58,7 +57,6 @@ def test_each_command_can_be_quiet_and_has_an_example_that_names_what_it_takes(n
     start = next(at for at in range(len(words)) if words[at:][: len(name.split())] == name.split())
     assert words[start - 1].endswith("belong")
     known = {option for each in command.params for option in each.opts}
-    assert name in {*WITHOUT_SETTINGS, "inbound"} or {"-q", "--quiet"} <= known
     own = list(takewhile(lambda word: word != "||", words[start + len(name.split()) :]))
     assert {word for word in own if word.startswith("--")} <= known
     taken = [each for each in command.params if isinstance(each, click.Argument) and each.required]
@@ -68,18 +66,6 @@ def test_each_command_can_be_quiet_and_has_an_example_that_names_what_it_takes(n
         if isinstance(option.type, click.DateTime | click.Choice):
             for word in [words[at + 1] for at, each in enumerate(words) if each in option.opts]:
                 option.type.convert(word, option, None)
-
-
-@on_sqlite
-def test_a_quiet_command_prints_its_result_alone(cli, environment):
-    done = cli.invoke(args=["group", "add", "chess", "Chess", "--upcoming", "-q"])
-    assert (done.exit_code, done.output) == (0, "")
-    assert "chess\tupcoming" in cli.invoke(args=["group", "list", "--quiet"]).output
-    quiet = run(environment, "worker", "--drain", "--quiet")
-    assert (quiet.returncode, quiet.stdout) == (0, "")
-    refused = cli.invoke(args=["group", "add", "chess", "Chess", "-q"])
-    assert refused.exit_code == 2
-    assert "taken" in refused.output
 
 
 def at_terminal(settings, *arguments: str, answer: str = "") -> subprocess.CompletedProcess[str]:
