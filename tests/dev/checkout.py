@@ -26,23 +26,12 @@ def pythons() -> list[str]:
 
 SITE = """
 import os, sys
-if "HIDE_PIP" in os.environ and sys.prefix == sys.base_prefix:
-    sys.modules["pip"] = None
 if "SLOW_PIP" in os.environ and "install" in sys.orig_argv:
     import pathlib, time
 
     pathlib.Path(".venv/half").touch()
     pathlib.Path("var/pip.pid").write_text(f"{os.getpid()}\\n")
     time.sleep(60)
-if "INTERRUPT_IN_DESTRUCTOR" in os.environ and "dev.py" in "".join(sys.orig_argv):
-    import http.client, signal
-
-    def close(answer, close=http.client.HTTPResponse.close):
-        if answer.fp is not None:
-            signal.raise_signal(signal.SIGINT)
-        close(answer)
-
-    http.client.HTTPResponse.close = close
 """
 
 

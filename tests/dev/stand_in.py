@@ -1,6 +1,6 @@
 """Stands in for `python -m flask`, so that dev.py is tried in seconds and without the app.
 
-It writes down what it was given, and misbehaves as the environment asks: STAND_IN_PREPARE=fails.
+It writes down what it was given.
 """
 
 import json
@@ -15,7 +15,6 @@ from types import FrameType
 
 VAR = Path("var")
 OWN: list[subprocess.Popen[bytes]] = []
-MOOD = os.environ.get(f"STAND_IN_{sys.argv[3].upper()}", "well") if len(sys.argv) > 3 else "well"
 
 
 class Answer(BaseHTTPRequestHandler):
@@ -45,8 +44,6 @@ def finish(_number: int, _frame: FrameType | None) -> None:
 
 def prepare() -> None:
     note("prepare")
-    if MOOD == "fails":
-        sys.exit("There is no such database.")
     sys.stdout.write("Sign in as the sample lead.\n")
 
 
@@ -55,13 +52,11 @@ def web() -> None:
     signal.signal(signal.SIGINT, finish)
     OWN.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(99)"]))
     note("web", own=OWN[0].pid, port=int(sys.argv[5]))
-    if MOOD == "never answers":
-        time.sleep(99)
     HTTPServer(("127.0.0.1", int(sys.argv[5])), Answer).serve_forever()
 
 
 def worker() -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN if MOOD == "is stubborn" else finish)
+    signal.signal(signal.SIGTERM, finish)
     signal.signal(signal.SIGINT, finish)
     note("worker")
     time.sleep(99)

@@ -36,32 +36,6 @@ def test_where_a_check_complains_the_suite_is_not_run(ready, check):
     assert "pytest -n auto" not in answer.stdout
 
 
-def test_arguments_go_to_pytest_as_they_are(ready):
-    answer = ready.dev("test", "-k", "a or b", "--help", STAND_IN_COMPLAINS="mypy")
-    assert answer.returncode == 0
-    assert answer.stdout.startswith("pytest -k a or b --help of")
-
-
-def test_benchmarks_are_listed_and_run_by_name(ready):
-    folder = ready.root / "tests" / "bench"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "pace.py").write_text("import sys, requirements\nprint(sys.argv[1:])\nsys.exit(7)\n")
-    (folder / "_shared.py").touch()
-    (folder / "test_pace.py").touch()
-    assert ready.dev("bench").stdout == "Benchmarks: pace.\n"
-    paced = ready.dev("bench", "pace", "--rounds", "2", "--help")
-    assert (paced.returncode, paced.stdout) == (7, "['--rounds', '2', '--help']\n")
-    unknown = ready.dev("bench", "../../dev")
-    assert (unknown.returncode, unknown.stdout) == (2, "Benchmarks: pace.\n")
-
-
-@pytest.mark.parametrize("arguments", [(), ("serve",), ("lint", "more"), ("run", "--open")])
-def test_wrong_use_is_told(checkout, arguments):
-    answer = checkout.dev(*arguments)
-    assert answer.returncode == 2
-    assert answer.stdout.startswith("usage: dev.py")
-
-
 def test_our_locks_name_no_index_and_hold_what_runs():
     pins = {
         name: set(re.findall(r"^\S+==[^\s;]+", file.read_text(), re.MULTILINE))
