@@ -14,8 +14,9 @@ from zoneinfo import ZoneInfo
 
 from belong_mail import settings
 from belong_mail.core import encryption, logs
-from belong_mail.core.district import HelpLines, Names
+from belong_mail.core.district import District, HelpLines, Names
 from belong_mail.core.environment import PREFIX, ROOT, value_of
+from belong_mail.mail.address import Staff
 from belong_mail.mail.hosts import InvalidSetting, Network, is_this_machine
 from belong_mail.mail.imap.location import MailboxLocation, parse_mailbox
 from belong_mail.mail.smtp.connection import Relay
@@ -126,9 +127,22 @@ class Config:
         )
 
     @property
+    def district(self) -> District:
+        return District(self.oidc_issuer, self.secret_keys)
+
+    @property
+    def staff(self) -> Staff:
+        return Staff(self.allowed_domains, self.refused_local_parts)
+
+    @property
     def inbound_mailbox(self) -> MailboxLocation | None:
         url = self.inbound_url
         return parse_mailbox(url, ROOT, self.inbound_credentials) if url else None
+
+    @property
+    def has_inbound(self) -> bool:
+        """Return whether email to our own return paths comes back to the worker."""
+        return self.inbound_pipe or bool(self.inbound_url)
 
     @property
     def relay(self) -> Relay:

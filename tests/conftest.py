@@ -163,7 +163,7 @@ def session(services: Services) -> Iterator[Session]:
 
 @pytest.fixture
 def keyring(services: Services) -> Keyring:
-    return Keyring(*worker_keys(services.settings.private_keys, services.settings.index_keys))
+    return worker_keys(services.settings.private_keys, services.settings.index_keys)
 
 
 @pytest.fixture

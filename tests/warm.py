@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from belong_mail.app import create_app
 from belong_mail.core import encryption
-from belong_mail.core.decryption import Keyring, worker_keys
+from belong_mail.core.decryption import worker_keys
 from belong_mail.core.services import Services
 from belong_mail.groups import service as groups
 from belong_mail.ops import schema
@@ -47,7 +47,7 @@ def warm_up(folder: Path) -> None:
     schema.upgrade(services.engine)
     with services.writing.begin() as session:
         groups.seed(session)
-    worker = make_worker(services, Keyring(*worker_keys(config.private_keys, config.index_keys)))
+    worker = make_worker(services, worker_keys(config.private_keys, config.index_keys))
     worker.drain()
     worker.close()
     services.engine.dispose()

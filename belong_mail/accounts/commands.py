@@ -7,10 +7,8 @@ from belong_mail.accounts import identity_tasks, invitations, people
 from belong_mail.accounts.right_tasks import NAME_CHARACTERS
 from belong_mail.core import i18n
 from belong_mail.core.decryption import (
-    BlindIndex,
     DecryptionError,
     Keyring,
-    Opener,
     worker_keys,
 )
 from belong_mail.core.terminal import refusing, unseen_argument
@@ -77,7 +75,7 @@ def remove_lead(address: str, slug: str) -> None:
 
     Without ADDRESS, it asks for one, so that no log of this machine has it.
     """
-    _opener, index = keys_here()
+    index = keys_here().index
     with transaction() as session:
         group = require_group(session, slug)
         if not invitations.remove(session, index, group, address):
@@ -107,7 +105,7 @@ def unlink(address: str) -> None:
     sessions. They, the office and the other leaders of their groups get an email. Works for the
     office's people too. Without ADDRESS, it asks for one, so that no log of this machine has it.
     """
-    keyring, inbox = Keyring(*keys_here()), services().settings.contact_inbox
+    keyring, inbox = keys_here(), services().settings.contact_inbox
     with transaction() as session:
         with refusing(DecryptionError, words=CHANGED):
             account = invitations.find_account(session, keyring.index, address)
@@ -148,7 +146,7 @@ def remove_office(address: str) -> None:
 
     Without ADDRESS, it asks for one, so that no log of this machine has it.
     """
-    _opener, index = keys_here()
+    index = keys_here().index
     with transaction() as session:
         if not invitations.remove(session, index, None, address):
             raise click.ClickException("This address does not work for the office.")
@@ -160,7 +158,7 @@ def _invite(
 ) -> None:
     """Invite someone to lead a group or, without one, to work for the office."""
     _refuse_strangers(address)
-    keyring = Keyring(*keys_here())
+    keyring = keys_here()
     with refusing(DecryptionError, words=CHANGED):
         is_asked = invitations.ask(session, keyring, group, address, language, name)
     if is_asked:
@@ -187,6 +185,6 @@ def _in_sentence(group: Group) -> str:
     return i18n.group_in_sentence(group.name, i18n.DEFAULT)
 
 
-def keys_here() -> tuple[Opener, BlindIndex]:
+def keys_here() -> Keyring:
     settings = services().settings
     return worker_keys(settings.private_keys, settings.index_keys)

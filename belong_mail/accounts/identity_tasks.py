@@ -44,22 +44,22 @@ class AnotherProvider(Exception):
 @does(LinkIdentity)
 def receive_link(work: Work, asked: LinkIdentity) -> None:
     """Link a district identity to an account without one, end its other sessions, and notify."""
-    session, keys = work.session, work.keys
-    if not keys.district.issuer or asked.issuer != keys.district.issuer:
+    session, keys, district = work.session, work.keys, work.settings.district
+    if not district.issuer or asked.issuer != district.issuer:
         raise AnotherProvider
     account = proven.account(work, asked.account)
     if not accounts.may_sign_in(session, account):
         raise Refused
     proven.address_of(keys, account)
     verify(work)
-    taken = Identity.name.in_(keys.district.subject_hashes(asked.subject))
+    taken = Identity.name.in_(district.subject_hashes(asked.subject))
     found = select(Identity.id).where((Identity.account_id == account.id) | taken)
     if session.scalar(found.limit(1)) is not None:
         raise Refused
     said = json.dumps([asked.issuer, asked.subject]).encode()
     identity = Identity(
         account_id=account.id,
-        name=keys.district.subject_hash(asked.subject),
+        name=district.subject_hash(asked.subject),
         wrapped_subject=keys.opener.wrap(said, SUBJECT_COLUMN, account.public_id),
     )
     session.add(identity)
@@ -77,7 +77,7 @@ def receive_let_in(work: Work, asked: LetIn) -> None:
     of_account = b"let-in/" + account.public_id.encode()
     work.use_each(((of_account, LET_IN_RATE), (b"let-in", LET_INS_RATE)))
     audit.set_actor(work.session, audit.Actor(audit.Role.ACCOUNT, by.public_id))
-    let_in(work.session, work.keys, work.mailer.office, account)
+    let_in(work.session, work.keys, work.settings.contact_inbox, account)
 
 
 def let_in(session: Session, keyring: Keyring, inbox: str, account: Account) -> bool:
@@ -105,11 +105,12 @@ def let_in(session: Session, keyring: Keyring, inbox: str, account: Account) -> 
     return True
 
 
-def is_linked(session: Session, keyring: Keyring, account: Account) -> bool:
+def is_linked(work: Work, account: Account) -> bool:
     """Return whether an account signs in by the configured provider only."""
     wrapped = select(Identity.wrapped_subject).where(Identity.account_id == account.id)
-    said = _subject(keyring.opener, session.scalar(wrapped) or b"", account.public_id)
-    return said is not None and said[0] == keyring.district.issuer
+    found = work.session.scalar(wrapped) or b""
+    said = _subject(work.keys.opener, found, account.public_id)
+    return said is not None and said[0] == work.settings.oidc_issuer
 
 
 @each_minute("District sign-ins are unproven", select(Identity.id).exists())
@@ -119,7 +120,7 @@ def verify(work: Work) -> int:
     Otherwise an intruder in the web could keep a way in by an identity of their own. Returns the
     number of rows changed.
     """
-    session, district, wrong = work.session, work.keys.district, 0
+    session, district, wrong = work.session, work.settings.district, 0
     found = select(Identity, Account.public_id).join(Account)
     for identity, public_id in session.execute(found).all():
         said = _subject(work.keys.opener, identity.wrapped_subject, public_id)

@@ -37,7 +37,6 @@ from belong_mail.accounts.identity_provider import (
 )
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.db import now, required
-from belong_mail.core.district import District
 from belong_mail.core.services import Settings
 from belong_mail.web.access import for_accounts, fresh_proof, no_cookie, public
 from belong_mail.web.context import services, throttle, transaction
@@ -130,7 +129,7 @@ def _complete(code: str, pending: AuthorizationRequest) -> ResponseReturnValue:
 def _sign_in(subject: str, *, was_asked: bool | None) -> Response:
     """Start a session; it is a fresh proof unless the provider says that it did not ask."""
     with transaction() as session:
-        account = signing_in.account_of(session, _district(), subject)
+        account = signing_in.account_of(session, services().settings.district, subject)
         browsers.start_session(session, account, "district", is_proven=was_asked is not False)
     return browsers.go_home(account)
 
@@ -139,9 +138,8 @@ def _link(subject: str) -> Response:
     """Queue a job that links the identity to the signed-in account."""
     with transaction() as session:
         account = required(browsers.current_account(session), signing_in.UnknownPerson)
-        signing_in.ask_to_link(
-            session, services().sealer, _district(), account, subject, g.actor.browser_session
-        )
+        sealer, issuer, here = services().sealer, services().settings.district, g.actor
+        signing_in.ask_to_link(session, sealer, issuer, account, subject, here.browser_session)
     return make_response(redirect(url_for("account.page", done="asked"), 303))
 
 
@@ -221,8 +219,3 @@ def _unavailable() -> ResponseReturnValue:
 def _provider() -> IdentityProvider:
     provider: IdentityProvider = current_app.extensions[EXTENSION]
     return provider
-
-
-def _district() -> District:
-    settings = services().settings
-    return District(settings.oidc_issuer, settings.secret_keys)

@@ -184,7 +184,7 @@ def tell(work: Work, what: str, account: Account, groups: Sequence[Group | None]
     """
     session, keys = work.session, work.keys
     said: dict[str, Any] = {"what": what, "name": plain_name(account.name), "is_you": False}
-    work.post(CHANGED, work.mailer.office, DEFAULT, **said, **_named(groups))
+    work.post(CHANGED, work.settings.contact_inbox, DEFAULT, **said, **_named(groups))
     of_office = proven.holders(session, keys.opener, None)
     told: dict[Account, list[Group | None]] = {one: [*groups] for one in of_office}
     for group in groups:
@@ -270,7 +270,7 @@ def tell_what_ends(work: Work) -> None:
     """Notify the office's inbox, once, that rights end soon."""
     ending = update(Right).where(_IS_ENDING_UNTOLD).values(reminded_at=work.at)
     if work.session.execute(ending.returning(Right.id)).all():
-        work.post(ENDING, work.mailer.office, DEFAULT)
+        work.post(ENDING, work.settings.contact_inbox, DEFAULT)
 
 
 _IS_OLD = Right.since < ago(INVITATION_AGE)
@@ -291,7 +291,7 @@ def tell_what_was_renewed(work: Work) -> None:
     rights = [renewed[each] for each in session.scalars(moved.returning(Right.id)).all()]
     people = [(plain_name(each.person.name), _named([each.group])["groups"]) for each in rights]
     said = {"what": "renewed", "renewed": people, "is_you": False, **_named([])}
-    work.post(CHANGED, work.mailer.office, DEFAULT, **said)
+    work.post(CHANGED, work.settings.contact_inbox, DEFAULT, **said)
     for one in proven.holders(session, keys.opener, None):
         post_to(session, keys, CHANGED, one, **said)
 

@@ -71,7 +71,7 @@ def _email_link(
         why = "no-right" if account else "no-account"
         signing_in.record_refusal(session, account, why, WorkerLimit)
         raise Refused
-    if identity_tasks.is_linked(session, keys, account):
+    if identity_tasks.is_linked(work, account):
         raise Refused
     to, secret = proven.address_of(keys, account), new_public_id()
     link = SignIn(public_id=link_hash(secret), account_id=account.id, browser_hash=browser_hash)

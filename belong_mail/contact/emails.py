@@ -39,7 +39,7 @@ def contact_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
         raise SkipDelivery(State.FAILED)
     mailbox = mailboxes.mailbox_of(mailer.opener, group) if group else ""
     return Email(
-        to=mailbox or mailer.office,
+        to=mailbox or mailer.settings.contact_inbox,
         language=language,
         reply_to=written.address,
         context={

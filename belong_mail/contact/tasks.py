@@ -35,7 +35,7 @@ def send_message(work: JobWork, asked: SendMessage) -> None:
     service.post(session, message)
     opened = keys.opener.open(message.sealed, service.MESSAGE_COLUMN)
     written = ContactData(**json.loads(opened))
-    if keys.staff.admits(written.address) and _may_have_receipt(work, written):
+    if work.settings.staff.admits(written.address) and _may_have_receipt(work, written):
         work.post(RECEIPT, untagged(written.address), written.language, reference=message.reference)
 
 

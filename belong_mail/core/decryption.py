@@ -3,14 +3,12 @@
 import hashlib
 import hmac
 import os
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from belong_mail.core import encryption
-from belong_mail.core.district import District
 from belong_mail.core.encryption import HEAD_OCTETS, NONCE_OCTETS, derive_key
 
 # Most unknown key ids remembered: an intruder who writes rows could invent any number.
@@ -173,39 +171,16 @@ class BlindIndex:
         return hmac.digest(self._key, message, hashlib.sha256)[:16]
 
 
-def worker_keys(
-    private_keys: tuple[str, ...], index_keys: tuple[str, ...]
-) -> tuple[Opener, BlindIndex]:
-    """Return the worker's private keys and index. Raises KeysMissing."""
-    if not private_keys or not index_keys:
-        raise KeysMissing
-    return Opener(private_keys), BlindIndex(index_keys)
-
-
-class AddressPolicy(Protocol):
-    """Decides which addresses, typed into a form, may be emailed."""
-
-    def admits(self, address: str) -> bool: ...
-
-    def is_ours(self, address: str) -> bool: ...
-
-    def is_personal(self, address: str) -> bool: ...
-
-
-class NoAddress:
-    """Allows no address."""
-
-    def admits(self, address: str) -> bool:  # noqa: ARG002 - as the protocol has it
-        return False
-
-    is_ours = is_personal = admits
-
-
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """The worker's keys, and the policy on which typed addresses it may email."""
+    """The worker's keys."""
 
     opener: Opener
     index: BlindIndex
-    staff: AddressPolicy = field(default_factory=NoAddress)
-    district: District = field(default_factory=District)
+
+
+def worker_keys(private_keys: tuple[str, ...], index_keys: tuple[str, ...]) -> Keyring:
+    """Return the worker's private keys and index. Raises KeysMissing."""
+    if not private_keys or not index_keys:
+        raise KeysMissing
+    return Keyring(Opener(private_keys), BlindIndex(index_keys))

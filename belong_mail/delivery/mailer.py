@@ -5,21 +5,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
 from belong_mail.core.decryption import BlindIndex, Keyring, Opener
-from belong_mail.core.district import District
 from belong_mail.core.email_templates import Renderer
 from belong_mail.core.i18n import known_language
 from belong_mail.core.links import Links
+from belong_mail.core.services import Settings
 from belong_mail.core.tokens import Purpose
 from belong_mail.delivery import outbox
 from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.return_paths import VerpAddresses
-from belong_mail.mail.address import Staff, normalise
+from belong_mail.mail.address import normalise
 from belong_mail.mail.message.headers import format_mailbox
 from belong_mail.mail.message.mime import Envelope, clean_text, compose, date_header
 
@@ -59,24 +58,16 @@ class Mailer:
     renderer: Renderer
     links: Links
     names: VerpAddresses
-    # The From header: name and address.
-    sender: str
-    # The address of the office's inbox.
-    office: str
-    # The addresses of the operators.
-    operators: tuple[str, ...]
-    # Decides which other addresses may be emailed because a sealed request names them.
-    staff: Staff
-    # The time zone of meetings.
-    zone: ZoneInfo
-    # The identity provider of the district.
-    district: District
-    # Whether email to our own return paths comes back to the worker.
-    has_inbound: bool = False
+    settings: Settings
 
     @property
     def keys(self) -> Keyring:
-        return Keyring(self.opener, self.index, self.staff, self.district)
+        return Keyring(self.opener, self.index)
+
+    @property
+    def sender(self) -> str:
+        """The From header: name and address."""
+        return format_mailbox(self.settings.mail_from, f"belong@{self.settings.mail_domain}")
 
     def envelope(self, delivery: Delivery, email: Email) -> Envelope:
         """Render an automatic message to one person.

@@ -43,16 +43,19 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """A task's collaborators: one transaction, the keys, the mailer, the settings, and the time."""
+    """A task's collaborators: one transaction, the mailer, its keys and settings, and the time."""
 
     session: Session
     mailer: Mailer
-    settings: Settings
     at: datetime
 
     @property
     def keys(self) -> Keyring:
         return self.mailer.keys
+
+    @property
+    def settings(self) -> Settings:
+        return self.mailer.settings
 
     def use(self, key: bytes, rate: Rate, most_wait: timedelta = NO_WAIT) -> datetime:
         """Count a use of a rate limit; return when it may happen, or raise Refused."""
@@ -80,7 +83,7 @@ class Work:
 
     def require_staff(self, address: str) -> None:
         """Raise Refused unless the address may join as staff."""
-        if not self.keys.staff.admits(address):
+        if not self.settings.staff.admits(address):
             raise Refused
 
 

@@ -68,7 +68,7 @@ def _asks_to_leave(report: Report) -> bool:
 
 
 def _bounce(work: Work, delivery: Delivery, report: Report) -> None:
-    is_own = _is_own(work.mailer.staff.domains, delivery, report)
+    is_own = _is_own(work.settings.allowed_domains, delivery, report)
     why = (report.code, report.status, report.phrase) if is_own else OTHER_DOMAIN
     if not outcomes.apply_bounce(delivery, *why):
         return

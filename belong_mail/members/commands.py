@@ -11,7 +11,6 @@ from belong_mail.core import i18n
 from belong_mail.core.terminal import FILE, refusing
 from belong_mail.groups.commands import require_group
 from belong_mail.groups.models import Group
-from belong_mail.mail.address import Staff
 from belong_mail.members import imports
 from belong_mail.members.address_list import (
     MAX_FILE_OCTETS,
@@ -56,13 +55,10 @@ def import_command(file: Path, slug: str, *, dry_run: bool) -> None:
 
 def _read(file: Path) -> AddressList:
     """Read the addresses of a file, or end the command."""
-    settings = services().settings
     with file.open("rb") as source:
         content = source.read(MAX_FILE_OCTETS + 1)
     with refusing(UnusableFile):
-        return read_addresses(
-            content, Staff(settings.allowed_domains, settings.refused_local_parts)
-        )
+        return read_addresses(content, services().settings.staff)
 
 
 def _start(session: Session, group: Group, found: AddressList) -> None:

@@ -68,8 +68,8 @@ def already_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
 def welcome_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     subscription = require_member(session, delivery)
     language, link, own = subscription.language, mailer.links.signed, calendar_name(subscription)
-    at = delivery.created_at
-    coming = meetings.next_held(session, mailer.zone, now(), meetings.NEXT, subscription.group)
+    at, zone = delivery.created_at, mailer.settings.timezone
+    coming = meetings.next_held(session, zone, now(), meetings.NEXT, subscription.group)
     return Email(
         to=recipient_address(session, mailer, subscription),
         language=language,

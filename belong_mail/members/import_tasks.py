@@ -140,7 +140,7 @@ def _ask(work: Work, group: Group, identity: str, signup: Signup) -> None:
     Uses none of the person's own rate limits, and does not affect their own sign-up.
     """
     session, keyring = work.session, work.keys
-    if not keyring.staff.admits(signup.address):
+    if not work.settings.staff.admits(signup.address):
         return
     if not _may_be_asked(session, keyring, group, identity):
         return

@@ -26,7 +26,7 @@ HOUR = time(9)
 @each_minute("Nobody is reminded", select(Meeting.id).exists())
 def queue_due(work: Work) -> None:
     """Queue reminders of tomorrow's meetings, and of today's that were missed."""
-    session, zone, at = work.session, work.mailer.zone, work.at
+    session, zone, at = work.session, work.settings.timezone, work.at
     local = at.astimezone(zone)
     last = local.date() + timedelta(days=local.time() >= HOUR)
     for occurrence in meetings.held_between(session, zone, local.date(), last):
@@ -65,7 +65,7 @@ def reminder_email(session: Session, mailer: Mailer, delivery: Delivery) -> Emai
     meeting = session.get_one(Meeting, noted.meeting_id)
     if meeting.group_id != member.group_id:
         raise SkipDelivery(State.WITHDRAWN)
-    days = recurrence.occurrences(meeting, mailer.zone, noted.held_on, noted.held_on)
+    days = recurrence.occurrences(meeting, mailer.settings.timezone, noted.held_on, noted.held_on)
     held = [each for each in days if not each.is_cancelled]
     if not held:
         raise SkipDelivery(State.WITHDRAWN)

@@ -78,7 +78,7 @@ def my_groups(work: Work, asked: SendMyGroups) -> None:
     ]
     if held:
         secret, to = secrets.token_urlsafe(32), addresses.untagged(address_of(keys, held[0]))
-        is_personal = not keys.staff.is_ours(to)
+        is_personal = not work.settings.staff.is_ours(to)
         locked = lock_list(secret, held, proven.permit(work, held), is_personal=is_personal)
         expires_at = work.at + LINK_MAX_AGE
         session.add(ManageSession(secret_hash=digest(secret), locked=locked, expires_at=expires_at))
@@ -171,7 +171,7 @@ def change_address(work: Work, asked: ChangeAddress) -> None:
     identity = addresses.normalise(new)
     if suppressions.is_suppressed(session, keys.index, identity):
         raise Refused
-    if not keys.staff.is_ours(address_of(keys, held[0])):
+    if not work.settings.staff.is_ours(address_of(keys, held[0])):
         raise Refused
     work.require_staff(asked.new)
     key = keys.index.limited("change-address", identity)

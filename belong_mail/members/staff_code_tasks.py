@@ -9,13 +9,13 @@ from sqlalchemy.orm import Session
 
 from belong_mail.core import rate_limits
 from belong_mail.core.db import now
-from belong_mail.core.decryption import BlindIndex, Keyring
+from belong_mail.core.decryption import BlindIndex
 from belong_mail.core.rate_limits import (
     STAFF_CODE_RATE,
     STAFF_CODE_SOURCE_RATE,
     STAFF_CODE_USED_RATE,
 )
-from belong_mail.delivery.work import JobWork, Refused, does
+from belong_mail.delivery.work import JobWork, Refused, Work, does
 from belong_mail.groups.models import Group
 from belong_mail.mail.address import folded, untagged
 from belong_mail.members import proven
@@ -43,7 +43,7 @@ def send_code(work: JobWork, asked: SendStaffCode) -> None:
         raise Refused
     session, keys = work.session, work.keys
     group = session.scalar(select(Group).where(Group.public_id == asked.group))
-    if group is None or not _may_prove(session, keys, group, asked.address):
+    if group is None or not _may_prove(work, group, asked.address):
         raise Refused
     if not _count(session, keys.index, asked):
         raise Refused
@@ -53,12 +53,12 @@ def send_code(work: JobWork, asked: SendStaffCode) -> None:
     work.post(CODE, untagged(asked.address), asked.language, code=code, until=str(until))
 
 
-def _may_prove(session: Session, keyring: Keyring, group: Group, address: str) -> bool:
+def _may_prove(work: Work, group: Group, address: str) -> bool:
     return (
         group.is_open
         and group.allows_personal_addresses
-        and keyring.staff.admits(address)
-        and not is_barred(session, keyring.index, group, folded(address))
+        and work.settings.staff.admits(address)
+        and not is_barred(work.session, work.keys.index, group, folded(address))
     )
 
 
@@ -80,7 +80,7 @@ def join(work: JobWork, asked: JoinByCode) -> None:
     rate limits suffice, so confirmations are not counted by source.
     """
     session, keys, group = work.session, work.keys, proven.group(work, asked)
-    if not group.allows_personal_addresses or not keys.staff.is_personal(asked.address):
+    if not group.allows_personal_addresses or not work.settings.staff.is_personal(asked.address):
         raise Refused
     if not _is_right(keys.index, group, asked, _sent_at(work)):
         raise Refused

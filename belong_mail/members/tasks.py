@@ -338,7 +338,7 @@ def receive_removal(work: Work, asked: RemoveAddress) -> None:
     if asked.what in {BAR, LET_IN}:
         audit.record(session, RECORDED[asked.what], group=group)
         said: dict[str, Any] = {"group": group.names_in_emails, "is_barred": asked.what == BAR}
-        work.post(BAR_CHANGED, work.mailer.office, DEFAULT, **said)
+        work.post(BAR_CHANGED, work.settings.contact_inbox, DEFAULT, **said)
     if asked.what == LET_IN:
         if barred is not None:
             session.delete(barred)

@@ -51,7 +51,7 @@ def send_alerts(work: Work, checks: Sequence[Check] = EMAILED) -> None:
 
     An alert repeats after six hours at the earliest, and not while an earlier one is unsent.
     """
-    session, at, addresses = work.session, work.at, work.mailer.operators
+    session, at, addresses = work.session, work.at, work.settings.alert_address
     if not addresses or session.scalar(_UNTOLD) is not None:
         return
     told = rate_limits.used_up(session, map(_key, checks), at)
@@ -102,7 +102,7 @@ def alert_email(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
         to, said = read_posted(mailer.opener, delivery)
     except DecryptionError:
         raise SkipDelivery(State.WITHDRAWN) from None
-    if to not in mailer.operators:
+    if to not in mailer.settings.alert_address:
         raise SkipDelivery(State.WITHDRAWN)
     check = BY_NAME[said["check"]]
     context = {

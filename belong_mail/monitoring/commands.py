@@ -8,7 +8,6 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts.commands import keys_here
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.terminal import FILE
 from belong_mail.monitoring import checks
 from belong_mail.monitoring.measures import Site
@@ -42,7 +41,7 @@ def doctor_command(probe: bool, probe_file: Path | None, wait: float, dns: str) 
         with transaction() as session:
             findings += _what_stands(session)
             if settings.private_keys and settings.index_keys:
-                findings += inspection.check_older_keys(session, keys_here()[0])
+                findings += inspection.check_older_keys(session, keys_here().opener)
                 findings.append(inspection.check_key_copy(session))
     findings += inspection.check_sharing(settings)
     findings += [*doctor.check_keys(settings), *doctor.check_relay(settings)]
@@ -82,4 +81,4 @@ def _what_stands(session: Session) -> Iterator[Finding]:
     settings = services().settings
     yield from checks.findings(Site(session, settings, now()))
     if settings.private_keys and settings.index_keys:
-        yield from inspection.check_opening(session, Keyring(*keys_here()))
+        yield from inspection.check_opening(session, keys_here())

@@ -43,7 +43,7 @@ def office_copy(session: Session, mailer: Mailer, delivery: Delivery) -> IssueCo
     """Send the office its copy of an issue, to the address in the settings, whatever rows say."""
     newsletter = _issue(session, delivery)
     fit = issue_mailer.build(mailer, newsletter, DEFAULT, copy_for="office")
-    return IssueCopy(fit, mailer.office, DEFAULT)
+    return IssueCopy(fit, mailer.settings.contact_inbox, DEFAULT)
 
 
 @writes(HELD)
@@ -68,11 +68,9 @@ def approval_email(session: Session, mailer: Mailer, delivery: Delivery) -> Emai
     if newsletter.approval is None or not approval.is_open(newsletter):
         raise SkipDelivery(State.WITHDRAWN)
     to, said = read_posted(mailer.opener, delivery)
-    until = (newsletter.approval.asked_at + approval.REQUEST_AGE).astimezone(mailer.zone)
-    context = _about(mailer, said, "approvals.approve")
-    return Email(
-        to, said["language"], {**context, "until": format_day(until.date(), said["language"])}
-    )
+    until, zone = newsletter.approval.asked_at + approval.REQUEST_AGE, mailer.settings.timezone
+    day = format_day(until.astimezone(zone).date(), said["language"])
+    return Email(to, said["language"], {**_about(mailer, said, "approvals.approve"), "until": day})
 
 
 @writes(OFFICE_ACTED)

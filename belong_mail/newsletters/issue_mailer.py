@@ -147,7 +147,7 @@ def build(
         copy_for=copy_for,
     )
     leaving = [] if copy_for else _one_click(mailer)
-    to_whom = replies_to or mailer.office
+    to_whom = replies_to or mailer.settings.contact_inbox
     headers = _headers(mailer, newsletter, prefix + rendered.subject, to_whom, leaving)
     boundary = hashlib.sha256(newsletter.public_id.encode()).hexdigest()[:32]
     attached = files.attached(newsletter.flyers)
@@ -184,7 +184,7 @@ def _headers(
         ("Message-ID", slot("message_id")),
         ("List-Id", f"<{mailer.names.list_id(label)}>"),
         *leaving,
-        ("List-Owner", f"<mailto:{mailer.office}>"),
+        ("List-Owner", f"<mailto:{mailer.settings.contact_inbox}>"),
         ("List-Post", "NO"),
         ("Precedence", "list"),
         ("X-Auto-Response-Suppress", SUPPRESSED_RESPONSES),
@@ -195,7 +195,7 @@ def _one_click(mailer: Mailer) -> Headers:
     """Return the headers for one-click unsubscription, https first (RFC 8058)."""
     url = slot("one_click").join(mailer.links.frame("subscriptions.one_click"))
     ways = [f"<{url}>"]
-    if mailer.has_inbound:
+    if mailer.settings.has_inbound:
         ways.append(f"<mailto:{slot('leave_address')}?subject=unsubscribe>")
     post = ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
     return [("List-Unsubscribe", ", ".join(ways)), post]

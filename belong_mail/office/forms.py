@@ -33,7 +33,6 @@ from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.header_words import change_site_words, found_phrase
 from belong_mail.groups.models import Group
 from belong_mail.leads.forms import one_a_line
-from belong_mail.mail.address import Staff
 from belong_mail.members.address_list import (
     MAX_FILE_OCTETS,
     AddressList,
@@ -169,10 +168,9 @@ class ImportForm(BaseForm):
         """Read the file in memory; it is stored nowhere."""
         if not field.data:
             raise ValidationError(_("Choose a file."))
-        settings = services().settings
-        staff = Staff(settings.allowed_domains, settings.refused_local_parts)
+        content = field.data.read(MAX_FILE_OCTETS + 1)
         try:
-            self.found = read_addresses(field.data.read(MAX_FILE_OCTETS + 1), staff)
+            self.found = read_addresses(content, services().settings.staff)
         except UnusableFile as error:
             raise ValidationError(_(error.fault.value)) from None
 

@@ -75,7 +75,7 @@ def _announce(work: Work, group: Group) -> None:
         "kept_until": kept_until and kept_until.isoformat(),
         "has_ended": group.has_ended(work.at),
     }
-    work.post(GROUP_ENDS, work.mailer.office, DEFAULT, **said)
+    work.post(GROUP_ENDS, work.settings.contact_inbox, DEFAULT, **said)
     for one in proven.concerned(session, keys.opener, [group]):
         right_tasks.post_to(session, keys, GROUP_ENDS, one, **said)
 
@@ -121,7 +121,7 @@ def apply_changes(work: Work) -> None:
     for each in changed:
         each.announced = each.value
     if changed:
-        work.post(SETTINGS_CHANGED, work.mailer.office, DEFAULT, is_office=False)
+        work.post(SETTINGS_CHANGED, work.settings.contact_inbox, DEFAULT, is_office=False)
         for one in proven.holders(session, keys.opener, None):
             right_tasks.post_to(session, keys, SETTINGS_CHANGED, one, is_office=True)
     session.flush()

@@ -14,7 +14,6 @@ from belong_mail import settings
 from belong_mail.accounts.commands import GROUP_HELP, keys_here
 from belong_mail.core import encrypted_file, encryption
 from belong_mail.core.db import SchemaInconsistent, count_rows, make_engine, now, schema_step
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.terminal import FILE, asks, refusing
 from belong_mail.delivery.worker_lock import is_worker_running
 from belong_mail.groups import service as groups
@@ -204,7 +203,7 @@ def drill(file: Path, url: str, key_file: Path | None) -> None:
     ):
         findings, number = list(inspection.check_database(restored)), count_rows(restored)
         with Session(restored) as session:
-            findings += inspection.check_opening(session, Keyring(*keys_here()))
+            findings += inspection.check_opening(session, keys_here())
             until = hold.pulse(session)
     as_of = f" A worker last worked on it at {until:%Y-%m-%d %H:%M} UTC." if until else ""
     inspection.print_findings([Finding(f"The copy has {number} rows.{as_of}"), *findings])
@@ -356,7 +355,7 @@ def demo(slug: str, members: int) -> None:
     Their addresses are at example.org, and confirmed.
     """
     _only_in_development()
-    keyring = Keyring(*keys_here())
+    keyring = keys_here()
     with transaction() as session:
         demo_data.add_members(session, keyring, require_group(session, slug), members)
     click.echo(f"Made-up members added to {slug}: {members}.")
@@ -370,7 +369,7 @@ def prepare() -> None:
     """
     _only_in_development()
     schema.upgrade(services().engine)
-    keyring = Keyring(*keys_here())
+    keyring = keys_here()
     with transaction() as session:
         groups.seed(session)
         demo_data.fill_demo(session, keyring)
@@ -403,7 +402,7 @@ def status() -> None:
     with transaction() as session:
         host = hold.host_of(session, seen)
         because = hold.hold_reason(session, host, seen)
-        if because is None and key_check.key_faults(session, Keyring(*keys_here())):
+        if because is None and key_check.key_faults(session, keys_here()):
             because = hold.WRONG_KEYS
         changes = hold.changes(session, host, seen) if because == hold.CHANGED else []
         others, waiting = hold.other_hosts(session, seen), hold.waiting(session)

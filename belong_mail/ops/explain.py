@@ -15,7 +15,7 @@ from belong_mail.accounts.commands import address_argument, keys_here
 from belong_mail.contact import service as contact
 from belong_mail.contact.tasks import RECEIPT
 from belong_mail.core.db import now
-from belong_mail.core.decryption import BlindIndex, DecryptionError, Opener
+from belong_mail.core.decryption import DecryptionError, Keyring, Opener
 from belong_mail.core.rate_limits import (
     ACKNOWLEDGEMENT_RATE,
     CONFIRM_PERSON_RATE_ALL_SOURCES,
@@ -30,7 +30,7 @@ from belong_mail.core.terminal import refusing
 from belong_mail.delivery.mailer import read_posted
 from belong_mail.delivery.models import Delivery, Suppression
 from belong_mail.delivery.suppressions import key_of
-from belong_mail.mail.address import InvalidAddress, Staff, check, folded
+from belong_mail.mail.address import InvalidAddress, check, folded
 from belong_mail.web.context import services, transaction
 
 HOUR_MINUTES = 60
@@ -107,32 +107,29 @@ def explain_command(address: str) -> None:
     others. The trail and the office's inbox hear that it was asked. Without ADDRESS, it asks for
     one, so that no log of this machine has it.
     """
-    opener, index = keys_here()
+    keys = keys_here()
     with refusing(InvalidAddress, words="This is not an email address.", kind=click.BadParameter):
         identity = folded(check(address))
-    given = services().settings
-    staff = Staff(given.allowed_domains, given.refused_local_parts)
+    staff = services().settings.staff
     with transaction() as session:
-        lines = explain(session, opener, index, identity, is_staff=staff.admits(identity))
+        lines = explain(session, keys, identity, is_staff=staff.admits(identity))
         told = contact.ContactData(TOLD_TOPIC, TOLD)
         contact.receive(session, services().sealer, contact.new_reference(), told, now())
     click.echo("\n".join(lines))
 
 
-def explain(
-    session: Session, opener: Opener, index: BlindIndex, identity: str, *, is_staff: bool
-) -> list[str]:
+def explain(session: Session, keys: Keyring, identity: str, *, is_staff: bool) -> list[str]:
     """Describe an address: its suppression, rate limits, and the emails that answered its owner."""
     since = session.scalar(
-        select(Suppression.since).where(Suppression.address_index == key_of(index, identity))
+        select(Suppression.since).where(Suppression.address_index == key_of(keys.index, identity))
     )
     mark = f"yes, since {since}. Only “Email me again” reaches it." if since else "no."
-    lines, sent = [f"Never email: {mark}"], _sent_to(session, opener, identity)
+    lines, sent = [f"Never email: {mark}"], _sent_to(session, keys.opener, identity)
     for act in ACTS:
         if act.words == MY_GROUPS and not is_staff:
             lines.append(f"{act.words}: nothing is told of an address that is not staff's.")
             continue
-        left = remaining(session, index.limited(act.use, identity), act.rate, now())
+        left = remaining(session, keys.index.limited(act.use, identity), act.rate, now())
         state = "free" if left else "used up"
         lines.append(f"{act.words}: {_allowance(act.rate)}; {state} now. {act.silence}".rstrip())
         lines += [_line(each) for each in sent if each.kind in act.kinds] or ["  No email."]

@@ -70,7 +70,7 @@ def require_keys(connection: Connection, settings: Settings) -> None:
     """Raise KeysMissing or WrongKeys unless the keys open the rows: else rows would be lost."""
     if schema_step(connection) is None:
         return
-    keyring = Keyring(*worker_keys(settings.private_keys, settings.index_keys))
+    keyring = worker_keys(settings.private_keys, settings.index_keys)
     with Session(connection, join_transaction_mode="rollback_only") as session:
         faults = key_faults(session, keyring, _columns_there(connection))
     if faults:

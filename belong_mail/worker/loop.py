@@ -25,7 +25,6 @@ from belong_mail.core.database_errors import (
 )
 from belong_mail.core.db import now, update_if_free
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.district import District
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services, Settings
 from belong_mail.core.statements import any_of, run_together
@@ -37,8 +36,6 @@ from belong_mail.delivery.work import JobWork, Refused, Work
 from belong_mail.delivery.worker_lock import WorkerLock
 from belong_mail.groups.service import UNDO_LAUNCH
 from belong_mail.inbound import pipe
-from belong_mail.mail.address import Staff
-from belong_mail.mail.message.headers import format_mailbox
 from belong_mail.mail.smtp.transport import FolderTransport, SmtpTransport, Transport
 from belong_mail.members import import_tasks
 from belong_mail.members import tasks as members_tasks
@@ -98,7 +95,6 @@ class Worker:
         self._mailer = mailer
         self._keyring = mailer.keys
         self._tasks = dict(TASKS)
-        self._settings = services.settings
         self._sessions = sessions = services.writing
         self._backoff = Backoff(self._require_database)
         tasks = registry.periodic_tasks(self.work_in)
@@ -220,7 +216,7 @@ class Worker:
 
     def _tell_of_keys(self) -> None:
         """Email operators that keys are wrong, which needs no missing key; send nothing else."""
-        if not self._mailer.operators or time.monotonic() < self._tell_at:
+        if not self._mailer.settings.alert_address or time.monotonic() < self._tell_at:
             return
         self._tell_at = time.monotonic() + PURGE_GAP.total_seconds()
         with self._sessions.begin() as session:
@@ -397,7 +393,7 @@ class Worker:
 
     def work_in(self, session: Session) -> Work:
         """Return a task's collaborators in this transaction."""
-        return Work(session=session, mailer=self._mailer, settings=self._settings, at=now())
+        return Work(session=session, mailer=self._mailer, at=now())
 
     def _read_job(self, job_id: int) -> bool:
         """Do one job in a transaction; count a failure if it cannot be read.
@@ -411,8 +407,7 @@ class Worker:
                 if job is None:
                     return False
                 kind = job.kind
-                mailer, settings = self._mailer, self._settings
-                work = JobWork(session=session, mailer=mailer, settings=settings, at=now(), job=job)
+                work = JobWork(session=session, mailer=self._mailer, at=now(), job=job)
                 with suppress(Refused):
                     self._tasks[job.kind](work)
                 session.delete(job)
@@ -451,13 +446,7 @@ def make_worker(services: Services, keyring: Keyring) -> Worker:
         names=VerpAddresses(
             settings.secret_keys, settings.mail_domain, keyring.index.message_key()
         ),
-        sender=format_mailbox(settings.mail_from, f"belong@{settings.mail_domain}"),
-        office=settings.contact_inbox,
-        operators=settings.alert_address,
-        staff=Staff(settings.allowed_domains, settings.refused_local_parts),
-        zone=settings.timezone,
-        district=District(settings.oidc_issuer, settings.secret_keys),
-        has_inbound=settings.inbound_pipe or bool(settings.inbound_url),
+        settings=settings,
     )
     policy = SendPolicy(settings.send_rate, settings.daily_quota, settings.uncertain)
     relay = make_transport(settings)

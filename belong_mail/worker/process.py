@@ -7,7 +7,7 @@ import signal
 import sys
 
 from belong_mail.core import db, logs
-from belong_mail.core.decryption import Keyring, worker_keys
+from belong_mail.core.decryption import worker_keys
 from belong_mail.core.services import Settings, make_services
 from belong_mail.ops import hold, user_errors
 from belong_mail.worker.loop import Worker, make_worker
@@ -41,7 +41,7 @@ def run_worker(settings: Settings, *, is_draining: bool) -> None:
 def _make_ready(settings: Settings) -> Worker:
     services = make_services(settings)
     db.require_current_schema(services.engine)
-    keyring = Keyring(*worker_keys(settings.private_keys, settings.index_keys))
+    keyring = worker_keys(settings.private_keys, settings.index_keys)
     worker = make_worker(services, keyring)
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: worker.engine.stop())

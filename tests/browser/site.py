@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from belong_mail.accounts import invitations
 from belong_mail.core import encryption
 from belong_mail.core.db import make_engine, now
-from belong_mail.core.decryption import Keyring, worker_keys
+from belong_mail.core.decryption import worker_keys
 from belong_mail.core.rate_limits import Limit, WorkerLimit
 from belong_mail.groups.models import Group
 from belong_mail.groups.service import UNDO_LAUNCH
@@ -164,7 +164,7 @@ class Site(Served):
     def _add_lead(self) -> None:
         """Let somebody lead the group, who was not asked and gets no email of it."""
         private, index = (self._environment[f"BELONG_{kind}_KEYS"] for kind in ("PRIVATE", "INDEX"))
-        keys = Keyring(*worker_keys((private,), (index,)))
+        keys = worker_keys((private,), (index,))
         with self.session() as session:
             group = group_named(session, SLUG)
             invitations.invite(session, keys, group, LEAD).name = "Kim, East"

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import case, func, select, union_all, update
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring, worker_keys
+from belong_mail.core.decryption import worker_keys
 from belong_mail.core.statements import run_together
 from belong_mail.delivery import throttle
 from belong_mail.delivery.dispatcher import Compose
@@ -20,7 +20,7 @@ from tests.factories import make_members, queue_at_once
 def queue(services, members: int = 1) -> int:
     """Queue an issue for so many members, member0@dpsk12.org and so on; return its row's id."""
     keys = services.settings.private_keys, services.settings.index_keys
-    keyring = Keyring(*worker_keys(*keys))
+    keyring = worker_keys(*keys)
     worker = make_worker(services, keyring)
     with services.writing.begin() as session:
         make_members(session, keyring, members)

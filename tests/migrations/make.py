@@ -20,7 +20,7 @@ from sqlalchemy import event
 
 from belong_mail.accounts import invitations
 from belong_mail.core.db import make_engine
-from belong_mail.core.decryption import Keyring, worker_keys
+from belong_mail.core.decryption import worker_keys
 from belong_mail.core.environment import NEWEST_REVISION
 from belong_mail.core.services import make_services
 from belong_mail.groups import service as groups
@@ -66,7 +66,7 @@ def fill(folder: Path) -> None:
     )
     schema.upgrade(services.engine)
     settings = services.settings
-    keyring = Keyring(*worker_keys(settings.private_keys, settings.index_keys))
+    keyring = worker_keys(settings.private_keys, settings.index_keys)
     with services.writing.begin() as session:
         groups.seed(session)
         village = group_named(session, VILLAGE)

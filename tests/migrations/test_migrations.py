@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from belong_mail.app import create_app
 from belong_mail.core import encryption
 from belong_mail.core.db import make_engine
-from belong_mail.core.decryption import Keyring, worker_keys
+from belong_mail.core.decryption import worker_keys
 from belong_mail.core.environment import NEWEST_REVISION
 from belong_mail.core.services import Services
 from belong_mail.ops import schema
@@ -229,7 +229,7 @@ def test_a_later_step_keeps_every_row_up_and_down_and_when_it_fails_half_way(emp
 
 @pytest.mark.parametrize("empty", ["sqlite"], indirect=True)
 def test_a_later_step_waits_for_keys_that_open_what_is_there(empty, tmp_path):
-    keyring = Keyring(*worker_keys((KEYS["private"],), (KEYS["index"],)))
+    keyring = worker_keys((KEYS["private"],), (KEYS["index"],))
     assert command(empty, "db", "upgrade", "--seed", "dps").exit_code == 0
     with Session(empty) as session, session.begin():
         make_members(session, keyring, 3)

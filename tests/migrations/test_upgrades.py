@@ -13,7 +13,7 @@ from sqlalchemy import MetaData, select, text
 from belong_mail.accounts import proven
 from belong_mail.accounts.models import Account
 from belong_mail.core.db import make_engine, new_public_id
-from belong_mail.core.decryption import Keyring, worker_keys
+from belong_mail.core.decryption import worker_keys
 from belong_mail.core.jobs import Job
 from belong_mail.delivery.models import Delivery
 from belong_mail.mail.address import untagged
@@ -77,7 +77,7 @@ def test_a_released_database_becomes_what_the_models_say_and_what_is_wrapped_ope
 @pytest.mark.parametrize("released", ["1.0"], indirect=True)
 def test_what_1_0_kept_for_an_address_with_a_plus_tag_is_its_mailboxs(released_url, request):
     """Of several memberships in a group a member's stays, else the one without a tag."""
-    keys = Keyring(*worker_keys(*((make.KEYS[f"BELONG_{kind}_KEYS"],) for kind in KINDS)))
+    keys = worker_keys(*((make.KEYS[f"BELONG_{kind}_KEYS"],) for kind in KINDS))
     engine, tables = make_engine(released_url), MetaData()
     tables.reflect(engine)
     held, notes = tables.tables["subscriptions"], tables.tables["waitlist_entries"]

@@ -6,7 +6,7 @@ import pytest
 
 from belong_mail.accounts import invitations
 from belong_mail.app import create_app
-from belong_mail.core.decryption import Keyring, worker_keys
+from belong_mail.core.decryption import worker_keys
 from belong_mail.groups import service as groups
 from config import Config
 from tests.conftest import new_database, settings_for
@@ -34,7 +34,7 @@ def evidence(walked_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         parts = create_app(config).extensions["belong"]
         with parts.writing.begin() as session:
             groups.seed(session)
-            keys = Keyring(*worker_keys(config.private_keys, config.index_keys))
+            keys = worker_keys(config.private_keys, config.index_keys)
             invitations.invite(session, keys, group_named(session, MAIN), LEAD)
         parts.writing.kw["bind"].dispose()
         yield gather(environment, relay, folder, port)

@@ -14,7 +14,7 @@ from belong_mail.app import create_app
 from belong_mail.core import encryption
 from belong_mail.core.database_errors import NO_DATABASE
 from belong_mail.core.db import create, make_engine, now
-from belong_mail.core.decryption import Keyring, worker_keys
+from belong_mail.core.decryption import worker_keys
 from belong_mail.core.services import Services
 from belong_mail.delivery.models import Lease
 from belong_mail.groups import service as groups
@@ -54,9 +54,7 @@ class Site:
         self._engine: Engine = services.writing.kw["bind"]
         with services.writing.begin() as session:
             groups.seed(session)
-        keyring = Keyring(
-            *worker_keys(services.settings.private_keys, services.settings.index_keys)
-        )
+        keyring = worker_keys(services.settings.private_keys, services.settings.index_keys)
         self.scene = Scene(relay, environment, services, keyring)
         self.issue = self.scene.queue(MEMBERS)
         self._settle()
