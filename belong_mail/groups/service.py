@@ -47,7 +47,7 @@ def lock(session: Session, group: Group) -> None:
     session.scalar(found.execution_options(populate_existing=True))
 
 
-def find_even_retired(session: Session, slug: str) -> Group | None:
+def find_unless_ended(session: Session, slug: str) -> Group | None:
     """Find a group by its slug. Raises GroupHasEnded for a retired one."""
     found = find_of_any_age(session, slug)
     if found is not None and found.retired_at is not None:

@@ -66,7 +66,7 @@ def asked_at(session: Session, group: Group) -> datetime | None:
     return at if at is not None and at > now() - LINK_MAX_AGE else None
 
 
-def get_change(session: Session, public_id: str) -> None:
+def require_proposal(session: Session, public_id: str) -> None:
     """Raise BadToken unless a proposal has this public id."""
     found = select(MailboxChange.id).where(MailboxChange.public_id == public_id)
     if session.scalar(found) is None:
@@ -79,5 +79,5 @@ def confirm_mailbox(session: Session, sealer: Sealer, named: str) -> None:
     Raises BadToken if the proposal no longer exists.
     """
     public_id, _, secret = named.partition(".")
-    get_change(session, public_id)
+    require_proposal(session, public_id)
     ConfirmMailbox(public_id, secret).ask(session, sealer)

@@ -180,7 +180,7 @@ def confirm(session: Session, token: str) -> ResponseReturnValue:
         throttle(session)
         mailbox.confirm_mailbox(session, services().sealer, named)
         return redirect(url_for(".confirmed"), 303)
-    mailbox.get_change(session, named.partition(".")[0])
+    mailbox.require_proposal(session, named.partition(".")[0])
     return page("confirm.html", what="inbox", action=request.path)
 
 

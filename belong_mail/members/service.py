@@ -79,17 +79,10 @@ def waiting_request(session: Session, subscription: Subscription) -> PendingConf
     return session.scalar(found.order_by(PendingConfirmation.is_invited.desc()).limit(1))
 
 
-def get(session: Session, public_id: str) -> Subscription:
-    """Find a membership for a page that only reads. Raises NothingLeft."""
-    return required(
-        session.scalar(select(Subscription).where(Subscription.public_id == public_id)), NothingLeft
-    )
-
-
-def get_for_update(session: Session, public_id: str) -> Subscription:
-    """Find a membership, locked for update. Raises NothingLeft."""
+def get(session: Session, public_id: str, *, is_locked: bool = False) -> Subscription:
+    """Find a membership, if wanted locked for update. Raises NothingLeft."""
     found = select(Subscription).where(Subscription.public_id == public_id)
-    return required(session.scalar(found.with_for_update()), NothingLeft)
+    return required(session.scalar(found.with_for_update() if is_locked else found), NothingLeft)
 
 
 def confirm(session: Session, sealer: Sealer, confirm_id: str) -> Subscription:
@@ -98,7 +91,8 @@ def confirm(session: Session, sealer: Sealer, confirm_id: str) -> Subscription:
     Reads it again under the lock, in case the person leaves at that moment. The worker moves the
     wrapped name and introduction, which the web cannot write, and sends the welcome email.
     """
-    subscription = get_for_update(session, find_pending(session, confirm_id).subscription.public_id)
+    asked = find_pending(session, confirm_id).subscription
+    subscription = get(session, asked.public_id, is_locked=True)
     pending = find_pending(session, confirm_id)
     is_new = not subscription.is_active
     if is_new:
@@ -134,7 +128,7 @@ def _is_never_mail_waiting(session: Session, subscription: Subscription) -> bool
 
 def leave(session: Session, public_id: str) -> Subscription:
     """End a membership at once; links emailed before cannot restart it."""
-    subscription = get_for_update(session, public_id)
+    subscription = get(session, public_id, is_locked=True)
     session.execute(
         delete(PendingConfirmation).where(PendingConfirmation.subscription_id == subscription.id)
     )

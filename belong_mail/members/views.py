@@ -51,7 +51,7 @@ TOO_LATE = "too-late"
 @no_cookie
 def join(slug: str) -> ResponseReturnValue:
     with read_transaction() as session:
-        group = _joinable(groups.find_even_retired(session, slug))
+        group = _joinable(groups.find_unless_ended(session, slug))
         form = _form(session, group)
         if not form.is_sent():
             return _page("join", group, form=form)
@@ -314,7 +314,7 @@ def ask_code(slug: str) -> ResponseReturnValue:
     """Ask for the staff address; the next page is the same for every address."""
     form = StaffCodeForm()
     with read_transaction() as session:
-        group = _joinable(groups.find_even_retired(session, slug))
+        group = _joinable(groups.find_unless_ended(session, slug))
         if not _is_allowing(group):
             return _page("no_personal", group, 404)
         if not form.is_sent():
@@ -366,7 +366,7 @@ waiting_list = Blueprint("waiting_list", __name__)
 def ask(session: Session, slug: str) -> ResponseReturnValue:
     """Queue the request, sealed; also from a page that was open when the group started."""
     form = TellMeForm()
-    group = groups.find_even_retired(session, slug) or abort(404)
+    group = groups.find_unless_ended(session, slug) or abort(404)
     groups.require_not_ending(group)
     if group.is_open and request.method != "POST":
         return redirect(url_for("subscriptions.join", slug=slug))

@@ -16,8 +16,8 @@ from belong_mail.delivery.work import writes
 from belong_mail.newsletters import approval, issue_mailer, release
 from belong_mail.newsletters.issue_mailer import IssueCopy, writes_copy
 from belong_mail.newsletters.models import Newsletter
+from belong_mail.newsletters.release import APPROVE, HELD, OFFICE_ACTED, OFFICE_COPY, TEST_COPY
 from belong_mail.newsletters.rendering import IssueText
-from belong_mail.newsletters.tasks import APPROVE, HELD, OFFICE_ACTED, OFFICE_COPY, TEST_COPY
 
 # Prefix of the subject of a test copy.
 TEST_MARK = gettext_noop("Test")

@@ -51,7 +51,8 @@ T = TypeVar("T")
 
 def known_placeholders(_form: Form, field: Field) -> None:
     """Refuse a word in braces that we cannot fill in."""
-    for word in rendering.unknown_placeholders(field.data or ""):
+    typed = rendering.PLACEHOLDER.findall(field.data or "")
+    for word in sorted({*typed} - {*rendering.PLACEHOLDERS}):
         raise ValidationError(
             _(
                 "We don’t recognize “{%(word)s}”. Use {first_name} or {group}, or no braces.",

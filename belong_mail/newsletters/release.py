@@ -33,14 +33,10 @@ from belong_mail.newsletters.service import (
 # Pause, resume, …: raises InvalidState if that is impossible.
 Verb = Callable[[Session, Newsletter], None]
 UNDO_MINUTES = (1, 10, 60)
-# Kinds of single emails about an issue.
-OF_AN_ISSUE = (
-    "newsletter-copy",
-    "newsletter-test",
-    "issue-held",
-    "approve-issue",
-    "office-acted",
-)
+# Kinds of single emails about an issue; HELD asks leaders to decide.
+TEST_COPY, OFFICE_COPY = "newsletter-test", "newsletter-copy"
+OFFICE_ACTED, APPROVE, HELD = "office-acted", "approve-issue", "issue-held"
+OF_AN_ISSUE = TEST_COPY, OFFICE_COPY, OFFICE_ACTED, APPROVE, HELD
 # Scheduled or held.
 WAITS = and_(
     Newsletter.queued_at.is_(None),

@@ -152,11 +152,6 @@ LOOKBACK = 40
 BEGINNING = re.compile(r"(?:\n|[.!?…]\s)[\s>#*_|\d.)(\[¿¡“\"-]*\Z")
 
 
-def unknown_placeholders(text: str) -> list[str]:
-    """List words in single braces that are not placeholders."""
-    return sorted({found for found in PLACEHOLDER.findall(text) if found not in PLACEHOLDERS})
-
-
 def fill_text(text: str, group: Group, language: str) -> str:
     """Fill in a text's placeholders; {group} becomes, for example, “the Asian Belong Group”.
 

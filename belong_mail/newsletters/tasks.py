@@ -21,13 +21,10 @@ from belong_mail.newsletters import approval, issue_mailer, release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.jobs import AskForApproval, FollowIssue, SendTestCopies
 from belong_mail.newsletters.models import Newsletter
+from belong_mail.newsletters.release import APPROVE, HELD, OFFICE_ACTED, OFFICE_COPY, TEST_COPY
 from belong_mail.newsletters.rendering import IssueText
 from belong_mail.newsletters.service import MAX_SUBJECT
 
-TEST_COPY, OFFICE_COPY = "newsletter-test", "newsletter-copy"
-OFFICE_ACTED, APPROVE = "office-acted", "approve-issue"
-# Kind of the email that asks leaders to decide.
-HELD = "issue-held"
 LATE_AFTER = timedelta(minutes=60)
 # After this, a copy that a worker had claimed is sent or given back.
 COMES_BACK = timedelta(seconds=30)

@@ -54,7 +54,7 @@ def thread_status(session: Session, thread: Thread) -> ThreadStatus:
 
 def find_group(session: Session, slug: str) -> Group:
     """Find a group. Raises NotFound, and GroupHasEnded for a retired one."""
-    return required(group_service.find_even_retired(session, slug), NotFound)
+    return required(group_service.find_unless_ended(session, slug), NotFound)
 
 
 def find_ended_group(session: Session, slug: str) -> Group | None:

@@ -38,7 +38,7 @@ def index(session: Session) -> Page:
 @directory.get("/groups/<slug>")
 @public
 def group(session: Session, slug: str) -> Page:
-    found = groups.find_even_retired(session, slug) or abort(404)
+    found = groups.find_unless_ended(session, slug) or abort(404)
     language, zone = request_language(), services().settings.timezone
     coming = meetings.upcoming(session, zone, now(), meetings.NEXT, found)
     shown = [formatting.meeting_view(each, language) for each in coming]

@@ -199,11 +199,13 @@ def known_error(error: Exception) -> ErrorPage:
     if isinstance(error, BadToken) and request.endpoint in NEXT_STEPS and code == NOT_HERE:
         advice, endpoint, words = NEXT_STEPS[request.endpoint]
         return error_page(code, _(title), _(advice), button=(url_for(endpoint), _(words)))
-    button = _open_again() if isinstance(error, InvalidState) else None
     may_have_words = isinstance(error, InvalidState | LeadNotFound) and request.method == "POST"
     # A draft may be sent or deleted while someone edits it.
     texts = texts_of(request.form.values()) if may_have_words else []
     shows_groups = code == NOT_HERE and not _start_of_desk()
+    button = None
+    if isinstance(error, InvalidState):
+        button = page_of_press(), _("Open the page again")
     return error_page(
         code, _(title), _(advice), button=button, shows_groups=shows_groups, texts=texts
     )
@@ -227,11 +229,6 @@ def too_long(_error: RequestEntityTooLarge) -> ErrorPage:
     )
     # Without script it would open an empty form.
     return error_page(413, _("That’s too long to send"), said, button=("", words))
-
-
-def _open_again() -> tuple[str, str]:
-    """Return a link to the page with the form, and its text."""
-    return page_of_press(), _("Open the page again")
 
 
 def _start_of_desk() -> tuple[str, str] | None:

@@ -108,7 +108,9 @@ def transaction(unrecorded: str = "") -> Iterator[Session]:
     """
     is_reading = _is_reading()
     with (services().reading if is_reading else services().writing).begin() as session:
-        actor = _actor()
+        actor: audit.Actor = audit.OPERATOR
+        if has_request_context():
+            actor = g.get("actor", audit.NOBODY)
         audit.set_actor(session, actor)
         is_watched = not (is_reading or unrecorded or actor is audit.NOBODY)
         if is_watched:
@@ -132,13 +134,6 @@ def _close_gap(session: Session, actor: audit.Actor) -> None:
         words.insert(0, context.info_name or "")
         context = context.parent
     audit.record(session, audit.Kind.COMMAND_RUN, detail="-".join(words))
-
-
-def _actor() -> audit.Actor:
-    if not has_request_context():
-        return audit.OPERATOR
-    actor: audit.Actor = g.get("actor", audit.NOBODY)
-    return actor
 
 
 @contextmanager
