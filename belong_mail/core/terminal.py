@@ -1,8 +1,8 @@
-"""Read a command's arguments, ask before what cannot be undone, and turn errors into sentences."""
+"""Read arguments, show progress, ask before what cannot be undone, and say errors in sentences."""
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -60,3 +60,17 @@ def refusing(
         yield
     except errors as error:
         raise kind(words or str(error)) from error
+
+
+@contextmanager
+def working(label: str) -> Iterator[None]:
+    """Show a bar while a block runs, which is full at its end."""
+    with progress(1, label) as bar:
+        yield
+        bar.update(1)
+
+
+def progress(length: int, label: str) -> AbstractContextManager[Any]:
+    """Return a progress bar, which is shown only on a terminal."""
+    is_hidden = not sys.stderr.isatty()
+    return click.progressbar(length=length, label=label, file=sys.stderr, hidden=is_hidden)

@@ -14,7 +14,7 @@ from belong_mail import settings
 from belong_mail.accounts.commands import GROUP_HELP, keys_here
 from belong_mail.core import encrypted_file, encryption
 from belong_mail.core.db import SchemaInconsistent, count_rows, make_engine, now, schema_step
-from belong_mail.core.terminal import FILE, asks, refusing
+from belong_mail.core.terminal import FILE, asks, progress, refusing, working
 from belong_mail.delivery.worker_lock import is_worker_running
 from belong_mail.groups import service as groups
 from belong_mail.groups.commands import require_group
@@ -127,7 +127,7 @@ def backup(file: Path, keep: tuple[int, int] | None) -> None:
         with services().engine.connect() as connection:
             place /= backup_retention.file_name(now(), schema_step(connection))
     database_backup.sweep(given.state_folder, place.parent)
-    with refusing(database_backup.InvalidBackup):
+    with refusing(database_backup.InvalidBackup), working("Copying the database …"):
         database_backup.backup(services().engine, place, _hold, key, given.state_folder)
     with suppress(DBAPIError), transaction() as session:
         figures.note(session, figures.BACKUP)
@@ -168,6 +168,7 @@ def restore(file: Path, key_file: Path | None) -> None:
     scratch = services().settings.state_folder
     with (
         refusing(database_backup.InvalidBackup),
+        working("Restoring the copy …"),
         database_backup.opened(file, key_file, scratch) as copy,
     ):
         database_backup.restore(services().engine, copy, _hold, _check_keys())
@@ -198,6 +199,7 @@ def drill(file: Path, url: str, key_file: Path | None) -> None:
         raise click.UsageError("A copy of SQLite needs no database to be tried in.")
     with (
         refusing(database_backup.InvalidBackup, SchemaInconsistent),
+        working("Trying the copy …"),
         database_backup.opened(file, key_file, place) as copy,
         database_backup.drill(copy, place, given, _hold, _check_keys()) as restored,
     ):
@@ -219,9 +221,12 @@ def move(target: str) -> None:
     database stays as it was, on hold.
     """
     _require_no_worker()
-    leave = partial(hold.start_hold, because="asked", seen=_state_file().seen())
-    with refusing(database_move.InvalidMove, SchemaInconsistent):
-        number = database_move.move(services().engine, make_engine(_database_url(target)), leave)
+    source, other = services().engine, make_engine(_database_url(target))
+    bad = refusing(database_move.InvalidMove, SchemaInconsistent)
+    with bad, progress(count_rows(source), "Rows") as bar:
+        seen = _state_file().seen()
+        leave = partial(hold.start_hold, because="asked", seen=seen)
+        number = database_move.move(source, other, bar.update, leave)
     click.echo(f"Moved and compared: {number} rows. This database is on hold from now on.")
     click.echo("Name the new one in BELONG_DATABASE_URL. Then run `db upgrade` and `hold release`.")
 
@@ -356,8 +361,8 @@ def demo(slug: str, members: int) -> None:
     """
     _only_in_development()
     keyring = keys_here()
-    with transaction() as session:
-        demo_data.add_members(session, keyring, require_group(session, slug), members)
+    with transaction() as session, progress(members, "Members") as bar:
+        demo_data.add_members(session, keyring, require_group(session, slug), members, bar.update)
     click.echo(f"Made-up members added to {slug}: {members}.")
 
 
@@ -466,7 +471,8 @@ def purge_command() -> None:
     """
     with transaction() as session:
         session.connection(execution_options={"has_time": True})
-        removed = rooms.purge_all(session)
+        with working("Deleting …"):
+            removed = rooms.purge_all(session)
     for name, number in removed.items():
         click.echo(f"{name}\t{number}")
 

@@ -1,6 +1,7 @@
 """Sample members, newsletters and meetings for development."""
 
 import secrets
+from collections.abc import Callable
 from datetime import date, time, timedelta
 
 from sqlalchemy import func, insert, select
@@ -51,7 +52,13 @@ finishes it.)*
 """
 
 
-def add_members(session: Session, keyring: Keyring, group: Group, number: int) -> None:
+def add_members(
+    session: Session,
+    keyring: Keyring,
+    group: Group,
+    number: int,
+    told: Callable[[int], object] = lambda _number: None,
+) -> None:
     """Add made-up confirmed members at example.org to a group, in bulk."""
     batch = secrets.token_hex(3)
     at = now()
@@ -62,6 +69,7 @@ def add_members(session: Session, keyring: Keyring, group: Group, number: int) -
             for each in range(start, min(start + ROWS_AT_ONCE, number))
         ]
         session.execute(insert(Subscription), rows)
+        told(len(rows))
 
 
 def _member(keyring: Keyring, group: Group, address: str, name: str) -> dict[str, object]:

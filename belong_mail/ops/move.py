@@ -30,6 +30,8 @@ from belong_mail.ops import hold, schema
 BATCH_ROWS = 1000
 # Rows in a batch of tables whose rows may have megabytes.
 HEAVY_TABLES, HEAVY_ROWS = ("flyers", "rendered_issues", "images"), 20
+# Called with the number of rows copied since the last call.
+Progress = Callable[[int], object]
 # Called at the end, in the transaction that has locked the source.
 Leave = Callable[[Session], object]
 
@@ -38,7 +40,7 @@ class InvalidMove(Exception):
     """Nothing was moved, or something differs; the source was not changed. The error says what."""
 
 
-def move(source: Engine, target: Engine, leave: Leave) -> int:
+def move(source: Engine, target: Engine, progress: Progress, leave: Leave) -> int:
     """Copy all rows into an empty database and compare them; return their number.
 
     The source is locked against writes meanwhile; `leave` then marks it in the same transaction.
@@ -55,7 +57,7 @@ def move(source: Engine, target: Engine, leave: Leave) -> int:
                 if connection.execute(select(*table.primary_key).limit(1)).first() is not None:
                     raise InvalidMove(_difference(table))
         for table in Base.metadata.sorted_tables:
-            _copy(reader, target, table)
+            _copy(reader, target, table, progress)
         _set_sequences(reader, target)
         number = sum(_compare(reader, target, table) for table in Base.metadata.sorted_tables)
         schema.analyze(target)
@@ -90,11 +92,12 @@ def _difference(table: Table) -> str:
     )
 
 
-def _copy(reader: Connection, target: Engine, table: Table) -> None:
+def _copy(reader: Connection, target: Engine, table: Table, progress: Progress) -> None:
     """Copy the rows of a table, one transaction for each batch."""
     with closing(_rows(reader, table)) as found:
         for rows in found.mappings().partitions(_batch(table)):
             _add(target, table, rows)
+            progress(len(rows))
 
 
 def _add(target: Engine, table: Table, rows: Sequence[Any]) -> None:

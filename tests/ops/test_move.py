@@ -18,8 +18,9 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Time,
-    event,
+    delete,
     insert,
+    update,
 )  # fmt: skip
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
@@ -27,6 +28,8 @@ from sqlalchemy.types import Double
 
 from belong_mail.core.db import Base, make_engine
 from belong_mail.core.jobs import Job
+from belong_mail.groups.models import Group
+from belong_mail.newsletters.models import Image
 from belong_mail.ops import move, schema
 from tests.db_dump import dump
 from tests.delivery.factories import queue
@@ -111,8 +114,8 @@ def test_every_row_of_every_table_arrives_as_it_was(services, target):
     fill(services.engine)
     before = as_stored(services.engine)
     assert min(map(len, before.values())) == ROWS
-    number = sum(map(len, before.values()))
-    assert move.move(services.engine, target, left) == number
+    number, steps = sum(map(len, before.values())), list[int]()
+    assert move.move(services.engine, target, steps.append, left) == number == sum(steps)
     assert as_stored(services.engine) == as_stored(target) == before
     kept = [value for row in before["newsletters"] for value in row]
     assert all(each in kept for each in JSON_VALUES)
@@ -131,43 +134,55 @@ def test_a_database_that_is_in_use_is_left_alone(services, target):
         session.add(Job(kind="of somebody else"))
     before = dump(target)
     with pytest.raises(move.InvalidMove, match="The table jobs differs there"):
-        move.move(services.engine, target, left)
+        move.move(services.engine, target, lambda _rows: None, left)
     assert dump(target) == before
 
 
 def test_a_database_is_not_moved_to_itself(services):
     target = make_engine(services.settings.database_url)
     with pytest.raises(move.InvalidMove, match="Name another one"):
-        move.move(services.engine, target, left)
+        move.move(services.engine, target, lambda _rows: None, left)
     target.dispose()
 
 
 @pytest.mark.parametrize(
     ("table", "statement"),
     [
-        ("groups", "UPDATE groups SET position = 1 WHERE id = (SELECT max(id) FROM groups)"),
-        ("images", "DELETE FROM images WHERE id = (SELECT max(id) FROM images)"),
+        ("groups", update(Group).where(Group.id == FIRST + 1).values(position=1)),
+        ("images", delete(Image).where(Image.id == FIRST + ROWS)),
     ],
     ids=["changed", "missing"],
 )
 def test_a_row_that_changes_on_the_way_or_is_missing_is_noticed(table, statement, services, target):
     """The other database may be another's to write to; what is there in the end is compared."""
     fill(services.engine)
-    schema.upgrade(target)
-    event.listen(target, "begin", lambda connection: connection.exec_driver_sql(statement))
+    told: list[int] = []
+
+    def spoil(rows: int) -> None:
+        told.append(rows)
+        if len(told) == len(Base.metadata.sorted_tables):
+            with target.begin() as connection:
+                connection.execute(statement)
+
     with pytest.raises(move.InvalidMove, match=f"The table {table} differs there"):
-        move.move(services.engine, target, left)
+        move.move(services.engine, target, spoil, left)
 
 
 def test_nobody_writes_to_the_source_meanwhile(services, target):
+    refused: list[bool] = []
     url = services.settings.database_url
     hasty = make_engine(f"{url}?timeout=0.2" if url.startswith("sqlite") else f"{url}{BRIEFLY}")
 
-    def write(_session: Session) -> None:
-        with pytest.raises(OperationalError), Session(hasty) as session, session.begin():
-            session.add(Job(kind="too late"))
+    def write(_rows: int) -> None:
+        if not refused:
+            try:
+                with Session(hasty) as session, session.begin():
+                    session.add(Job(kind="too late"))
+            except OperationalError:
+                refused.append(True)
 
-    move.move(services.engine, target, write)
+    move.move(services.engine, target, write, left)
+    assert refused
     with Session(hasty) as session, session.begin():
         session.add(Job(kind="in time"))
     hasty.dispose()
