@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -25,7 +24,6 @@ from belong_mail.office.groups import add_question
 from tests import crawl
 from tests.browser_client import html_of, link_to, read, text_of
 from tests.factories import group_named, plan_meeting, queue_issue
-from tests.house_terms import faults, operators_words, seeded
 from tests.markers import on_sqlite
 from tests.processes import ROOT
 from tests.words import Reader, catalog, english_in, entries, said
@@ -76,39 +74,6 @@ def test_translations_keep_names_links_and_numbers_in_their_places(code):
         for words, other in zip(forms(message.id), forms(message.string), strict=True):
             places = set(PLACES.findall(other)) - NUMBERS_IN_WORDS.get(code, {"1"}) - THE_WORD
             assert places == set(PLACES.findall(words)) - {"1"} - THE_WORD, message.id
-
-
-def mark_at_end(words: str) -> str:
-    """Return what ends a sentence; English has it inside the last quotation marks."""
-    last = words.rstrip("”»")[-1:]
-    return last if last in {".", "?", ":", "!"} else ""
-
-
-def test_translations_end_as_their_sentences_do():
-    for message in entries():
-        for words, other in zip(forms(message.id), forms(message.string), strict=True):
-            assert mark_at_end(words) == mark_at_end(other), message.id
-            assert other.count("?") == other.count("¿"), message.id
-            assert other.count("!") == other.count("¡"), message.id
-
-
-@pytest.mark.parametrize(
-    ("code", "group", "time", "wrong"),
-    [
-        ("en", "the Asian Belong Group", "1:04 PM", r"\b(the|an?) the Asian|\b1 \w+s\b(?<!was)"),
-        ("es", "grupo Asian", "1:04 p. m.", r"\b(a|de|en) (<strong>)?grupo A|\blas 1:04|m\.\."),
-    ],
-)
-def test_strings_fit_a_group_one_oclock_and_one(code, group, time, wrong):
-    """“De grupo Asian”, “hasta las 1:04” and “1 newsletters” are what a hasty string becomes."""
-    own = {"group": group, "num": 1, "number": 10} | dict.fromkeys(("time", "start", "end"), time)
-    values = defaultdict(lambda: "Kim", own)
-    made = "the %(group)s %(program_name)s Group"
-    texts = [each.id if code == "en" else each.string for each in entries() if each.id != made]
-    shown = [forms(text)[0] % values if "%(" in str(text) else forms(text)[0] for text in texts]
-    assert sum(group in each for each in shown) > 30
-    assert sum(time in each for each in shown) > 3
-    assert [each for each in shown if re.search(wrong, each)] == []
 
 
 def test_the_spanish_privacy_page_has_a_sentence_for_each_of_the_english():
@@ -334,13 +299,3 @@ def test_sentence_names_the_group_and_not_a_person():
         ("The Village", "es", "grupo The Village"),
     ):
         assert i18n.group_in_sentence(name, code) == said_name
-
-
-def test_pages_emails_groups_and_commands_say_the_house_terms():
-    english = [form for words in said() for form in forms(words)]
-    spanish = [form for message in entries("es") for form in forms(message.string)]
-    for code, texts in (
-        ("en", [*english, *seeded("en"), *operators_words()]),
-        ("es", [*spanish, *seeded("es")]),
-    ):
-        assert {words: found for words in texts if (found := faults(words, code))} == {}
