@@ -91,29 +91,29 @@ RECIPES = {
     ],
     "field": [
         Line(
-            "belong_mail/members/forms.py",
-            '    submit = SubmitField(_l("Tell me when it starts"))\n',
-            '    school = StringField(_l("Accessibility"))\n',
+            "belong_mail/office/forms.py",
+            '    submit = SubmitField(_l("Send the invitation"))\n',
+            '    phone = StringField(_l("Accessibility"))\n',
         ),
         Line(
-            "belong_mail/members/forms.py",
-            "        return WaitForGroup(\n",
-            '            school=self.school.data or "",\n',
+            "belong_mail/office/forms.py",
+            "            by=by.public_id,\n",
+            '            phone=self.phone.data or "",\n',
         ),
         Line(
-            "belong_mail/members/jobs.py",
-            '    source: str = field(default="", compare=False)\n',
-            '    school: str = ""\n',
+            "belong_mail/accounts/jobs.py",
+            "    language: str\n    rights: list[str]\n",
+            '    phone: str = ""\n',
         ),
         Line(
-            "belong_mail/members/tasks.py",
-            "    note = find_by_address(session, keys.index, group, identity, WaitlistEntry)\n",
-            "    group.note = {'en': asked.school}\n",
+            "belong_mail/accounts/right_tasks.py",
+            "    account.name = account.name or plain_name(asked.name)\n",
+            "    account.name += asked.phone\n",
         ),
         Line(
-            "templates/waiting_list/ask.html",
-            "        {{ field(form.language, may_be_optional=false) }}\n",
-            "        {{ field(form.school) }}\n",
+            "templates/office/invite.html",
+            "    {{ field(form.language, may_be_optional=false) }}\n",
+            "    {{ field(form.phone) }}\n",
         ),
     ],
     "type of question": [
@@ -139,6 +139,7 @@ import pytest
 from sqlalchemy import select
 
 from belong_mail.accounts import jobs
+from belong_mail.accounts.models import OFFICE
 from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
 from belong_mail.delivery.mailer import post_to_address
@@ -146,6 +147,7 @@ from belong_mail.groups.models import Group, Question
 from belong_mail.members.forms import form_for
 from belong_mail.monitoring.checks import exposition
 from belong_mail.monitoring.measures import Site
+from tests.clients import signed_in
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -173,13 +175,13 @@ def test_job(services, worker):
         assert session.scalar(select(Job.id)) is None
 
 
-def test_field(visitor, worker, services):
-    sent = visitor.send("/groups/autoimmune/tell-me", email="ada@dpsk12.org", school="East")
-    assert sent.status_code == 303
-    worker.drain()
-    with services.reading.begin() as session:
-        found = session.scalars(select(Group).where(Group.slug == "autoimmune")).one()
-        assert found.note == {"en": "East"}
+def test_field(app, scenario):
+    scenario.invite_office("office@dpsk12.org")
+    office, right = signed_in(app, scenario.keyring, "office@dpsk12.org"), {"groups": OFFICE}
+    typed = {"name": "Sam, ", "email": "ada@dpsk12.org", "language": "en", "phone": "303 555"}
+    assert office.send("/office/leads/invite", **right, **typed).status_code == 303
+    scenario.worker.drain()
+    assert scenario.account("ada@dpsk12.org").name == "Sam,303 555"
 
 
 def test_type_of_question_and_check(services, visitor):

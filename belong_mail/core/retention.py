@@ -56,6 +56,8 @@ UNREADABLE_AGE = timedelta(days=7)
 SENT_PER_MINUTE_AGE = timedelta(days=2)
 # Rows with an expiry of their own, such as the list behind a “my groups” link.
 NO_AGE = timedelta(0)
+# Until every row of a person who asked for it is erased.
+ERASED_WITHIN = timedelta(days=2)
 # Rows deleted in one transaction, so that no one waits long for it.
 BATCH_ROWS = 500
 

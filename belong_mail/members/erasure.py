@@ -10,7 +10,7 @@ import json
 import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import and_, case, delete, exists, or_, select, update
 from sqlalchemy.orm import Session
@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from belong_mail.contact.models import ContactMessage
 from belong_mail.core.db import SKEW, Base, new_public_id, now
 from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, Opener
+from belong_mail.core.retention import ERASED_WITHIN
 from belong_mail.delivery.models import UNFINISHED, Chunk, Delivery, State
 from belong_mail.delivery.work import WRAPPED_COLUMNS, WrappedColumn
 from belong_mail.groups.models import Group
@@ -27,8 +28,6 @@ from belong_mail.members.wrapped_fields import open_address
 
 ERASURE_COLUMN = "erasures.wrapped"
 WRAPPED_COLUMNS.append(WrappedColumn(Erasure.wrapped, ERASURE_COLUMN, Erasure.public_id))
-# By then every row is deleted.
-ERASED_WITHIN = timedelta(days=2)
 # Bytes to which the list of rows is padded, to hide its length.
 LENGTH = 4096
 # Ids bound to one statement; a person may have written very many messages.

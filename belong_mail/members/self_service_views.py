@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
+from belong_mail.core.retention import ERASED_WITHIN
 from belong_mail.core.tokens import BadToken, Purpose
 from belong_mail.groups.presenters import group_view
 from belong_mail.meetings import formatting
@@ -31,8 +32,8 @@ from belong_mail.web.page import Page, page
 self_service = Blueprint("self_service", __name__)
 address_change = Blueprint("address_change", __name__)
 own_calendar = Blueprint("own_calendar", __name__)
-# When everything is erased, plus an hour in which the worker may be busy.
-ERASED_WITHIN = timedelta(days=2, hours=1)
+# An hour in which the worker may be busy.
+SAID_ERASED_WITHIN = ERASED_WITHIN + timedelta(hours=1)
 # By verb: whether a result still holds, so that a reloaded page does not show an outdated one.
 IS_SO: Mapping[str, Callable[[Subscription], bool]] = {
     "leave": lambda one: not one.is_active,
@@ -179,7 +180,7 @@ def copy(session: Session, secret: str) -> ResponseReturnValue:
 def erase(session: Session, secret: str) -> ResponseReturnValue:
     if request.method == "POST":
         members_self_service.erase(session, services().sealer, secret, request_language())
-        by = int((now() + ERASED_WITHIN).timestamp())
+        by = int((now() + SAID_ERASED_WITHIN).timestamp())
         return redirect(url_for(".erased", by=by), 303)
     until = members_self_service.open_session(session, secret).until
     return page("self_service/erase.html", secret=secret, until=until)
@@ -189,7 +190,7 @@ def erase(session: Session, secret: str) -> ResponseReturnValue:
 @public
 def erased() -> Page:
     """Show by when everything is erased; the time is in the URL."""
-    by, latest = request.args.get("by", 0, int), now() + ERASED_WITHIN
+    by, latest = request.args.get("by", 0, int), now() + SAID_ERASED_WITHIN
     erased_by = datetime.fromtimestamp(by, UTC) if 0 < by <= latest.timestamp() else None
     return page("done.html", what="erased", erased_by=erased_by)
 
