@@ -5,10 +5,9 @@ Only our own sentences may contain markup: it is read before values are filled i
 
 import re
 from collections.abc import Callable
-from copy import copy
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -18,6 +17,9 @@ from belong_mail.core import i18n
 from belong_mail.core.district import HelpLines, Names
 from belong_mail.core.environment import RESOURCES
 from belong_mail.core.links import Links
+
+if TYPE_CHECKING:  # no room imports it
+    from config import Config
 
 EMAILS = RESOURCES / "emails"
 # The same colors as in static/colors.css and static/logo.svg.
@@ -67,36 +69,17 @@ class RenderedEmail:
 class Renderer:
     """Renders emails with what they share: names, links, postal address, help lines, inbox."""
 
-    def __init__(
-        self,
-        names: Names,
-        links: Links,
-        mail_from: str,
-        postal_address: str,
-        office_inbox: str,
-        help_lines: HelpLines,
-    ) -> None:
+    def __init__(self, settings: "Config", links: Links) -> None:
+        # Replaced when the office changes some of them.
+        self.settings = settings
         self._links = links
-        self._settings = names, mail_from, postal_address, office_inbox, help_lines
-        # Values that the office has changed meanwhile, by template variable.
-        self._changed: dict[str, object] = {}
-
-    def use(self, postal_address: str, help_lines: HelpLines) -> None:
-        """Replace the postal address and the help lines."""
-        self._changed = {"postal_address": postal_address, "help_lines": help_lines}
-
-    def changed(self, postal_address: str, help_lines: HelpLines) -> "Renderer":
-        """Return a copy with another postal address and help lines."""
-        other = copy(self)
-        other.use(postal_address, help_lines)
-        return other
 
     def render(self, email: str, language: str, /, **context: object) -> RenderedEmail:
         """Render a template of `emails/`. Raises UndefinedError for a missing variable."""
         from css_inline import inline  # noqa: PLC0415 - 2 MB, and many processes write no email
 
         page = partial(self._links.page, language=language)
-        said = {"page": page} | self._changed | context
+        said = {"page": page} | context
         html, _ = self._fill("html", email, language, said)
         text, head = self._fill("txt", email, language, said)
         return RenderedEmail(
@@ -112,7 +95,9 @@ class Renderer:
         self, suffix: str, email: str, language: str, said: dict[str, object]
     ) -> tuple[str, Any]:
         """Return an email as HTML or text, and the variables that its template sets."""
-        environment = _environment(language, suffix, *self._settings)
+        own = self.settings
+        texts = own.mail_from, own.postal_address, own.contact_inbox
+        environment = _environment(language, suffix, own.names, own.help_lines, *texts)
         made = environment.get_template(f"{email}.jinja").make_module(said)
         layout = environment.get_template(f"parts/layout.{suffix}")
         return layout.render(said | {"email": made}), vars(made)
@@ -127,10 +112,10 @@ def _environment(
     language: str,
     suffix: str,
     names: Names,
+    help_lines: HelpLines,
     mail_from: str,
     postal_address: str,
     office_inbox: str,
-    help_lines: HelpLines,
 ) -> Environment:
     is_html = suffix == "html"
     environment = Environment(

@@ -53,12 +53,5 @@ def make_services(settings: Settings) -> Services:
         tokens=tokens,
         sealer=Sealer(settings.public_keys),
         links=links,
-        renderer=Renderer(
-            settings.names,
-            links,
-            settings.mail_from,
-            settings.postal_address,
-            settings.contact_inbox,
-            settings.help_lines,
-        ),
+        renderer=Renderer(settings, links),
     )

@@ -25,6 +25,7 @@ from belong_mail.core.database_errors import (
     is_too_slow,
 )
 from belong_mail.core.db import now, update_if_free
+from belong_mail.core.services import Settings
 from belong_mail.core.statements import Call
 from belong_mail.delivery import claims, outcomes, throttle
 from belong_mail.delivery import results as delivery_results
@@ -71,7 +72,7 @@ class Engine:
         compose: ComposeMany,
         members: MemberQuery,
         lock: WorkerLock,
-        policy: throttle.SendPolicy,
+        settings: Settings,
         undelivered: Undelivered,
         is_met: Callable[[], bool] = lambda: True,
     ) -> None:
@@ -80,7 +81,7 @@ class Engine:
         self._compose = compose
         self._members = members
         self._lock = lock
-        self._policy = policy
+        self._settings = settings
         self._undelivered = undelivered
         self._is_met = is_met
         self._limit = throttle.ConcurrencyLimit(transport.connections)
@@ -108,7 +109,7 @@ class Engine:
             session.connection()
             if not self._is_met():
                 return
-            dead = delivery_results.recover(session, self._lock, self._policy.uncertain)
+            dead = delivery_results.recover(session, self._lock, self._settings.uncertain)
         for name in dead:
             if self._lock.status_of(name) is WorkerStatus.DEAD:
                 self._lock.remove_worker_files(name)
@@ -227,7 +228,7 @@ class Engine:
         with self._sessions.begin() as session:
             settled = self._settle(session, self._dispatcher.results())
             delivery_results.accept(session, self._lock.name, settled)
-            delivery_results.take_over(session, self._lock.name, None, self._policy.uncertain)
+            delivery_results.take_over(session, self._lock.name, None, self._settings.uncertain)
         self._dispatcher.written()
         self._lock.journal.begin_uncounted()
         for name in self._lock.committed():
@@ -264,7 +265,7 @@ class Engine:
                 is_free = len(results) == len(self._dispatcher.held)
                 claimed = self._claim(session, limit, is_free=is_free)
             turn = self._lock.journal.begin() if is_known and (results or claimed) else 0
-            slots = throttle.send_slots(session, self._policy, len(claimed or ()))
+            slots = throttle.send_slots(session, self._settings, len(claimed or ()))
             claimed = self._commit(session, accepted, claimed, turn, limit if at_once else 0)
         self._has_failed = had_failed and not (is_known or is_last)
         self._log.note(results)
@@ -277,7 +278,7 @@ class Engine:
 
     def _settle(self, session: Session, results: list[tuple[int, outcomes.Outcome]]) -> list[int]:
         """Store results; return the accepted deliveries, which `accept` stores."""
-        rest = self._policy.uncertain, self._rest[1] if self._rest else None
+        rest = self._settings.uncertain, self._rest[1] if self._rest else None
         accepted, lost = delivery_results.settle(session, self._lock.name, results, *rest)
         for delivery_id in lost:
             try:
@@ -293,8 +294,9 @@ class Engine:
 
     def _may_claim_at_once(self, limit: int) -> bool:
         """Return whether to claim from a chunk without reading anything before (`_commit`)."""
+        is_limited = self._settings.send_rate or self._settings.daily_quota
         may_be_any = self._has_issues and self.kinds_alone is None
-        return self._is_chunk_next and limit > 0 and not self._policy.is_limited and may_be_any
+        return self._is_chunk_next and limit > 0 and not is_limited and may_be_any
 
     def _commit(
         self, session: Session, accepted: list[int], claimed: Claimed, turn: int, at_once: int
@@ -356,7 +358,7 @@ class Engine:
 
         The list is empty if nothing of the next chunk can be sent now.
         """
-        room, until = throttle.capacity(session, self._policy, limit)
+        room, until = throttle.capacity(session, self._settings, limit)
         if until is not None:
             at = now()
             if until - at < delivery_retry.LIMIT_LOOK_GAP:

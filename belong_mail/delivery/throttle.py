@@ -1,7 +1,6 @@
 """Limits for the relay: messages a minute, recipients a day, connections at once."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -11,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.core import rate_limits
 from belong_mail.core.db import dialect_insert, now
+from belong_mail.core.services import Settings
 from belong_mail.core.statements import Call, CompiledStatement, in_ids, run_together
 from belong_mail.delivery import retry
 from belong_mail.delivery.models import LEASE, Delivery, Lease, SentPerMinute, State
@@ -25,35 +25,22 @@ CLAIM_AHEAD = timedelta(seconds=1)
 CLAIM_TOLERANCE = timedelta(seconds=0.5)
 
 
-@dataclass(frozen=True, slots=True)
-class SendPolicy:
-    """Messages a minute and a day, or None; when to resend uncertain copies, or None (never)."""
-
-    send_rate: int | None
-    daily_quota: int | None
-    uncertain: timedelta | None
-
-    @property
-    def is_limited(self) -> bool:
-        return bool(self.send_rate) or self.daily_quota is not None
-
-
-def capacity(session: Session, policy: SendPolicy, limit: int) -> tuple[int, datetime | None]:
+def capacity(session: Session, settings: Settings, limit: int) -> tuple[int, datetime | None]:
     """Return how many messages may be claimed now, at most `limit`, and if none, until when.
 
     A day is the last 24 hours. Workers count one after the other, because each locks the row of
     `worker_limits` until it commits.
     """
     at = now()
-    if policy.send_rate:
-        step = timedelta(minutes=1) / policy.send_rate
+    if settings.send_rate:
+        step = timedelta(minutes=1) / settings.send_rate
         first = rate_limits.available_at(session, MINUTE_KEY, at)
         if first > at + CLAIM_TOLERANCE:
             return 0, first
         limit = min(limit, max(1, CLAIM_AHEAD // step))
-    if policy.daily_quota is not None:
+    if settings.daily_quota is not None:
         rate_limits.record_use(session, b"relay/day", rate_limits.LOCKING_RATE, at)
-        limit = min(limit, policy.daily_quota - _used(session, at))
+        limit = min(limit, settings.daily_quota - _used(session, at))
         if limit <= 0:
             return 0, at + retry.FULL_DAY_LOOK_GAP
     return limit, None
@@ -147,15 +134,15 @@ def _entering(dialect: str, *columns: Any) -> Any:
     return dialect_insert(dialect)(columns[0].class_).values(values)
 
 
-def send_slots(session: Session, policy: SendPolicy, number: int) -> tuple[timedelta, timedelta]:
+def send_slots(session: Session, settings: Settings, number: int) -> tuple[timedelta, timedelta]:
     """Count so many claimed messages for the rate limit.
 
     Returns the wait before the first of them, and between two.
     """
-    if not policy.send_rate or not number:
+    if not settings.send_rate or not number:
         return timedelta(0), timedelta(0)
     at = now()
-    step = timedelta(minutes=1) / policy.send_rate
+    step = timedelta(minutes=1) / settings.send_rate
     last = rate_limits.record_use(session, MINUTE_KEY, rate_limits.Rate(1, step), at, uses=number)
     return max(last - (number - 1) * step - at, timedelta(0)), step
 

@@ -22,10 +22,10 @@ from belong_mail.core.rate_limits import (
     Rate,
 )
 from belong_mail.core.retention import INVITED_AGE
+from belong_mail.core.services import Settings
 from belong_mail.core.tokens import link_hash
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.models import UNFINISHED, Delivery, State
-from belong_mail.delivery.throttle import SendPolicy
 from belong_mail.delivery.work import Work, each_minute
 from belong_mail.groups.models import Group
 from belong_mail.mail.address import folded
@@ -53,7 +53,7 @@ MAX_FAILURES: Final = 3
 MINUTE = b"imports/minute"
 
 
-def pace_within(policy: SendPolicy) -> list[tuple[bytes, Rate]]:
+def pace_within(settings: Settings) -> list[tuple[bytes, Rate]]:
     """Return the rate limits of asking, so that newsletters have most of the relay.
 
     A quarter of the relay's limit in a minute and in a day. As a rate allows twice as much in the
@@ -61,8 +61,8 @@ def pace_within(policy: SendPolicy) -> list[tuple[bytes, Rate]]:
     """
     pace = []
     for key, rate, most in (
-        (MINUTE, IMPORT_MINUTE_RATE, policy.send_rate),
-        (ASKED_TODAY, IMPORT_DAY_RATE, policy.daily_quota),
+        (MINUTE, IMPORT_MINUTE_RATE, settings.send_rate),
+        (ASKED_TODAY, IMPORT_DAY_RATE, settings.daily_quota),
     ):
         burst = rate.burst if most is None else max(BATCH_SIZE, min(rate.burst, most // 4))
         pace.append((key, replace(rate, burst=burst)))

@@ -115,8 +115,8 @@ def apply_changes(work: Work) -> None:
     inbox gets it, too: the web could make it look as if no one works for the office.
     """
     session, keys = work.session, work.keys
-    current = site_settings.with_changes(session, work.settings, site_settings.ANNOUNCED)
-    work.mailer.renderer.use(postal_address=current.postal_address, help_lines=current.help_lines)
+    announced = site_settings.ANNOUNCED
+    work.mailer.renderer.settings = site_settings.with_changes(session, work.settings, announced)
     changed = site_settings.unannounced(session)
     for each in changed:
         each.announced = each.value

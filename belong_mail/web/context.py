@@ -22,6 +22,7 @@ from werkzeug.utils import cached_property
 
 from belong_mail.core import audit, logs, rate_limits, site_settings
 from belong_mail.core.db import now
+from belong_mail.core.email_templates import Renderer
 from belong_mail.core.rate_limits import SOURCE_RATE, TRUSTED_SOURCE_RATE, Limit
 from belong_mail.core.services import Services
 
@@ -42,8 +43,7 @@ def services_as_set(session: Session) -> Services:
     """Return the services with the office's changes to the settings, for previews."""
     ours = services()
     settings = site_settings.with_changes(session, ours.settings)
-    renderer = ours.renderer.changed(settings.postal_address, settings.help_lines)
-    return replace(ours, settings=settings, renderer=renderer)
+    return replace(ours, settings=settings, renderer=Renderer(settings, ours.links))
 
 
 def today() -> date:

@@ -31,7 +31,6 @@ from belong_mail.core.statements import any_of, run_together
 from belong_mail.delivery.engine import Engine
 from belong_mail.delivery.mailer import Mailer
 from belong_mail.delivery.return_paths import VerpAddresses
-from belong_mail.delivery.throttle import SendPolicy
 from belong_mail.delivery.work import JobWork, Refused, Work
 from belong_mail.delivery.worker_lock import WorkerLock
 from belong_mail.groups.service import UNDO_LAUNCH
@@ -90,7 +89,6 @@ class Worker:
         services: Services,
         transport: Transport,
         lock: WorkerLock,
-        policy: SendPolicy,
         state_file: HostStateFile | None,
         intake: "Intake | None" = None,
     ) -> None:
@@ -117,9 +115,9 @@ class Worker:
         """A key of `hold.REASONS` while sending is on hold, else None."""
         self._issue_mailer = issue_mailer.IssueMailer(mailer)
         compose = partial(registry.compose_deliveries, mailer, self._issue_mailer)
-        self._import_pace = import_tasks.pace_within(policy)
+        self._import_pace = import_tasks.pace_within(services.settings)
         self._purge_at = now()
-        parts = sessions, transport, compose, self._issue_mailer, lock, policy
+        parts = sessions, transport, compose, self._issue_mailer, lock, services.settings
         self.engine = Engine(*parts, auto_pause.pause_if_refused, self._is_met)
 
     def run(self) -> None:
@@ -454,7 +452,6 @@ def make_worker(services: Services, keyring: Keyring) -> Worker:
         ),
         settings=settings,
     )
-    policy = SendPolicy(settings.send_rate, settings.daily_quota, settings.uncertain)
     relay = make_transport(settings)
     state_file = HostStateFile(settings.state_folder)
     lock = WorkerLock(settings.state_folder / "workers")
@@ -464,7 +461,7 @@ def make_worker(services: Services, keyring: Keyring) -> Worker:
         from belong_mail.inbound.intake import Intake  # noqa: PLC0415 - imaplib, for a mailbox alone
 
         intake = Intake(location, services, keyring.index)
-    return Worker(mailer, services, relay, lock, policy, known, intake)
+    return Worker(mailer, services, relay, lock, known, intake)
 
 
 def make_transport(settings: Settings) -> Transport:

@@ -109,7 +109,7 @@ def test_messages_leave_one_by_one_at_the_rate_of_the_relay(worker, relay, servi
 @pytest.mark.parametrize("settings", [{"BELONG_SEND_RATE": "1"}])
 def test_a_worker_that_waits_for_its_turn_stops_when_told(worker, relay, services):
     with services.writing.begin() as session:
-        limit = throttle.capacity(session, worker.engine._policy, throttle.MAX_IN_HAND)[0]
+        limit = throttle.capacity(session, worker.engine._settings, throttle.MAX_IN_HAND)[0]
     assert limit == 1, "what comes meanwhile and is urgent waits no longer"
     issue = queue(services, 2)
     relay.on("after DOT", lambda _: worker.engine.stopping.set())

@@ -1,6 +1,7 @@
 """What each kind of email is given by the function that writes it, in each of its cases."""
 
 from datetime import UTC, date, datetime
+from types import SimpleNamespace
 from typing import Any
 
 from markupsafe import Markup
@@ -31,7 +32,11 @@ PHONES_AND_SITES = frozenset((
 
 def renderer() -> Renderer:
     links, address = Links(ROOT, Tokens(("a key",))), "1860 Lincoln St, Denver"
-    return Renderer(i18n.names(), links, "DPS Belong", address, "o@example.org", HELP)
+    settings: Any = SimpleNamespace(
+        names=i18n.names(), mail_from="DPS Belong", postal_address=address,
+        contact_inbox="o@example.org", help_lines=HELP,
+    )  # fmt: skip
+    return Renderer(settings, links)
 
 
 def contexts(say=str) -> Contexts:

@@ -1,6 +1,7 @@
 """Single mails in raw bytes: automatic, quiet, without what a stranger typed."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import time_machine
@@ -84,5 +85,5 @@ def test_an_email_is_rendered_after_the_transaction_that_claims_it(scenario):
     with services.writing.begin() as session:
         ids = list(session.scalars(select(Delivery.id)))
         [(_, compose)] = compose_deliveries(worker._mailer, worker._issue_mailer, session, ids)
-    worker._mailer.renderer.use("1 New Street", services.settings.help_lines)
+    worker._mailer.renderer.settings = replace(services.settings, postal_address="1 New Street")
     assert b"1 New Street" in compose().message
