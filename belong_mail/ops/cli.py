@@ -76,7 +76,7 @@ WITHOUT_SETTINGS: Final = ("setup", "upgrade")
 
 # Commands that begin only with keys that open the database's rows.
 WITH_RIGHT_KEYS: Final = (
-    "db downgrade", "db move", "demo", "explain", "import", "keys rotate", "lead invite",
+    "db move", "demo", "explain", "import", "keys rotate", "lead invite",
     "lead remove", "lead unlink", "newsletter cancel", "newsletter pause", "newsletter release",
     "newsletter resume", "newsletter send", "newsletter stop", "office invite", "office remove",
 )  # fmt: skip

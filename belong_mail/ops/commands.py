@@ -34,6 +34,7 @@ from belong_mail.ops import (
 from belong_mail.ops import move as database_move
 from belong_mail.ops.findings import Finding
 from belong_mail.ops.host_state import HostStateFile
+from belong_mail.ops.upgrade_command import COPIES
 from belong_mail.web.context import services, transaction
 
 # For examples in help texts.
@@ -79,16 +80,11 @@ def upgrade(seed: str | None) -> None:
 
 @database_commands.command("downgrade")
 def downgrade() -> None:
-    """Take the schema one step back.
-
-    Do it before you install the version before. Make a copy and stop web and workers first. Steps
-    1.0 and 1.1 are never undone.
-    """
-    _require_no_worker()
-    with refusing(schema.CannotGoBack):
-        step = schema.downgrade(services().engine)
-    click.echo(f"The database is at step {step}. Install the version that it belongs to, and run")
-    click.echo("`db upgrade` with it, before web and worker start.")
+    """Say how to go back, as no step of the schema is undone."""
+    raise click.ClickException(
+        "No step of this version is undone. To go back, restore the copy that `upgrade` made, in"
+        f" {COPIES}."
+    )
 
 
 @database_commands.command("check")

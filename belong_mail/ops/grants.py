@@ -226,21 +226,6 @@ def apply_grants(connection: Connection, role: str) -> None:
         connection.exec_driver_sql(statement)
 
 
-def drop_policies(connection: Connection) -> None:
-    """Drop the row policies, as PostgreSQL drops no column that a policy names.
-
-    Until `db upgrade` creates them again, the web can access no row of these tables.
-    """
-    if connection.dialect.name == "sqlite":
-        return
-    quote = connection.dialect.identifier_preparer.quote
-    found = text(
-        "SELECT policyname, tablename FROM pg_policies WHERE schemaname = current_schema()"
-    )
-    for policy, table in connection.execute(found).all():
-        connection.exec_driver_sql(f"DROP POLICY {quote(policy)} ON {quote(table)}")
-
-
 def grant_faults(connection: Connection, role: str) -> list[str]:
     """List how the role's rights differ from WEB."""
     if problems := list(_unfitness(connection, role)):

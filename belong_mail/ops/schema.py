@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from belong_mail.core.db import Base, SchemaInconsistent, create, schema_step
-from belong_mail.ops import figures, grants, hold, rooms
+from belong_mail.ops import figures, hold, rooms
 from belong_mail.ops.triggers import create_triggers
 
 # Imported so that the metadata has every table.
@@ -35,10 +35,6 @@ DIFFERS = ("duplicate column", "already exists", "no such")
 
 # Checks a database, which may be empty, before an upgrade; raises to refuse it.
 Check = Callable[[Connection], None]
-
-
-class CannotGoBack(Exception):
-    """The migration cannot be undone, and nothing was changed; the error says why."""
 
 
 def upgrade(engine: Engine, check: Check | None = None) -> None:
@@ -94,23 +90,6 @@ def analyze(engine: Engine) -> None:
     if engine.dialect.name == "postgresql":
         with engine.execution_options(has_time=True).begin() as connection:
             connection.execute(text("ANALYZE"))
-
-
-def downgrade(engine: Engine) -> str:
-    """Undo the last migration; return the one before. Raises CannotGoBack."""
-    with _steps(engine) as config:
-        connection = config.attributes["connection"]
-        known = {
-            each.revision: each for each in ScriptDirectory.from_config(config).walk_revisions()
-        }
-        step = known.get(schema_step(connection) or "")
-        if step is None:
-            raise CannotGoBack(UNKNOWN)
-        if not hasattr(step.module, "downgrade"):
-            raise CannotGoBack(f"Step {step.revision} is never undone. Restore a copy from before.")
-        grants.drop_policies(connection)
-        command.downgrade(config, str(step.down_revision))
-        return str(step.down_revision)
 
 
 def differences(engine: Engine) -> list[str]:

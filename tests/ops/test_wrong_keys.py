@@ -80,7 +80,7 @@ def test_nothing_that_keys_must_open_is_begun_with_others(environment, services,
     before, there, people = dump_of(services), tmp_path / "there.db", tmp_path / "people.csv"
     people.write_text(f"Email\n{ADA}\n")
     for arguments in (
-        "keys rotate", "db upgrade", "db downgrade", f"db move sqlite:///{there}",
+        "keys rotate", "db upgrade", f"db move sqlite:///{there}",
         f"explain {ADA}", f"lead invite {ADA} --group lgbtq", f"office invite {ADA}",
         f"import {people} --group lgbtq", "demo --group lgbtq --members 1",
         f"newsletter send lgbtq {people} --subject Tea", f"newsletter cancel {issue}",
