@@ -30,18 +30,13 @@ PAGE = tools.ROOT / "docs" / "performance.md"
 @click.option(
     "--only", default="", help=f"Some parts, such as core,far: {', '.join(rounds.PARTS)}."
 )
-@click.option("--with", "peers", default="", help="Install peers: nodemailer,mailman.")
 @click.option("--write-docs", is_flag=True, help="Put the table into docs/, if all went well.")
 @click.option("--folder", type=click.Path(path_type=Path), default=tools.FOLDER, hidden=True)
-def main(
-    number: int, only: str, peers: str, folder: Path, *, quick: bool, write_docs: bool
-) -> None:
-    """Measure the delivery of newsletters beside smtp-source, nodemailer, Mailman and mlmmj."""
+def main(number: int, only: str, folder: Path, *, quick: bool, write_docs: bool) -> None:
+    """Measure the delivery of newsletters beside smtp-source and mlmmj."""
     if write_docs and (quick or number < ENOUGH):
         raise click.UsageError(f"The documents take {ENOUGH} whole rounds.")
     parts = _chosen(only or ",".join(rounds.PARTS), rounds.PARTS)
-    for peer in _chosen(peers, tools.INSTALLERS) if peers else ():
-        tools.INSTALLERS[peer]()
     plan = rounds.QUICK if quick else rounds.FULL
     trouble: dict[str, str] = {}
     measured: list[dict[str, float]] = []

@@ -102,8 +102,3 @@ def peak_of(process_id: int) -> int:
         found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{process_id}/status").read_text())
         return int(found[1]) * 1024 if found else 0
     return 0
-
-
-def cpu_of(process_id: int) -> float:
-    fields = Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

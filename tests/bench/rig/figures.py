@@ -44,14 +44,6 @@ FIGURES = (
     Figure("CPU a message, PostgreSQL, to smtp-source", "postgresql.cpu", "source.cpu", 1.25, 1.7),
     Figure("CPU a message over TLS, to plain smtp-source", "tls.cpu", "source.cpu", 1.6, 2.0),
     Figure(
-        "CPU a message, nodemailer’s pool to ours", "nodemailer.cpu", "sqlite.cpu", 20, 14,
-        is_least=True,
-    ),
-    Figure(
-        "CPU a message, GNU Mailman 3 to ours", "mailman.cpu", "sqlite.cpu", 200, 120,
-        is_least=True,
-    ),
-    Figure(
         "CPU a message, Debian’s mlmmj to ours", "mlmmj.cpu", "sqlite.cpu", 100, 60, is_least=True
     ),
     Figure(

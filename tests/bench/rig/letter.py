@@ -2,11 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from email import message_from_bytes, policy
-from email.message import EmailMessage
 from pathlib import Path
 
-from tests.bench.rig import child, product
+from tests.bench.rig import product
 
 # Paragraphs, which make some 12,288 octets on the wire.
 NUMBER = 10
@@ -18,16 +16,9 @@ class Letter:
     """The issue as Markdown, and the message as a member gets it."""
 
     issue: Path
-    # With the line ends of this machine, as smtp-source and nodemailer read it.
+    # With the line ends of this machine, as smtp-source reads it.
     eml: Path
     octets: int
-
-    def part(self, kind: str) -> str:
-        message = message_from_bytes(self.eml.read_bytes(), EmailMessage, policy=policy.default)
-        found = message.get_body((kind,))
-        if found is None:
-            raise child.Failed(f"Our newsletter has no {kind} part.")
-        return str(found.get_content())
 
 
 def write(folder: Path, make: Callable[[Path], bytes]) -> Letter:

@@ -1,4 +1,4 @@
-"""Other senders of the same message: Postfix's smtp-source, nodemailer's pool, Debian's mlmmj."""
+"""Other senders of the same message: Postfix's smtp-source, Debian's mlmmj."""
 
 import shutil
 from pathlib import Path
@@ -7,7 +7,6 @@ from tests.bench.rig import child, tools
 from tests.bench.rig.product import Sent
 
 FROM, TO = "news@lists.example.org", "member@example.org"
-POOL = Path(__file__).with_name("pool.js")
 MLMMJ_FOLDERS = ("bounce", "queue/discarded", "requeue", "incoming", "moderation", "text")
 
 
@@ -19,22 +18,6 @@ def smtp_source(sink, letter, messages: int) -> Sent:
     target = f"127.0.0.1:{sink.port}"
     idle = child.run([*command, "-m", str(sink.connections), target], program.environment())
     busy = child.run([*command, "-m", str(messages), target], program.environment())
-    return Sent.of(messages - sink.connections, busy, idle)
-
-
-def nodemailer(sink, letter, messages: int) -> Sent:
-    """Send by a pool of as many connections, each message built for its recipient."""
-    folder, node = tools.nodemailer(), shutil.which("node")
-    if folder is None or node is None:
-        raise tools.NotHere("nodemailer is not installed here.")
-    parts = {"text": letter.eml.with_suffix(".txt"), "html": letter.eml.with_suffix(".html")}
-    parts["text"].write_text(letter.part("plain"))
-    parts["html"].write_text(letter.part("html"))
-    env = {**tools.Program("").environment(), "NODE_PATH": str(folder / "node_modules")}
-    command = [node, str(POOL), str(sink.port), str(sink.connections)]
-    command += [str(parts["text"]), str(parts["html"])]
-    idle = child.run([*command, str(sink.connections)], env)
-    busy = child.run([*command, str(messages)], env)
     return Sent.of(messages - sink.connections, busy, idle)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from tests.bench.rig import child, mailman, moments, peers, product, requests, sinks
+from tests.bench.rig import child, moments, peers, product, requests, sinks
 from tests.bench.rig.letter import Letter, sent_by, write
 from tests.bench.rig.product import House, Sent
 from tests.servers.link import far_database
@@ -28,7 +28,6 @@ class Plan:
     few: int
     many: int
     far: int
-    pool: int
     list: int
     posts: int
     traced: int
@@ -41,8 +40,8 @@ class Plan:
         return max(1, self.messages // self.few)
 
 
-FULL = Plan(50_000, 10_000, 1_000_000, 2_000, 5_000, 500, 4_000, 2_000)
-QUICK = Plan(200, 100, 400, 100, 100, 20, 20, 50, is_counting=True)
+FULL = Plan(50_000, 10_000, 1_000_000, 2_000, 500, 4_000, 2_000)
+QUICK = Plan(200, 100, 400, 100, 20, 20, 50, is_counting=True)
 
 
 @dataclass
@@ -54,7 +53,6 @@ class Bench:
     letter: Letter
     postgresql_url: str = ""
     houses: dict[tuple[str, int], House] = field(default_factory=dict)
-    site: mailman.Mailman | None = None
     protections: dict[str, bool] = field(default_factory=dict)
 
     def house(self, members: int, database: str = "sqlite") -> House:
@@ -135,21 +133,6 @@ def _over_tls(bench) -> Measures:
         return named("tls", here.send(bench.letter.issue))
 
 
-def pool(bench) -> Measures:
-    """nodemailer’s pool."""
-    with sinks.plain(bench.folder) as sink:
-        return named("nodemailer", peers.nodemailer(sink, bench.letter, bench.plan.pool))
-
-
-def post(bench) -> Measures:
-    """GNU Mailman 3."""
-    if bench.site is None:
-        bench.site = mailman.Mailman(bench.folder / "mailman", bench.plan.list)
-        bench.site.build()
-    with sinks.plain(bench.folder) as sink:
-        return named("mailman", bench.site.post(sink.port, bench.letter))
-
-
 def mlmmj(bench) -> Measures:
     """Debian’s mlmmj."""
     with sinks.plain(bench.folder, is_counting=True) as sink:
@@ -224,8 +207,6 @@ def calls(bench) -> Measures:
 
 PARTS: dict[str, Part] = {
     "core": core,
-    "nodemailer": pool,
-    "mailman": post,
     "mlmmj": mlmmj,
     "far": far,
     "away": away,

@@ -1,4 +1,4 @@
-"""The programs that measure and the peers: fetched into var/bench, never installed, no daemon."""
+"""The programs that measure and a peer: fetched into var/bench, never installed, no daemon."""
 
 import os
 import shutil
@@ -21,8 +21,6 @@ PACKAGES = {
     "usr/bin/mlmmj-send": ("mlmmj",),
     "usr/bin/strace": ("strace",),
 }
-NODEMAILER, MAILMAN = "nodemailer@10", "mailman>=3.3.10,<4"
-MINUTES = 10 * 60
 
 
 class NotHere(Exception):
@@ -67,53 +65,3 @@ def _unpack(name: str, packages: tuple[str, ...]) -> None:
             f"{name} is missing, and apt-get did not fetch it. Try `apt-get update`, or install"
             f" {packages[0]} here: {error}"
         ) from error
-
-
-def nodemailer() -> Path | None:
-    """Return the folder that holds nodemailer for node, if it is installed."""
-    folder = FOLDER / "nodemailer"
-    return folder if (folder / "node_modules" / "nodemailer").is_dir() else None
-
-
-def install_nodemailer() -> None:
-    if nodemailer() is not None:
-        return
-    folder = FOLDER / "nodemailer"
-    folder.mkdir(parents=True, exist_ok=True)
-    if shutil.which("npm"):
-        quietly = ("--no-audit", "--no-fund", "--silent", "--prefix", str(folder))
-        _run("npm", "install", *quietly, NODEMAILER, folder=folder)
-    if nodemailer() is None:
-        raise NotHere("nodemailer could not be installed: it needs node, npm and its registry.")
-
-
-def mailman() -> Path | None:
-    command = FOLDER / "mailman" / "bin" / "mailman"
-    return command if command.is_file() else None
-
-
-def install_mailman() -> None:
-    if mailman() is not None:
-        return
-    folder = FOLDER / "mailman"
-    python = shutil.which("python3") or "python3"
-    _run(python, "-m", "venv", str(folder))
-    _run(str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", MAILMAN)
-    if mailman() is None:
-        raise NotHere("Mailman could not be installed: it needs python3-venv, pip and its index.")
-
-
-INSTALLERS = {"nodemailer": install_nodemailer, "mailman": install_mailman}
-
-
-def _run(*command: str, folder: Path = ROOT) -> str:
-    answer = subprocess.run(
-        command,
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=MINUTES,
-        check=False,
-    )
-    return answer.stdout
