@@ -1,4 +1,4 @@
-"""By keyboard alone, on a phone, in both languages: a lead's seat, and a member's groups."""
+"""By keyboard alone, on a phone, in both languages: a lead's seat."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from playwright.sync_api import FrameLocator, Locator, Page, expect
 
 from belong_mail.core import i18n
 from belong_mail.core.db import now
-from tests.browser.site import LEAD, SLUG, Site, link_in
-from tests.markers import night, one_by_day
+from tests.browser.site import LEAD, Site
+from tests.markers import one_by_day
 
 # Messages a minute; so that an issue can be paused in the middle.
 SLOWLY = "20"
@@ -200,45 +200,3 @@ def test_a_stranger_in_a_leads_seat_writes_tests_releases_pauses_and_reads_what_
     hands.press(seat.get_by_role("link", name=say("Account"), exact=True))
     hands.press(seat.get_by_role("button", name=say("Sign out"), exact=True))
     expect(seat.get_by_role("link", name=say("Group leader sign-in"))).to_be_visible()
-
-
-@night("journeys in a browser")
-def test_a_member_pauses_changes_the_language_leaves_and_comes_back(phone, say, site, language):
-    address = f"hands.{language}@dpsk12.org"
-    join(phone, site, address, language)
-    hands = come_in(phone, language)
-    hands.press(phone.get_by_role("link", name=say("My groups")))
-    ask_by_mail(hands, say, address)
-    letter = open_mail(hands, say, site, address, 3)
-    hands.press(letter.get_by_role("link", name=say("Open the page")))
-    heading(phone, say("My groups"))
-    village = i18n.group_in_sentence("The Village", language)
-    later = f"{now() + timedelta(days=9):%m%d%Y}"
-    hands.type(phone.get_by_label(say("Or choose a day: no newsletters until")), later, "Enter")
-    paused = say("Newsletters from %(group)s are paused until %(date)s.", group=village, date="")
-    told(phone, paused.rstrip("."))
-    other_code = "es" if language == "en" else "en"
-    other = i18n.NAMES[other_code]
-    hands.press(phone.get_by_role("main").get_by_role("button", name=other))
-    expect(phone.locator("#done")).to_be_focused()
-    expect(phone.locator("#done")).to_contain_text(i18n.language_name(other_code, language))
-    hands.press(phone.get_by_role("button", name=say("Leave %(group)s", group=village)))
-    told(phone, say("You left %(group)s. No one was told.", group=village))
-    hands.press(phone.get_by_role("button", name=say("Undo")))
-    told(phone, say("Welcome back! You’re in %(group)s again, as before.", group=village))
-    expect(phone.get_by_role("button", name=say("Resume newsletters"))).to_be_visible()
-
-
-def join(page, site, address: str, language) -> None:
-    page.goto(f"/groups/{SLUG}/join?lang={language}")
-    page.fill("[name=email]", address)
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/check-your-inbox/**")
-    expect(page.locator("html")).to_have_attribute("lang", language)
-    page.goto(link_in(site.mail_to(address), "confirm"))
-    page.locator("main form .button").click()
-    site.mail_to(address, 2)
-
-
-def told(page, words: str) -> None:
-    expect(page.get_by_role("status")).to_contain_text(words)

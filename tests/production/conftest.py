@@ -1,21 +1,14 @@
-"""One production stage for each database, and a browser to visit it."""
+"""One production stage for each database."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from playwright.sync_api import Page
 
-from tests.browser.chromium import PHONE, Watch
-from tests.browser.conftest import browser_type_launch_args
 from tests.postgres import postgresql
 from tests.production import nginx
 from tests.production.stage import Stage
 from tests.servers.tunnel import Tunnel
-
-# Chromium's words about signing out, where https lets it empty the browser.
-CLEARED = "info: Clear-Site-Data header"
-__all__ = ["browser_type_launch_args"]
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
@@ -30,16 +23,3 @@ def stage(request) -> Iterator[Stage]:
             tunnel = ends.enter_context(Tunnel(ends.enter_context(postgresql())))
             url = tunnel.url
         yield ends.enter_context(Stage(url))
-
-
-@pytest.fixture
-def seat(stage, browser) -> Iterator[Page]:
-    """Sit at a phone in Chromium, which complains of nothing but what we refuse on purpose."""
-    context = browser.new_context(
-        base_url=stage.url, viewport=PHONE, has_touch=True, ignore_https_errors=True
-    )
-    watch = Watch(expected={404, 413, 422})
-    watch.over(context, stage.url)
-    yield context.new_page()
-    context.close()
-    assert [each for each in watch.complaints if not each.startswith(CLEARED)] == []

@@ -6,7 +6,6 @@ import signal
 import ssl
 import subprocess
 import tempfile
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Self
 from urllib.parse import quote
 
 from belong_mail.pages.dev_mailbox import StoredMail
-from tests.browser.site import SLUG, Served
+from tests.browser.site import Served
 from tests.browser_client import Visitor, html_of, text_of
 from tests.dev.checkout import is_alive
 from tests.production import nginx
@@ -147,23 +146,11 @@ class Stage(Served):
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def add_members(self, number: int) -> None:
-        """Add made-up members; production refuses to."""
-        unit = self.unit("worker")
-        env = {**self.surroundings, **unit.environment(), "BELONG_ENV": "development"}
-        command = [str(self.installation.product / ".venv/bin/flask"), "--app", "wsgi", "demo"]
-        command += ["--group", SLUG, "--members", str(number)]
-        done = WORKER.run(command, env, cwd=unit.one("WorkingDirectory"), umask=0o007)
-        assert done.returncode == 0, done.stderr
-
     def mails(self) -> list[StoredMail]:
         return [_kept(number, each) for number, each in enumerate(self.relay.accepted)][::-1]
 
     def words(self) -> bytes:
         return b"\n".join(file.read_bytes() for file in sorted(self.log.glob("*.log")))
-
-    def settings(self) -> Mapping[str, str]:
-        return {**self.unit("web").environment(), **self.unit("worker").environment()}
 
 
 def _kept(number: int, mail: Accepted) -> StoredMail:
