@@ -17,7 +17,6 @@ from flask import (
     g,
     make_response,
     redirect,
-    render_template,
     request,
     url_for,
 )
@@ -100,8 +99,7 @@ def back() -> ResponseReturnValue:
     form = FinishForm(request.form if request.method == "POST" else request.args)
     if form.is_sent():
         return _complete(form.code.data or "", pending)
-    page = render_template("district/back.html", form=form, purpose=_purpose())
-    return page, 422 if form.errors else 200
+    return page("district/back.html", form=form, purpose=_purpose())
 
 
 def _complete(code: str, pending: AuthorizationRequest) -> ResponseReturnValue:
@@ -166,9 +164,9 @@ def _leave(purpose: str) -> ResponseReturnValue:
         url = _provider().authorization_url(pending, PROMPTS.get(purpose))
     except ProviderUnavailable:
         return _unavailable()
-    page = make_response(render_template("district/leave.html", url=url))
-    page.headers["Refresh"] = f"0; url={url}"
-    return page
+    answer = make_response(page("district/leave.html", url=url))
+    answer.headers["Refresh"] = f"0; url={url}"
+    return answer
 
 
 def _pending(state: str) -> AuthorizationRequest | None:
@@ -203,7 +201,7 @@ def _note_refusal(why: str) -> ResponseReturnValue:
 
 def _refused() -> ResponseReturnValue:
     """Show the same page for every refusal, with a way to start again."""
-    return render_template("district/refused.html"), 403
+    return page("district/refused.html", 403)
 
 
 def _unavailable() -> ResponseReturnValue:

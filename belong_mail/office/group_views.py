@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import people, proof
+from belong_mail.accounts.service import NotFound
 from belong_mail.accounts.session import signed_in
 from belong_mail.core import i18n
 from belong_mail.core.db import now, required
@@ -72,11 +73,11 @@ def new(session: Session) -> ResponseReturnValue:
 @office_groups.route("/groups/<slug>", methods=["GET", "POST"])
 @for_office
 def group(session: Session, slug: str) -> ResponseReturnValue:
-    if (ended := service.find_ended_group(session, slug)) is not None:
-        return _ended(ended)
-    form, found = ChangeGroupForm(), service.find_group(session, slug)
+    found = required(group_service.find_of_any_age(session, slug), NotFound)
+    if found.has_ended(now()):
+        return _ended(found)
     group_service.lock(session, found)
-    stored = office.described(found)
+    form, stored = ChangeGroupForm(), office.described(found)
     newer = form.newer(stored)
     if request.method != "POST":
         form.show(stored)

@@ -10,7 +10,7 @@ from belong_mail.accounts.service import NotFound
 from belong_mail.contact import service as contact
 from belong_mail.contact import threads as receipts
 from belong_mail.contact.models import Thread, ThreadEntry
-from belong_mail.core.db import ago, now, required
+from belong_mail.core.db import ago, required
 from belong_mail.core.retention import THREAD_MAX_AGE
 from belong_mail.groups import service as group_service
 from belong_mail.groups.models import Group
@@ -55,8 +55,3 @@ def thread_status(session: Session, thread: Thread) -> ThreadStatus:
 def find_group(session: Session, slug: str) -> Group:
     """Find a group. Raises NotFound, and GroupHasEnded for a retired one."""
     return required(group_service.find_unless_ended(session, slug), NotFound)
-
-
-def find_ended_group(session: Session, slug: str) -> Group | None:
-    group = group_service.find_of_any_age(session, slug)
-    return group if group is not None and group.has_ended(now()) else None
