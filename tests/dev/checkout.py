@@ -26,6 +26,8 @@ def pythons() -> list[str]:
 
 SITE = """
 import os, sys
+if "HIDE_PIP" in os.environ and sys.prefix == sys.base_prefix:
+    sys.modules["pip"] = None
 if "SLOW_PIP" in os.environ and "install" in sys.orig_argv:
     import pathlib, time
 

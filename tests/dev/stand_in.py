@@ -44,6 +44,8 @@ def finish(_number: int, _frame: FrameType | None) -> None:
 
 def prepare() -> None:
     note("prepare")
+    if "NOTHING_TO_PREPARE" in os.environ:
+        sys.exit("There is no such database.")
     sys.stdout.write("Sign in as the sample lead.\n")
 
 

@@ -1,6 +1,8 @@
 """`dev.py lint`, `test` and `bench`."""
 
+import ast
 import re
+import subprocess
 import tomllib
 
 import pytest
@@ -34,6 +36,28 @@ def test_where_a_check_complains_the_suite_is_not_run(ready, check):
     answer = ready.dev("test", STAND_IN_COMPLAINS=check)
     assert answer.returncode == 1
     assert "pytest -n auto" not in answer.stdout
+
+
+def test_arguments_go_to_pytest_and_to_a_benchmark_as_they_are(ready):
+    answer = ready.dev("test", "-k", "a or b", "--help", STAND_IN_COMPLAINS="mypy")
+    assert answer.returncode == 0
+    assert answer.stdout.startswith("pytest -k a or b --help of")
+    folder = ready.root / "tests" / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "pace.py").write_text("import sys\nprint(sys.argv[1:])\nsys.exit(7)\n")
+    paced = ready.dev("bench", "pace", "--rounds", "--help")
+    assert (paced.returncode, paced.stdout) == (7, "['--rounds', '--help']\n")
+
+
+def test_wrong_use_and_an_older_python_are_told(checkout):
+    for arguments in ((), ("serve",), ("lint", "more"), ("run", "--open")):
+        answer = checkout.dev(*arguments)
+        assert (answer.returncode, answer.stdout[:13]) == (2, "usage: dev.py")
+    ast.parse((ROOT / "dev.py").read_text(), feature_version=(3, 7))
+    older = "import runpy, sys; sys.version, sys.version_info = '3.8.2 (old)', (3, 8, 2)\n"
+    code = f"{older}runpy.run_path({str(checkout.root / 'dev.py')!r}, run_name='__main__')"
+    told = subprocess.run([checkout.python, "-c", code], capture_output=True, check=False)
+    assert told.stderr == b"Belong Mail needs Python 3.11 or newer; this is 3.8.2.\n"
 
 
 def test_our_locks_name_no_index_and_hold_what_runs():

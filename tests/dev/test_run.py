@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -74,6 +75,16 @@ def test_when_one_ends_by_itself_the_other_is_ended_too(ready, dying, name, numb
     assert f"The {name} stopped by itself" in said
     assert_all_ended(ready)
     ready.noted("worker-finished" if dying == "web" else "web-finished")
+
+
+def test_an_app_that_cannot_be_prepared_and_a_taken_port_are_not_served(ready, checkout):
+    answer = ready.dev("run", "--port", str(free_port()), NOTHING_TO_PREPARE="1")
+    assert (answer.returncode, "There is no such database." in answer.stdout) == (1, True)
+    assert not (ready.root / "var" / "web.json").exists()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        answer = checkout.dev("run", "--port", str(other.getsockname()[1]))
+    assert (answer.returncode, "is taken. Choose another" in answer.stdout) == (1, True)
+    assert not (checkout.root / ".venv").exists()
 
 
 if sys.platform == "linux":

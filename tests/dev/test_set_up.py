@@ -7,6 +7,7 @@ import pytest
 
 from tests.dev.checkout import is_alive, pythons
 from tests.markers import night, one_by_day
+from tests.servers.ports import free_port
 from tests.waiting import wait_until
 
 
@@ -41,6 +42,41 @@ def test_a_set_up_killed_half_way_leaves_nobody_and_heals(checkout):
 
     assert is_set_up_anew(checkout.dev("test", "-x"))
     assert not (checkout.root / ".venv" / "half").exists()
+
+
+@night("installations")
+def test_an_environment_without_its_python_or_place_or_of_another_is_set_up_anew(checkout):
+    def takes_another_python() -> None:
+        checkout.python = pythons()[-1]
+
+    def moves() -> None:
+        checkout.root = checkout.root.rename(checkout.root.with_name("elsewhere"))
+
+    checkout.dev("test", "-x")
+    for harm in ((checkout.root / ".venv/bin/python").unlink, takes_another_python, moves):
+        harm()
+        is_another = harm is not takes_another_python or len(pythons()) > 1
+        assert is_set_up_anew(checkout.dev("test", "-x")) is is_another, harm
+        assert not is_set_up_anew(checkout.dev("test", "-x", HIDE_PIP="1")), harm
+
+
+@night("installations")
+def test_test_packages_join_those_of_a_server_and_two_that_start_at_once_set_up_once(checkout):
+    checkout.dev("run", "--port", str(free_port()), NOTHING_TO_PREPARE="1")
+    (checkout.root / ".venv" / "serves").touch()
+    both = [checkout.start("test", "-x"), checkout.start("test", "-x")]
+    said = [process.communicate(timeout=100)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert sum("Setting up" in words for words in said) == 1
+    assert (checkout.root / ".venv" / "serves").exists()
+
+
+@night("installations")
+def test_without_a_network_it_says_what_to_do(checkout):
+    nowhere = {"PIP_NO_INDEX": "0", "PIP_FIND_LINKS": "", "PIP_INDEX_URL": "http://127.0.0.1:9/"}
+    answer = checkout.dev("lint", **nowhere, PIP_RETRIES="0")
+    assert (answer.returncode, "Is this machine online?" in answer.stdout) == (1, True)
+    assert "Traceback" not in answer.stdout
 
 
 @night("installations")
