@@ -1,17 +1,72 @@
-"""Commands' questions to a person at a terminal, and none to a script."""
+"""Commands' words to a person at a terminal, and to scripts: examples, questions, a bar."""
 
 import os
 import pty
+import shlex
 import subprocess
+from collections.abc import Iterator
+from itertools import takewhile
 from multiprocessing.connection import wait as wait_for
 
+import click
+import pytest
 from sqlalchemy import func, select
 
 from belong_mail.delivery.models import Delivery
 from belong_mail.newsletters.models import Newsletter
+from belong_mail.ops import cli as cli_module
 from tests.factories import make_members, members_of, queue_at_once
 from tests.markers import on_sqlite
 from tests.processes import SECONDS, ended, fork, run
+
+
+def leaves(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    """List all commands by their whole names; those of groups, too."""
+    if not isinstance(command, click.Group) or command.invoke_without_command:
+        yield name, command
+    for each, below in getattr(command, "commands", {}).items():
+        yield from leaves(below, f"{name} {each}")
+
+
+EVERY = {
+    name: command
+    for entry in cli_module.ENTRIES
+    for name, command in leaves(cli_module.load(entry), entry)
+}
+
+
+@pytest.mark.parametrize("name", sorted({"", *EVERY, *(each.split()[0] for each in EVERY)}))
+def test_each_command_explains_itself_and_lists_those_below_in_one_whole_line(name, cli):
+    """Click cuts a long line with “...”."""
+    shown = cli.invoke(args=[*name.split(), "--help"]).output
+    lines = shown.splitlines()
+    assert lines[0].startswith("Usage: ")
+    assert lines[2].strip()
+    assert name not in cli_module.ENTRIES or cli_module.ENTRIES[name][1] == lines[2].strip()
+    below = [each.split(maxsplit=1) for each in shown.partition("\nCommands:\n")[2].splitlines()]
+    assert [each for each in below if each and not each[-1].endswith(".")] == []
+    assert "..." not in shown.partition("\nCommands:\n")[2]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_each_command_has_an_example_that_names_what_it_takes(name):
+    command = EVERY[name]
+    said = command.epilog or (command.help or "").rpartition("\n\n")[2].strip()
+    assert said.startswith("Example: "), "no example"
+    assert "@" not in said, "what is typed stands in the machine's log"
+    words = shlex.split(said.removeprefix("Example: "))
+    start = next(at for at in range(len(words)) if words[at:][: len(name.split())] == name.split())
+    assert words[start - 1].endswith("belong")
+    known = {option for each in command.params for option in each.opts}
+    own = list(takewhile(lambda word: word != "||", words[start + len(name.split()) :]))
+    assert {word for word in own if word.startswith("--")} <= known
+    taken = [each for each in command.params if isinstance(each, click.Argument) and each.required]
+    assert len([word for word in own if not word.startswith("-")]) >= len(taken)
+
+    for option in command.params:
+        if isinstance(option.type, click.DateTime | click.Choice):
+            for word in [words[at + 1] for at, each in enumerate(words) if each in option.opts]:
+                option.type.convert(word, option, None)
 
 
 def at_terminal(settings, *arguments: str, answer: str = "") -> subprocess.CompletedProcess[str]:
