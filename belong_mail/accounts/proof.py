@@ -19,12 +19,12 @@ from belong_mail.accounts.models import Account
 from belong_mail.accounts.session import (
     BACK_KEY,
     asking_browser,
-    browser_hash,
     current_session,
     known_as,
 )
 from belong_mail.core.db import now
 from belong_mail.core.services import Settings
+from belong_mail.core.tokens import secret_hash
 from belong_mail.web.access import ProofNeeded
 from belong_mail.web.context import asking_source, page_of_press, services, throttle
 from belong_mail.web.language import request_language
@@ -65,7 +65,7 @@ def ask_for_link(session: Session, kind: type[SendSignInLink | SignInAgain], who
     asking = kind(
         whom,
         request_language(),
-        browser_hash(asking_browser()).hex(),
+        secret_hash(asking_browser()).hex(),
         asking_source(),
         known_as(),
     )

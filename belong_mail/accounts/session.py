@@ -1,6 +1,5 @@
 """Sign-in sessions: a token in the cookie, its hash in a row that can be deleted."""
 
-import hashlib
 import secrets
 from datetime import timedelta
 
@@ -15,7 +14,7 @@ from belong_mail.accounts.service import IS_HELD, LEADS, NotFound, has_right
 from belong_mail.accounts.signing_in import browser_proof
 from belong_mail.core import audit
 from belong_mail.core.db import ago, now
-from belong_mail.core.tokens import BadToken, Purpose
+from belong_mail.core.tokens import BadToken, Purpose, secret_hash
 from belong_mail.web.context import known_cookie, services
 
 IDLE_TIMEOUT = timedelta(minutes=30)
@@ -49,13 +48,13 @@ def start_session(
     """
     before, kept = current_account(session), {}
     token = cookie.get(TOKEN_KEY, "")
-    session.execute(delete(BrowserSession).where(BrowserSession.token_hash == browser_hash(token)))
+    session.execute(delete(BrowserSession).where(BrowserSession.token_hash == secret_hash(token)))
     if before is account and is_proven:
         kept = {key: cookie[key] for key in KEPT_KEYS if key in cookie}
     token = secrets.token_urlsafe(32)
     started = BrowserSession(
         account_id=account.id,
-        token_hash=browser_hash(token),
+        token_hash=secret_hash(token),
         proven_at=now() if is_proven else None,
     )
     session.add(started)
@@ -78,7 +77,7 @@ def current_account(session: Session) -> Account | None:
     at = now()
     if at.timestamp() - seen > IDLE_TIMEOUT.total_seconds():
         return None
-    row = session.execute(SIGNED_IN, {"token_hash": browser_hash(token)}).first()
+    row = session.execute(SIGNED_IN, {"token_hash": secret_hash(token)}).first()
     if row is None:
         return None
     account, g.browser_session, g.is_office, g.leads_any = row
@@ -98,7 +97,7 @@ def current_session() -> BrowserSession:
 def end_session(session: Session) -> None:
     """Sign this browser out."""
     token = cookie.get(TOKEN_KEY, "")
-    ended = delete(BrowserSession).where(BrowserSession.token_hash == browser_hash(token))
+    ended = delete(BrowserSession).where(BrowserSession.token_hash == secret_hash(token))
     if session.execute(ended.returning(BrowserSession.id)).first() is not None:
         audit.record(session, audit.Kind.SIGNED_OUT)
     cookie.clear()
@@ -145,7 +144,7 @@ def asking_browser() -> str:
 def asked_as() -> bytes | None:
     """Return the hash of `asking_browser`, or None if this browser has not requested a link."""
     nonce = cookie.get("asking")
-    return browser_hash(nonce) if isinstance(nonce, str) else None
+    return secret_hash(nonce) if isinstance(nonce, str) else None
 
 
 def go_home(account: Account, done: str | None = None) -> Response:
@@ -188,7 +187,3 @@ def known_as() -> str:
 def was_signed_in() -> bool:
     """Return whether an account has ever signed in in this browser."""
     return TOKEN_KEY in cookie or bool(known_as())
-
-
-def browser_hash(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()

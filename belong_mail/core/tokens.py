@@ -68,9 +68,14 @@ class Purpose(Enum):
         self.max_age = max_age
 
 
+def secret_hash(secret: str) -> bytes:
+    """Return the hash under which a row stores a random secret."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
 def link_hash(secret: str) -> str:
-    """Return the hash under which a row stores a link's secret."""
-    return urlsafe_b64encode(hashlib.sha256(secret.encode()).digest()[:16]).decode().rstrip("=")
+    """Return the hash that is the public id of a link's row."""
+    return urlsafe_b64encode(secret_hash(secret)[:16]).decode().rstrip("=")
 
 
 class _Signer(TimestampSigner):

@@ -1,6 +1,5 @@
 """The worker's functions for a group's shared mailbox: ask, confirm, set, remove."""
 
-import hashlib
 import json
 import secrets
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from belong_mail.core.db import ago, new_public_id
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.rate_limits import MAILBOX_RATE, MAX_WAIT
 from belong_mail.core.retention import ADDRESS_CHANGE_AGE, in_batches
+from belong_mail.core.tokens import secret_hash
 from belong_mail.delivery.work import RETENTION, JobWork, Refused, Work, does
 from belong_mail.groups import mailbox
 from belong_mail.groups.header_words import tells_by_address
@@ -55,7 +55,7 @@ def receive_proposal(work: Work, asked: ProposeMailbox) -> None:
     proposal = MailboxChange(public_id=new_public_id(), group_id=group.id)
     wanted = asdict(asked) | {
         "until": (work.at + LINK_MAX_AGE).isoformat(),
-        "awaited": [_digest(secret) for secret in links.values()],
+        "awaited": [secret_hash(secret).hex() for secret in links.values()],
     }
     _keep(keys, proposal, wanted)
     session.add(proposal)
@@ -79,7 +79,7 @@ def receive_confirmation(work: Work, asked: ConfirmMailbox) -> None:
     if proposal is None:
         raise Refused
     wanted = json.loads(keys.opener.unwrap(proposal.wrapped, CHANGE_COLUMN, proposal.public_id))
-    digest = _digest(asked.secret)
+    digest = secret_hash(asked.secret).hex()
     if digest not in wanted["awaited"] or datetime.fromisoformat(wanted["until"]) < work.at:
         raise Refused
     wanted["awaited"].remove(digest)
@@ -106,7 +106,3 @@ def _change(work: Work, wanted: dict[str, str]) -> None:
 def _keep(keyring: Keyring, proposal: MailboxChange, wanted: dict[str, object]) -> None:
     content = json.dumps(wanted).encode()
     proposal.wrapped = keyring.opener.wrap(content, CHANGE_COLUMN, proposal.public_id)
-
-
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()

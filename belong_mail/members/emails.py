@@ -13,7 +13,7 @@ from belong_mail.contact.service import in_fours
 from belong_mail.core import i18n
 from belong_mail.core.db import now, update_if_free
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.tokens import Purpose
+from belong_mail.core.tokens import Purpose, secret_hash
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.dispatcher import IssuePaused, SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer, signed_from
@@ -31,7 +31,7 @@ from belong_mail.members.models import (
     Subscription,
     WaitlistEntry,
 )
-from belong_mail.members.self_service import LINK_MAX_AGE, calendar_name, digest
+from belong_mail.members.self_service import LINK_MAX_AGE, calendar_name
 from belong_mail.members.self_service_tasks import messages_of
 from belong_mail.members.service import noon_utc
 from belong_mail.members.wrapped_fields import (
@@ -179,7 +179,7 @@ def link_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     letter = notes_email(session, mailer, delivery)
     if now() > delivery.created_at + LINK_MAX_AGE:
         raise SkipDelivery(State.EXPIRED)
-    own = ManageSession.secret_hash == digest(letter.context["secret"])
+    own = ManageSession.secret_hash == secret_hash(letter.context["secret"])
     update_if_free(session, ManageSession, own, expires_at=now() + LINK_MAX_AGE)
     return letter
 

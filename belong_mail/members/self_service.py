@@ -13,7 +13,7 @@ from belong_mail.core import encryption, rate_limits
 from belong_mail.core.db import now, required
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.rate_limits import USED_LINK_RATE, Limit
-from belong_mail.core.tokens import BadToken, link_hash
+from belong_mail.core.tokens import BadToken, link_hash, secret_hash
 from belong_mail.groups.models import Group
 from belong_mail.members import service as members
 from belong_mail.members.jobs import Erase, ForList, Lift, MoveAddress
@@ -58,7 +58,7 @@ def is_lift_asked(session: Session, permission: str) -> bool:
 
 def _used(permission: str) -> bytes:
     """Return a hash of a permission, so that the database does not show which was used."""
-    return b"lifted/" + digest(permission)[:16]
+    return b"lifted/" + secret_hash(permission)[:16]
 
 
 def open_session(session: Session, secret: str) -> OpenedSession:
@@ -84,7 +84,7 @@ def open_session(session: Session, secret: str) -> OpenedSession:
 
 def _manage_session(session: Session, secret: str) -> ManageSession:
     found = select(ManageSession).where(
-        ManageSession.secret_hash == digest(secret), ManageSession.expires_at > now()
+        ManageSession.secret_hash == secret_hash(secret), ManageSession.expires_at > now()
     )
     return required(session.scalar(found), BadToken)
 
@@ -162,11 +162,6 @@ def lock_list(secret: str, held: list[Subscription], permit: bytes, *, is_person
     data = json.dumps(content).encode()
     padded = data + b" " * (-len(data) % PADDED_OCTETS)
     return encryption.encrypt_with_secret(secret, padded, LIST_COLUMN)
-
-
-def digest(secret: str) -> bytes:
-    """Return the hash under which a secret's row is found."""
-    return hashlib.sha256(secret.encode()).digest()
 
 
 def calendar_name(subscription: Subscription) -> str:

@@ -19,7 +19,7 @@ from belong_mail.core.rate_limits import (
     MAX_WAIT,
     MY_GROUPS_RATE,
 )
-from belong_mail.core.tokens import link_hash
+from belong_mail.core.tokens import link_hash, secret_hash
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.mailer import Rows
 from belong_mail.delivery.models import Delivery, State
@@ -43,7 +43,7 @@ from belong_mail.members.models import (
     Subscription,
     WaitlistEntry,
 )
-from belong_mail.members.self_service import LINK_MAX_AGE, digest, lock_list
+from belong_mail.members.self_service import LINK_MAX_AGE, lock_list
 from belong_mail.members.tasks import is_barred
 from belong_mail.members.wrapped_fields import (
     NOTE_COLUMN,
@@ -81,7 +81,9 @@ def my_groups(work: Work, asked: SendMyGroups) -> None:
         is_personal = not work.settings.staff.is_ours(to)
         locked = lock_list(secret, held, proven.permit(work, held), is_personal=is_personal)
         expires_at = work.at + LINK_MAX_AGE
-        session.add(ManageSession(secret_hash=digest(secret), locked=locked, expires_at=expires_at))
+        session.add(
+            ManageSession(secret_hash=secret_hash(secret), locked=locked, expires_at=expires_at)
+        )
         work.post("my-groups", to, asked.language, notes=notes, secret=secret)
     else:
         work.post("no-groups", addresses.untagged(asked.address), asked.language, notes=notes)
