@@ -8,11 +8,10 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from belong_mail.core.district import HelpLine, HelpLines
-from belong_mail.core.drivers import split_url
 from belong_mail.core.environment import ROOT
 from belong_mail.core.tokens import MIN_SECRET_CHARACTERS
 from belong_mail.mail import address
@@ -20,7 +19,6 @@ from belong_mail.mail.hosts import Network, is_this_machine
 from belong_mail.mail.message.headers import InvalidMessage, format_mailbox
 
 MAX_TEXT = 200
-MAX_PORT = 65535
 _LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}([.]{_LABEL})*")
 MAX_NAME = 60
@@ -30,6 +28,8 @@ _NAME = re.compile(rf"[^\W_](?:[^\W_]|[ .,’'()-]){{0,{MAX_NAME - 1}}}")
 _TIME = re.compile(r"([0-9]{1,6})([smh]?)")
 _SECONDS = {"": 0, "s": 1, "m": 60, "h": 3600}
 _NUMBER = re.compile("[1-9][0-9]{0,8}")
+# Signs that readers of URLs do not read alike.
+_ODD_IN_URL = re.compile("#|%(?![0-9A-Fa-f]{2})|@.*@")
 
 
 def matching(form: str, complaint: str) -> Callable[[str], str]:
@@ -171,15 +171,19 @@ def _help_line(value: str) -> HelpLine:
 
 def database(value: str) -> str:
     """Check a database URL without its driver, which takes longer to import than all else."""
-    complaint = "must be sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME"
+    complaint = (
+        "must be sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME; in a password, write / ? #"
+        " @ % as %2F and so on"
+    )
     try:
-        url = split_url(value)
+        url = urlsplit(value)
+        is_port = url.port != 0
     except ValueError:
         raise ValueError(complaint) from None
-    if url["driver"] == "sqlite" and not url["host"]:
-        return _sqlite_file(url["database"], url["query"])
-    is_port = not url["port"] or (url["port"].isdecimal() and 0 < int(url["port"]) <= MAX_PORT)
-    if url["driver"] != "postgresql+psycopg" or not url["database"] or not is_port:
+    if value.startswith("sqlite:///") and "#" not in value:
+        return _sqlite_file(unquote(url.path[1:]), url.query)
+    is_postgresql = value.startswith("postgresql+psycopg://") and is_port and url.path[1:]
+    if not is_postgresql or _ODD_IN_URL.search(value) or "@" in f"{url.path}{url.query}":
         raise ValueError(complaint)
     return value
 

@@ -1,7 +1,6 @@
 """Connect to the database without SQLAlchemy, whose import takes longer than writing a row."""
 
 import os
-import re
 import sqlite3
 import stat
 import time
@@ -10,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qs, quote, unquote
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 # Bounds of times. Others, such as PostgreSQL's `-infinity`, load as the nearest one, and invalid
 # text on SQLite as the first: otherwise the web could write a row that cannot be loaded.
@@ -44,46 +43,11 @@ POSTGRESQL_LINK: Final = {
 }
 
 
-# Parses a database URL as SQLAlchemy does: / and # may occur in a password, hosts keep their case.
-_URL: Final = re.compile(
-    r"(?P<driver>[\w+]+)://"
-    r"(?:(?P<user>[^:/]*)(?::(?P<password>[^@]*))?@)?"
-    r"(?:\[(?P<ipv6>[^/?]+)\]|(?P<host>[^/:?]+))?(?::(?P<port>[^/?]*))?"
-    r"(?:/(?P<database>[^?]*))?(?:[?](?P<query>.*))?"
-)
-_HOST_AND_PORT: Final = re.compile("([a-zA-Z0-9.-]*):([0-9]*)")
-
-
-def split_url(url: str) -> dict[str, str]:
-    """Split a database URL into its parts. Raises ValueError without quoting it."""
-    match = _URL.fullmatch(url)
-    if match is None:
-        raise ValueError("not the URL of a database")
-    parts = match.groupdict("")
-    return parts | {name: unquote(parts[name]) for name in ("user", "password", "database")}
-
-
 def parse_sqlite_url(url: str) -> tuple[str, float]:
     """Return the file of `sqlite:///FILE?timeout=SECONDS`, and the seconds to wait for locks."""
-    parts = split_url(url)
-    [timeout] = parse_qs(parts["query"]).get("timeout", [str(BUSY_TIMEOUT_SECONDS)])
-    return parts["database"], float(timeout)
-
-
-def parse_postgresql_url(url: str) -> dict[str, str]:
-    """Return psycopg's options for `postgresql+psycopg://USER@HOST/NAME?OPTION=VALUE`."""
-    parts = split_url(url)
-    names = {"user": "user", "password": "password", "port": "port", "database": "dbname"}
-    given = {names[name]: parts[name] for name in names}
-    given["host"] = parts["ipv6"] or parts["host"]
-    query = parse_qs(parts["query"])
-    matches = [(each, _HOST_AND_PORT.fullmatch(each)) for each in query.pop("host", [])]
-    if matches:
-        given["host"] = ",".join(match[1] if match else each for each, match in matches)
-    if any(match and match[2] for _, match in matches):
-        given["port"] = ",".join(match[2] if match else "" for _, match in matches)
-    given |= {name: values[-1] for name, values in query.items()}
-    return {name: value for name, value in given.items() if value}
+    parts = urlsplit(url)
+    [timeout] = parse_qs(parts.query).get("timeout", [str(BUSY_TIMEOUT_SECONDS)])
+    return unquote(parts.path.removeprefix("/")), float(timeout)
 
 
 def connect_sqlite(file: str, timeout: float) -> sqlite3.Connection:

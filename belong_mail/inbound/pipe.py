@@ -95,15 +95,23 @@ def _store_in_postgresql(url: str, sealed: bytes) -> None:
     import psycopg  # noqa: PLC0415 - dear, and SQLite does without
 
     milliseconds = round(drivers.STATEMENT_SECONDS * 1000)
-    told: dict[str, Any] = {**drivers.POSTGRESQL_LINK, **drivers.parse_postgresql_url(url)}
-    # The URL's options come after ours, so that they win.
-    told["options"] = f"-c statement_timeout={milliseconds} {told.get('options', '')}"
     now = datetime.now(UTC)
     try:
+        told: dict[str, Any] = {**drivers.POSTGRESQL_LINK, **postgresql_options(url)}
+        # The URL's options come after ours, so that they win.
+        told["options"] = f"-c statement_timeout={milliseconds} {told.get('options', '')}"
         with psycopg.connect(**told) as connection:
             _insert(connection, "%s", (RETURNED, sealed, now, now))
     except psycopg.Error as error:
         raise DatabaseUnavailable(NO_DATABASE.format(type(error).__name__)) from error
+
+
+def postgresql_options(url: str) -> dict[str, Any]:
+    """Return libpq's options in a URL as SQLAlchemy reads it, for which a + is a blank."""
+    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415 - as above
+
+    address, _, query = url.replace("+psycopg", "", 1).partition("?")
+    return conninfo_to_dict(f"{address}?{query.replace('+', '%20')}")
 
 
 def _insert(connection: Any, mark: str, row: tuple[Any, ...]) -> None:

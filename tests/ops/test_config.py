@@ -11,6 +11,7 @@ from belong_mail import settings
 from belong_mail.core import drivers, encryption
 from belong_mail.core.district import HelpLine, HelpLines
 from belong_mail.core.environment import ROOT
+from belong_mail.inbound import pipe
 from belong_mail.ops.launcher import WORKER_ALONE
 from config import NAMES_OF_DISTRICT, OF_DISTRICT, SETTINGS, Config, InvalidSettings
 from tests.district_names import DISTRICT, NAMED
@@ -128,6 +129,7 @@ def test_help_lines_are_read_by_commas_or_one_a_line_and_the_last_is_for_a_crisi
         ("DATABASE_URL", "postgresql://u:geheim@h/x"), ("DATABASE_URL", "sqlite://"),
         ("DATABASE_URL", "sqlite:///:memory:"),
         ("DATABASE_URL", "postgresql+psycopg://u:geheim@h:geheim/x"),
+        *(("DATABASE_URL", f"postgresql+psycopg://u:geheim{sign}geheim@h/x") for sign in "/?#@["),
         ("DATABASE_URL", "postgresql+psycopg://u:geheim@h"),
         ("DATABASE_URL", "POSTGRESQL+psycopg://u:geheim@h/x"),
         ("DATABASE_URL", "postgresql+psycopg:geheim"),
@@ -258,11 +260,10 @@ def test_a_value_outranks_a_file_and_a_file_must_be_there(tmp_path):
     "url",
     [
         "postgresql+psycopg://u:p%40ss%2Fword@db.example.org/belong",
-        "postgresql+psycopg://u:p/a#s[s?w@db.example.org/belong",
         "postgresql+psycopg://u@[2001:db8::1]:5433/belong",
         "postgresql+psycopg:///belong?host=/run/postgresql",
         "postgresql+psycopg://u@:5433/belong?host=/run/PostgreSQL",
-        "postgresql+psycopg://u@/belong?host=one:5432&host=two:5433",
+        "postgresql+psycopg://u@/belong?host=one,two&port=5432,5433",
         "postgresql+psycopg://u@one/belong?sslmode=verify-full&options=-c+lock_timeout%3D20s",
     ],
 )
@@ -271,7 +272,7 @@ def test_a_url_is_read_as_sqlalchemy_reads_it(url):
     assert Config.read({**PRODUCTION, "BELONG_DATABASE_URL": url}).database_url == url
     [], told = create_engine(url).dialect.create_connect_args(make_url(url))
     of_sqlalchemy = {name: str(value) for name, value in told.items() if name != "context"}
-    assert drivers.parse_postgresql_url(url) == of_sqlalchemy
+    assert pipe.postgresql_options(url) == of_sqlalchemy
 
 
 def test_a_file_may_have_any_name():
