@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     JSON,
@@ -334,13 +334,6 @@ def dialect_insert(dialect: str) -> Any:
     return postgresql.insert
 
 
-BEFORE_1_0: Final = (
-    "This database was made before version 1.0, and cannot be brought up to date. Start anew: in"
-    " development delete the folder `var`; elsewhere name an empty database and an empty state"
-    " folder (BELONG_DATABASE_URL, BELONG_STATE_FOLDER)."
-)
-
-
 class SchemaOutdated(Exception):
     """The database needs `belong upgrade`."""
 
@@ -361,20 +354,15 @@ def has_tables(url: str) -> bool:
 
 
 def schema_step(connection: Connection) -> str | None:
-    """Return the schema's last migration, or None if there is none.
-
-    Raises SchemaInconsistent for a schema from before 1.0, whose steps had four digits.
-    """
+    """Return the schema's last migration, or None if there is none."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     step: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
-    if step is not None and "." not in step:
-        raise SchemaInconsistent(BEFORE_1_0)
     return step
 
 
 def require_current_schema(engine: Engine) -> None:
-    """Raise SchemaOutdated or SchemaInconsistent unless the schema is the newest."""
+    """Raise SchemaOutdated unless the schema is the newest."""
     with engine.connect() as connection:
         if schema_step(connection) != NEWEST_REVISION:
             raise SchemaOutdated

@@ -111,21 +111,6 @@ def test_a_step_that_is_not_known_is_said_in_a_sentence(empty):
     assert (ended.returncode, "Traceback" in ended.stderr) == (1, False)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [("db", "upgrade"), ("db", "check"), ("worker", "--drain"), ("status",)],
-    ids=" ".join,
-)
-def test_a_database_of_before_1_0_is_told_to_start_anew(empty, arguments):
-    schema.upgrade(empty)
-    _set_step(empty, "0046")
-    ended = run(settings_for(empty), *arguments)
-    assert ended.returncode == 1
-    assert "made before version 1.0" in ended.stdout + ended.stderr
-    assert "delete the folder `var`" in ended.stdout + ended.stderr
-    assert "Traceback" not in ended.stderr
-
-
 def test_no_step_is_undone_and_where_the_copy_is_is_said(empty):
     schema.upgrade(empty)
     refused = command(empty, "db", "downgrade")
