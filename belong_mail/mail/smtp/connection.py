@@ -47,16 +47,15 @@ class SmtpConnection(smtplib.SMTP):
     is malformed, too long or cut off, and OSError for the network.
     """
 
-    def __init__(self, ehlo: str, *, timeout: float, dot_timeout: float, is_lmtp: bool) -> None:
-        super().__init__(local_hostname=ehlo)
-        if is_lmtp:
+    def __init__(self, relay: "Relay") -> None:
+        super().__init__(local_hostname=relay.ehlo)
+        if relay.scheme == "lmtp":
             self.ehlo_msg = "lhlo"
         self.now = "CONNECT"
         """The phase under way, which errors name."""
         self.deadline = 0.0
         """When the phase must be over, by the monotonic clock."""
-        self._phase_seconds = timeout
-        self._dot_seconds = dot_timeout
+        self._phase_seconds, self._dot_seconds = relay.timeout, relay.dot_timeout
         self.is_fresh = False
         """Whether nothing was received since the TLS handshake."""
         self._unread = b""
@@ -300,12 +299,7 @@ def _token(tokens: TokenSource) -> str:
 
 
 def _connect(relay: Relay, token: str) -> SmtpConnection:
-    connection = SmtpConnection(
-        relay.ehlo,
-        timeout=relay.timeout,
-        dot_timeout=relay.dot_timeout,
-        is_lmtp=relay.scheme == "lmtp",
-    )
+    connection = SmtpConnection(relay)
     try:
         _open(connection, relay, token)
     except (OSError, ProtocolError) as error:

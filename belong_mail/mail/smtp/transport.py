@@ -24,7 +24,6 @@ _QUERY: Final = frozenset((
     "connections", "pipelining", "timeout", "dot_timeout", "tls", "ca", "cert", "key", "auth",
     "token_file",
 ))  # fmt: skip
-_TRUTHS: Final = {"on": True, "1": True, "yes": True, "off": False, "0": False, "no": False}
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 
@@ -74,7 +73,7 @@ def parse_relay(url: str, *, ehlo: str, credentials: str = "") -> Relay:
         certificate=_own_certificate(query),
         tokens=TokenSource(by_token) if by_token else None,
         connections=int(_number(query, "connections", 5, 1, 200)),
-        pipelining=_truth(query.get("pipelining", "on")),
+        pipelining=_is_on(query.get("pipelining", "on")),
         timeout=_number(query, "timeout", 300, 0.1, 3600),
         dot_timeout=_number(query, "dot_timeout", 600, 0.1, 3600),
     )
@@ -159,10 +158,10 @@ def _number(
     return number
 
 
-def _truth(word: str) -> bool:
-    if word not in _TRUTHS:
+def _is_on(word: str) -> bool:
+    if word not in ("on", "off"):
         raise InvalidSetting("pipelining must be on or off.")
-    return _TRUTHS[word]
+    return word == "on"
 
 
 # Messages kept in the folder; the oldest are deleted.
