@@ -19,6 +19,7 @@ from belong_mail.core.environment import PREFIX, ROOT, value_of
 from belong_mail.mail.address import Staff
 from belong_mail.mail.hosts import InvalidSetting, Network, is_this_machine
 from belong_mail.mail.imap.location import MailboxLocation, parse_mailbox
+from belong_mail.mail.message.headers import format_mailbox
 from belong_mail.mail.smtp.connection import Relay
 from belong_mail.mail.smtp.transport import parse_relay
 
@@ -129,6 +130,11 @@ class Config:
     @property
     def district(self) -> District:
         return District(self.oidc_issuer, self.secret_keys)
+
+    @property
+    def sender(self) -> str:
+        """Return the From header: name and address."""
+        return format_mailbox(self.mail_from, f"belong@{self.mail_domain}")
 
     @property
     def staff(self) -> Staff:

@@ -23,7 +23,7 @@ from belong_mail.core.decryption import Keyring, worker_keys
 from belong_mail.core.i18n import use_names
 from belong_mail.core.services import Services
 from belong_mail.ops import schema
-from belong_mail.worker.loop import PURGE_GAP, Worker, make_worker
+from belong_mail.worker.loop import PURGE_GAP, Worker
 from config import Config
 from tests.browser_client import ReadingClient, Visitor
 from tests.clients import sign_in
@@ -174,7 +174,7 @@ def worker(
 
     It has seen that its keys fit, too, which is half of a first turn.
     """
-    worker = make_worker(services, keyring)
+    worker = Worker(services, keyring)
     if request.node.get_closest_marker("periodic_tasks") is None:
         worker._purge_at = now() + PURGE_GAP
         worker._do_keys_fit = True

@@ -16,7 +16,7 @@ from belong_mail.core.decryption import worker_keys
 from belong_mail.core.services import Services
 from belong_mail.groups import service as groups
 from belong_mail.ops import schema
-from belong_mail.worker.loop import make_worker
+from belong_mail.worker.loop import Worker
 from config import Config
 from tests.compiled import compile_once
 from tests.slowness import call_slow
@@ -47,7 +47,7 @@ def warm_up(folder: Path) -> None:
     schema.upgrade(services.engine)
     with services.writing.begin() as session:
         groups.seed(session)
-    worker = make_worker(services, worker_keys(config.private_keys, config.index_keys))
+    worker = Worker(services, worker_keys(config.private_keys, config.index_keys))
     worker.drain()
     worker.close()
     services.engine.dispose()

@@ -30,14 +30,14 @@ def contact_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
     writes rows could read other people's messages.
     """
     message = session.get_one(ContactMessage, delivery.about_id)
-    written = ContactData(**json.loads(mailer.opener.open(message.sealed, MESSAGE_COLUMN)))
+    written = ContactData(**json.loads(mailer.keys.opener.open(message.sealed, MESSAGE_COLUMN)))
     language = i18n.DEFAULT
     thread = message.thread
     group = message.group if message.group and message.group.public_id == written.to else None
     reference = thread.reference if thread else message.reference
     if not REFERENCE.fullmatch(reference):  # it stands in the subject
         raise SkipDelivery(State.FAILED)
-    mailbox = mailboxes.mailbox_of(mailer.opener, group) if group else ""
+    mailbox = mailboxes.mailbox_of(mailer.keys.opener, group) if group else ""
     return Email(
         to=mailbox or mailer.settings.contact_inbox,
         language=language,

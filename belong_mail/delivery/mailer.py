@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
-from belong_mail.core.decryption import BlindIndex, Keyring, Opener
+from belong_mail.core.decryption import Keyring, Opener
 from belong_mail.core.email_templates import Renderer
 from belong_mail.core.i18n import known_language
 from belong_mail.core.links import Links
@@ -53,21 +53,11 @@ class Email:
 class Mailer:
     """Everything needed to render an email. Only the worker has one."""
 
-    opener: Opener
-    index: BlindIndex
+    keys: Keyring
     renderer: Renderer
     links: Links
     names: VerpAddresses
     settings: Settings
-
-    @property
-    def keys(self) -> Keyring:
-        return Keyring(self.opener, self.index)
-
-    @property
-    def sender(self) -> str:
-        """The From header: name and address."""
-        return format_mailbox(self.settings.mail_from, f"belong@{self.settings.mail_domain}")
 
     def envelope(self, delivery: Delivery, email: Email) -> Envelope:
         """Render an automatic message to one person.
@@ -77,7 +67,7 @@ class Mailer:
         """
         rendered = self.renderer.render(delivery.kind, email.language, **email.context)
         headers = [
-            ("From", self.sender),
+            ("From", self.settings.sender),
             ("To", format_mailbox("", email.to)),
             ("Subject", clean_text(rendered.subject)),
             ("Date", date_header(delivery.created_at)),
@@ -126,9 +116,7 @@ def post_to_address(
     outbox.post(
         session,
         kind,
-        subscription_id=rows.subscription_id,
-        account_id=rows.account_id,
-        about_id=rows.about_id,
+        **rows._asdict(),
         sealed_to=keyring.opener.wrap(address.encode(), SEALED_TO, "") if is_alone else None,
         sealed_arguments=keyring.opener.wrap(json.dumps(said).encode(), _place(kind), ""),
         due_at=due_at,

@@ -1,8 +1,7 @@
 """Queue email in the transaction that causes it (transactional outbox)."""
 
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
@@ -16,34 +15,16 @@ UNNAMED: Final = b""
 _INSERTING = insert(Delivery)
 
 
-def post(
-    session: Session,
-    kind: str,
-    *,
-    subscription_id: int | None = None,
-    account_id: int | None = None,
-    sealed_to: bytes | None = None,
-    about_id: int | None = None,
-    sealed_arguments: bytes | None = None,
-    due_at: datetime | None = None,
-) -> None:
+def post(session: Session, kind: str, **columns: Any) -> None:
     """Queue a message of a kind (a file of `emails/`) to exactly one recipient.
 
     It is sent if and only if the transaction commits. `due_at` delays it, and its expiry counts
     from then. Columns without a value are left out, so that they get their defaults.
     """
-    said = {
-        "subscription_id": subscription_id,
-        "account_id": account_id,
-        "sealed_to": sealed_to,
-        "about_id": about_id,
-        "sealed_arguments": sealed_arguments,
-        "due_at": due_at,
-        "created_at": due_at,
-    }
-    given = {column: value for column, value in said.items() if value is not None}
+    columns |= {"kind": kind, "created_at": columns.get("due_at")}
+    given = {column: value for column, value in columns.items() if value is not None}
     session.flush()
-    made = session.connection().execute(_INSERTING, {"kind": kind, **given})
+    made = session.connection().execute(_INSERTING, given)
     logs.note(session.info, "delivery", made.inserted_primary_key[0])  # type: ignore[index]
 
 

@@ -160,14 +160,14 @@ def each_minute(complaint: str, is_due: ColumnElement[bool] = ALWAYS) -> Callabl
 
 def as_posted(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Return an email exactly as `post_to_address` fixed it."""
-    to, said = read_posted(mailer.opener, delivery)
+    to, said = read_posted(mailer.keys.opener, delivery)
     return Email(to, said["language"], said)
 
 
 def unless_suppressed(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Do as `as_posted`, but raise SkipDelivery if the recipient wants no email."""
     letter = as_posted(session, mailer, delivery)
-    if suppressions.is_suppressed(session, mailer.index, normalise(letter.to)):
+    if suppressions.is_suppressed(session, mailer.keys.index, normalise(letter.to)):
         raise SkipDelivery(State.SUPPRESSED)
     return letter
 

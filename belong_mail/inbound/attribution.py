@@ -87,7 +87,7 @@ def _may_compare(session: Session, mailer: Mailer, name: str) -> bool:
     """
     if session.get(Delivery, mailer.names.number_in(name)) is None:
         return False
-    of_message = mailer.index.returned(f"message/{name}")
+    of_message = mailer.keys.index.returned(f"message/{name}")
     rates = ((b"reports", REPORTS_RATE), (of_message, SAME_MESSAGE_REPORTS_RATE))
     if not rate_limits.try_uses(session, rates, now()):
         return False

@@ -95,13 +95,13 @@ def introduction_email(session: Session, mailer: Mailer, delivery: Delivery) -> 
         raise SkipDelivery(State.WITHDRAWN)
     if subscription.wrapped_introduction is None:
         raise SkipDelivery(State.WITHDRAWN)
-    if not may_meet_members(session, mailer.opener, lead, subscription.group):
+    if not may_meet_members(session, mailer.keys.opener, lead, subscription.group):
         raise SkipDelivery(State.WITHDRAWN)
     right = find_right(session, lead, subscription.group)
     if right is not None and right.is_over:
         raise IssuePaused  # the worker deletes ended rights; the web's mark may be false
     require_group(subscription)
-    opened = mailer.opener.unwrap(
+    opened = mailer.keys.opener.unwrap(
         subscription.wrapped_introduction, INTRODUCTION_COLUMN, subscription.public_id
     )
     own = recipient_address(session, mailer, subscription)
@@ -143,7 +143,7 @@ def recipient_address(session: Session, mailer: Mailer, subscription: Subscripti
     """Decrypt a member's address. Raises SkipDelivery if it is suppressed or being erased."""
     opened = address_of(mailer.keys, subscription)
     identity = folded(opened)
-    if suppressions.is_suppressed(session, mailer.index, identity):
+    if suppressions.is_suppressed(session, mailer.keys.index, identity):
         raise SkipDelivery(State.SUPPRESSED)
     if erasure.is_being_erased(session, mailer.keys, identity, subscription):
         raise SkipDelivery(State.WITHDRAWN)
@@ -164,7 +164,7 @@ def _asking(session: Session, mailer: Mailer, delivery: Delivery, at: datetime) 
     """Return an email that asks to confirm, with links valid from `at`."""
     letter = unless_suppressed(session, mailer, delivery)
     language, link, public_id = letter.language, mailer.links.signed, letter.context["member"]
-    never = mailer.index.link_secret(proven.NEVER, f"{public_id}/{folded(letter.to)}")
+    never = mailer.keys.index.link_secret(proven.NEVER, f"{public_id}/{folded(letter.to)}")
     name = letter.context["secret"] + public_id + never
     return letter.saying(
         confirm_url=link("subscriptions.confirm", Purpose.CONFIRM, name, at, language),
@@ -190,7 +190,9 @@ def email_again_email(session: Session, mailer: Mailer, delivery: Delivery) -> E
     letter, at = as_posted(session, mailer, delivery), delivery.created_at
     purpose = Purpose.EMAIL_AGAIN
     until = at + timedelta(seconds=purpose.max_age or 0) + TIME_FOR_THE_WORKER
-    permission = suppressions.lift_permission(session, mailer.index, normalise(letter.to), until)
+    permission = suppressions.lift_permission(
+        session, mailer.keys.index, normalise(letter.to), until
+    )
     if permission is None:
         raise SkipDelivery(State.WITHDRAWN)
     return with_link(mailer, letter, "self_service.email_again", purpose, at, permission)
@@ -222,7 +224,7 @@ def copy_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
             (each.group.name_in_emails, noon_utc(each.kept_until))
             for each in rows_of(session, keyring, WaitlistEntry, identity)
         ],
-        messages=messages_of(session, mailer.opener, identity),
+        messages=messages_of(session, mailer.keys.opener, identity),
     )
 
 

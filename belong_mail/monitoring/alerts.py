@@ -99,7 +99,7 @@ _UNTOLD = select(Delivery.id).where(
 def alert_email(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Email an alert to an address that is still in the settings."""
     try:
-        to, said = read_posted(mailer.opener, delivery)
+        to, said = read_posted(mailer.keys.opener, delivery)
     except DecryptionError:
         raise SkipDelivery(State.WITHDRAWN) from None
     if to not in mailer.settings.alert_address:

@@ -16,7 +16,6 @@ from typing import Final
 
 from belong_mail.core.db import new_public_id, now
 from belong_mail.core.services import Services, Settings
-from belong_mail.delivery.mailer import SUPPRESSED_RESPONSES
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.mail.authentication import Verdict, verdict_of
 from belong_mail.mail.imap.location import MailboxLocation
@@ -26,11 +25,11 @@ from belong_mail.mail.imap.mailbox import (
     open_mailbox,
     token_source,
 )
-from belong_mail.mail.message.headers import format_mailbox
 from belong_mail.mail.message.mime import Envelope, compose, date_header
 from belong_mail.mail.smtp.connection import Relay
 from belong_mail.mail.smtp.replies import Reply
 from belong_mail.mail.smtp.session import SmtpSession
+from belong_mail.newsletters.issue_mailer import headers_of, leaving_headers
 from belong_mail.ops.findings import Finding, failure
 
 # Larger than any delivery id.
@@ -45,7 +44,6 @@ LOOK_GAP_SECONDS: Final = 1.0
 MAILBOX_SECONDS: Final = 30.0
 # Copies fetched, in case the relay duplicates the message.
 _MAX_COPIES: Final = 5
-ONE_CLICK: Final = "List-Unsubscribe=One-Click"
 
 
 def write_probe(services: Services) -> tuple[str, Envelope]:
@@ -57,26 +55,19 @@ def write_probe(services: Services) -> tuple[str, Envelope]:
     names = VerpAddresses(settings.secret_keys, settings.mail_domain)
     number = _FIRST_NUMBER | secrets.randbits(_NUMBER_BITS) << 1
     mark, recipient = secrets.token_hex(_MARK_OCTETS), names.return_path(number)
-    leave = names.leave_address(new_public_id())
-    one_click = mark.join(services.links.frame("subscriptions.one_click"))
-    headers = [
-        ("From", format_mailbox(settings.mail_from, f"belong@{settings.mail_domain}")),
-        ("To", recipient),
-        ("Reply-To", format_mailbox("", settings.contact_inbox)),
-        ("Subject", f"{SUBJECT}{mark}"),
-        ("Date", date_header(now())),
-        ("Message-ID", f"<{secrets.token_hex(_MARK_OCTETS)}@{settings.mail_domain}>"),
-        ("List-Id", f"<{names.list_id(secrets.token_bytes(_LABEL_OCTETS))}>"),
-        ("List-Unsubscribe", f"<{one_click}>, <mailto:{leave}?subject=unsubscribe>"),
-        ("List-Unsubscribe-Post", ONE_CLICK),
-        ("List-Owner", f"<mailto:{settings.contact_inbox}>"),
-        ("List-Post", "NO"),
-        ("Precedence", "list"),
-        ("X-Auto-Response-Suppress", SUPPRESSED_RESPONSES),
-    ]
+    label, leaving = secrets.token_bytes(_LABEL_OCTETS), leaving_headers(settings, services.links)
+    headers = headers_of(settings, names, label, f"{SUBJECT}{mark}", leaving)
     words = "Sent by doctor --probe, which reads and deletes it. Nothing needs to be done."
     template = compose(headers, words, f"<p>{words}</p>", boundary=f"probe-{mark}")
-    return mark, Envelope(names.return_path(number + 1), recipient, template.fill({}))
+    values = {
+        "to": recipient,
+        "date": date_header(now()),
+        "message_id": f"<{secrets.token_hex(_MARK_OCTETS)}@{settings.mail_domain}>",
+        "one_click": mark,
+        "leave_address": names.leave_address(new_public_id()),
+    }
+    message = template.fill({name: values[name] for name in template.slots})
+    return mark, Envelope(names.return_path(number + 1), recipient, message)
 
 
 def hand_over(relay: Relay, envelope: Envelope) -> Reply | None:

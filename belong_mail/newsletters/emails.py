@@ -27,8 +27,8 @@ TEST_MARK = gettext_noop("Test")
 def test_copy(session: Session, mailer: Mailer, delivery: Delivery) -> IssueCopy:
     """Send a leader the issue as it is now, in the requested language."""
     newsletter = _issue(session, delivery)
-    to, said = read_posted(mailer.opener, delivery)
-    leads = proven.holders(session, mailer.opener, newsletter.group)
+    to, said = read_posted(mailer.keys.opener, delivery)
+    leads = proven.holders(session, mailer.keys.opener, newsletter.group)
     if said["lead"] not in {each.public_id for each in leads}:
         raise SkipDelivery(State.WITHDRAWN)
     language = said["written"] or said["language"]
@@ -52,7 +52,7 @@ def held_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
 
     Raises SkipDelivery if that was decided while no email could be sent.
     """
-    to, said = read_posted(mailer.opener, delivery)
+    to, said = read_posted(mailer.keys.opener, delivery)
     is_over = ~Newsletter.is_late | Newsletter.stopped_at.is_not(None)
     decided = select(Newsletter.id).where(Newsletter.id == delivery.about_id, is_over)
     if said["why"] == "paused" and session.scalar(decided) is not None:
@@ -67,7 +67,7 @@ def approval_email(session: Session, mailer: Mailer, delivery: Delivery) -> Emai
     newsletter = _issue(session, delivery)
     if newsletter.approval is None or not approval.is_open(newsletter):
         raise SkipDelivery(State.WITHDRAWN)
-    to, said = read_posted(mailer.opener, delivery)
+    to, said = read_posted(mailer.keys.opener, delivery)
     until, zone = newsletter.approval.asked_at + approval.REQUEST_AGE, mailer.settings.timezone
     day = format_day(until.astimezone(zone).date(), said["language"])
     return Email(to, said["language"], {**_about(mailer, said, "approvals.approve"), "until": day})
@@ -76,7 +76,7 @@ def approval_email(session: Session, mailer: Mailer, delivery: Delivery) -> Emai
 @writes(OFFICE_ACTED)
 def office_acted_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Tell a lead what the office did with an issue of their group, if it is the last action."""
-    to, said = read_posted(mailer.opener, delivery)
+    to, said = read_posted(mailer.keys.opener, delivery)
     if release.last_action(_issue(session, delivery)) != said["done"]:
         raise SkipDelivery(State.WITHDRAWN)
     subject = said["subject"]

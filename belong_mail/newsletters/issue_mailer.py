@@ -18,12 +18,15 @@ from belong_mail.core.database_errors import NO_DATABASE, is_too_slow
 from belong_mail.core.db import UtcTime, new_public_id, now, update_if_free
 from belong_mail.core.decryption import DecryptionError, Opener, UnknownKey
 from belong_mail.core.i18n import DEFAULT
+from belong_mail.core.links import Links
+from belong_mail.core.services import Settings
 from belong_mail.core.statements import in_ids
 from belong_mail.core.tokens import Purpose
 from belong_mail.delivery import pause
 from belong_mail.delivery.dispatcher import ChunkMembers, Compose, IssuePaused, SkipDelivery
 from belong_mail.delivery.mailer import SUPPRESSED_RESPONSES, Mailer
 from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.delivery.work import (
     LARGE_WRAPPED_ROWS,
     WRAPPED_COLUMNS,
@@ -107,7 +110,7 @@ def keep_messages(
     """
     for language, fit in made.items():
         row, wire = issue_row(newsletter, language), fit.template.to_bytes()
-        wrapped = mailer.opener.wrap(wire, TEMPLATE_COLUMN, row)
+        wrapped = mailer.keys.opener.wrap(wire, TEMPLATE_COLUMN, row)
         kept = RenderedIssue(newsletter_id=newsletter.id, language=language, wire=wrapped)
         session.add(kept)
 
@@ -135,7 +138,7 @@ def build(
         raise UnfitIssue(())  # no form accepts it, and some checks take quadratic time
     words = IssueText.from_issue(newsletter)
     leave_url = slot("leave").join(mailer.links.frame("subscriptions.manage", language))
-    replies_to = mailbox.reply_address(mailer.opener, newsletter.group)
+    replies_to = mailbox.reply_address(mailer.keys.opener, newsletter.group)
     rendered = render(
         mailer.renderer,
         newsletter.group,
@@ -146,9 +149,10 @@ def build(
         have_leads_replies=bool(replies_to),
         copy_for=copy_for,
     )
-    leaving = [] if copy_for else _one_click(mailer)
-    to_whom = replies_to or mailer.settings.contact_inbox
-    headers = _headers(mailer, newsletter, prefix + rendered.subject, to_whom, leaving)
+    label = mailer.keys.index.list_label(newsletter.group.public_id)
+    leaving = [] if copy_for else leaving_headers(mailer.settings, mailer.links)
+    given = mailer.settings, mailer.names, label, prefix + rendered.subject, leaving
+    headers = headers_of(*given, replies_to)
     boundary = hashlib.sha256(newsletter.public_id.encode()).hexdigest()[:32]
     attached = files.attached(newsletter.flyers)
     made = bind(headers, rendered, newsletter.images, boundary, attached)
@@ -171,31 +175,37 @@ def fit_messages(mailer: Mailer, newsletter: Newsletter) -> dict[str, FitMessage
     return {}
 
 
-def _headers(
-    mailer: Mailer, newsletter: Newsletter, subject: str, replies_to: str, leaving: Headers
+def headers_of(
+    settings: Settings,
+    names: VerpAddresses,
+    label: bytes,
+    subject: str,
+    leaving: Headers,
+    replies_to: str = "",
 ) -> Headers:
-    label = mailer.index.list_label(newsletter.group.public_id)
+    """Return the headers of a newsletter."""
+    office = settings.contact_inbox
     return [
-        ("From", mailer.sender),
+        ("From", settings.sender),
         ("To", slot("to")),
-        ("Reply-To", format_mailbox("", replies_to)),
+        ("Reply-To", format_mailbox("", replies_to or office)),
         ("Subject", subject),
         ("Date", slot("date")),
         ("Message-ID", slot("message_id")),
-        ("List-Id", f"<{mailer.names.list_id(label)}>"),
+        ("List-Id", f"<{names.list_id(label)}>"),
         *leaving,
-        ("List-Owner", f"<mailto:{mailer.settings.contact_inbox}>"),
+        ("List-Owner", f"<mailto:{office}>"),
         ("List-Post", "NO"),
         ("Precedence", "list"),
         ("X-Auto-Response-Suppress", SUPPRESSED_RESPONSES),
     ]
 
 
-def _one_click(mailer: Mailer) -> Headers:
+def leaving_headers(settings: Settings, links: Links) -> Headers:
     """Return the headers for one-click unsubscription, https first (RFC 8058)."""
-    url = slot("one_click").join(mailer.links.frame("subscriptions.one_click"))
+    url = slot("one_click").join(links.frame("subscriptions.one_click"))
     ways = [f"<{url}>"]
-    if mailer.settings.has_inbound:
+    if settings.has_inbound:
         ways.append(f"<mailto:{slot('leave_address')}?subject=unsubscribe>")
     post = ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
     return [("List-Unsubscribe", ", ".join(ways)), post]
@@ -260,7 +270,7 @@ class IssueMailer:
             with session.begin_nested():
                 newsletter = session.get_one(Newsletter, newsletter_id)
                 session.info[Newsletter] = newsletter  # kept: `_writer` needs not read it again
-                erasure.leave_out(session, self._mailer.opener, newsletter.group)
+                erasure.leave_out(session, self._mailer.keys.opener, newsletter.group)
         except (*NO_DATABASE, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
@@ -316,7 +326,7 @@ class IssueMailer:
                 raise IssuePaused
         if isinstance(template, Exception):
             raise template
-        names, unwrap = self._mailer.names, self._mailer.opener.unwrap
+        names, unwrap = self._mailer.names, self._mailer.keys.opener.unwrap
         to = unwrap(address, ADDRESS_COLUMN, of_member(public_id, template.group)).decode()
         values = {
             "to": to,
@@ -350,7 +360,7 @@ class IssueMailer:
         if not any(kept == newsletter_id for kept, _ in self._writers):
             self._writers.clear()
         try:
-            made = self._mailer.opener.unwrap(
+            made = self._mailer.keys.opener.unwrap(
                 frozen.wire, TEMPLATE_COLUMN, issue_row(newsletter, frozen.language)
             )
             wire, root = MessageTemplate.from_bytes(made), self._mailer.links.root

@@ -83,24 +83,20 @@ log = logging.getLogger(__name__)
 
 
 class Worker:
-    def __init__(
-        self,
-        mailer: Mailer,
-        services: Services,
-        transport: Transport,
-        lock: WorkerLock,
-        state_file: HostStateFile | None,
-        intake: "Intake | None" = None,
-    ) -> None:
-        self._mailer = mailer
-        self._keyring = mailer.keys
+    def __init__(self, services: Services, keyring: Keyring) -> None:
+        """Set up. Raises InvalidSetting."""
+        settings, self._keyring = services.settings, keyring
+        names = settings.secret_keys, settings.mail_domain, keyring.index.message_key()
+        shared = services.renderer, services.links
+        self._mailer = mailer = Mailer(keyring, *shared, VerpAddresses(*names), settings)
         self._tasks = dict(TASKS)
         self._sessions = sessions = services.writing
         self._backoff = Backoff(self._require_database)
         tasks = registry.periodic_tasks(self.work_in)
         self._periodic_tasks = PeriodicTasks(sessions, tasks, self._backoff)
-        self._intake = intake
-        self._state_file = state_file
+        self._intake = _make_intake(services, keyring)
+        state_file = HostStateFile(settings.state_folder)
+        self._state_file = None if settings.smtp_url.startswith("mailbox:") else state_file
         self._meet_at = self._check_at = self._tell_at = 0.0
         self._do_keys_fit, self._are_all_tried = False, True
         self._connections = self._met = 0
@@ -115,9 +111,10 @@ class Worker:
         """A key of `hold.REASONS` while sending is on hold, else None."""
         self._issue_mailer = issue_mailer.IssueMailer(mailer)
         compose = partial(registry.compose_deliveries, mailer, self._issue_mailer)
-        self._import_pace = import_tasks.pace_within(services.settings)
+        self._import_pace = import_tasks.pace_within(settings)
         self._purge_at = now()
-        parts = sessions, transport, compose, self._issue_mailer, lock, services.settings
+        transport, lock = make_transport(settings), WorkerLock(settings.state_folder / "workers")
+        parts = sessions, transport, compose, self._issue_mailer, lock, settings
         self.engine = Engine(*parts, auto_pause.pause_if_refused, self._is_met)
 
     def run(self) -> None:
@@ -439,29 +436,12 @@ class Worker:
             update_if_free(session, Job, Job.id == job_id, **values)
 
 
-def make_worker(services: Services, keyring: Keyring) -> Worker:
-    """Build the worker. Raises InvalidSetting."""
-    settings = services.settings
-    mailer = Mailer(
-        opener=keyring.opener,
-        index=keyring.index,
-        renderer=services.renderer,
-        links=services.links,
-        names=VerpAddresses(
-            settings.secret_keys, settings.mail_domain, keyring.index.message_key()
-        ),
-        settings=settings,
-    )
-    relay = make_transport(settings)
-    state_file = HostStateFile(settings.state_folder)
-    lock = WorkerLock(settings.state_folder / "workers")
-    known = None if settings.smtp_url.startswith("mailbox:") else state_file
-    intake = None
-    if (location := settings.inbound_mailbox) is not None:
-        from belong_mail.inbound.intake import Intake  # noqa: PLC0415 - imaplib, for a mailbox alone
+def _make_intake(services: Services, keyring: Keyring) -> "Intake | None":
+    if (location := services.settings.inbound_mailbox) is None:
+        return None
+    from belong_mail.inbound.intake import Intake  # noqa: PLC0415 - imaplib, for a mailbox alone
 
-        intake = Intake(location, services, keyring.index)
-    return Worker(mailer, services, relay, lock, known, intake)
+    return Intake(location, services, keyring.index)
 
 
 def make_transport(settings: Settings) -> Transport:

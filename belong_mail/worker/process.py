@@ -11,7 +11,7 @@ from belong_mail.core import db, logs
 from belong_mail.core.decryption import worker_keys
 from belong_mail.core.services import Settings, make_services
 from belong_mail.ops import hold, user_errors
-from belong_mail.worker.loop import Worker, make_worker
+from belong_mail.worker.loop import Worker
 
 log = logging.getLogger(__name__)
 NICENESS = 10
@@ -43,7 +43,7 @@ def _make_ready(settings: Settings) -> Worker:
     services = make_services(settings)
     db.require_current_schema(services.engine)
     keyring = worker_keys(settings.private_keys, settings.index_keys)
-    worker = make_worker(services, keyring)
+    worker = Worker(services, keyring)
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: worker.engine.stop())
     return worker

@@ -13,7 +13,7 @@ from belong_mail.delivery.dispatcher import Compose
 from belong_mail.delivery.models import Delivery, IssueCount, Lease, State
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.worker.loop import make_worker
+from belong_mail.worker.loop import Worker
 from tests.factories import make_members, queue_at_once
 
 
@@ -21,7 +21,7 @@ def queue(services, members: int = 1) -> int:
     """Queue an issue for so many members, member0@dpsk12.org and so on; return its row's id."""
     keys = services.settings.private_keys, services.settings.index_keys
     keyring = worker_keys(*keys)
-    worker = make_worker(services, keyring)
+    worker = Worker(services, keyring)
     with services.writing.begin() as session:
         make_members(session, keyring, members)
         issue = queue_at_once(worker, session).id

@@ -7,7 +7,7 @@ import pytest
 
 from belong_mail.core.db import now
 from belong_mail.delivery import claims, results, throttle
-from belong_mail.worker.loop import make_worker
+from belong_mail.worker.loop import Worker
 from tests.delivery.factories import books, end_lease, hold, queue
 from tests.factories import make_members, queue_issue
 from tests.markers import on_both, on_sqlite
@@ -31,7 +31,7 @@ def test_a_day_sees_no_more_than_the_quota_and_the_rest_follows_whoever_sends(
     sent_by_hour = []
     for hour in range(48):
         if hour in (23, 26, 47):
-            another = make_worker(services, keyring)
+            another = Worker(services, keyring)
             another.drain()
             another.engine.close()
         worker.drain()
@@ -46,7 +46,7 @@ def test_a_day_sees_no_more_than_the_quota_and_the_rest_follows_whoever_sends(
 def test_workers_share_the_quota_and_count_what_another_has_in_hand(
     worker, relay, services, keyring
 ):
-    second = make_worker(services, keyring)
+    second = Worker(services, keyring)
     worker.drain()
     issue = queue(services, 60)
     relay.on("DATA", once(second.drain))

@@ -17,7 +17,7 @@ from belong_mail.delivery.work import JobWork
 from belong_mail.members.wrapped_fields import wrap_address
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.tasks import queue_due
-from belong_mail.worker.loop import make_worker
+from belong_mail.worker.loop import Worker
 from tests.at_once import at_once
 from tests.db_dump import dump_of
 from tests.delivery.factories import books, deliveries, end_lease, hold, queue
@@ -95,7 +95,7 @@ def test_a_newsletter_whose_row_is_gone_stops_no_other_email(
         session.execute(update(Delivery).values(due_at=now()))
         queue_issue(session, subject="A good one")
     lose_newsletter(services, poisoned.id)
-    fresh = make_worker(services, keyring)
+    fresh = Worker(services, keyring)
     fresh.drain()
     fresh.engine.close()
     assert [mail["Subject"] for mail in relay.to("ada@dpsk12.org")] == ["A good one"]
@@ -264,7 +264,7 @@ def test_copies_claimed_after_a_lease_was_ended_are_found_when_the_worker_dies(w
 
 def test_two_workers_freeze_an_issue_once(worker, relay, services, keyring, caplog):
     issue = queue(services, 250)
-    others = [make_worker(services, keyring) for _ in range(3)]
+    others = [Worker(services, keyring) for _ in range(3)]
     at_once({str(each): one.drain for each, one in enumerate([worker, *others])})
     for one in others:
         one.engine.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from belong_mail.core.services import Services
-from belong_mail.worker.loop import make_worker
+from belong_mail.worker.loop import Worker
 from config import Config, InvalidSettings
 from tests.delivery.factories import books, queue
 from tests.markers import on_sqlite
@@ -66,7 +66,7 @@ def send(services, keyring) -> Send:
         issue = queue(services, MEMBERS)
         rest = (services.tokens, services.sealer, services.links, services.renderer)
         own = Services(Config.read(settings), services.writing, services.reading, *rest)
-        worker = make_worker(own, keyring)
+        worker = Worker(own, keyring)
         worker.drain()
         worker.engine.close()
         return books(services, issue)

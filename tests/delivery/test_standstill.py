@@ -19,7 +19,7 @@ from belong_mail.delivery.journal import (
     read_journal,
 )
 from belong_mail.delivery.worker_lock import WorkerLock, _boot
-from belong_mail.worker.loop import make_worker
+from belong_mail.worker.loop import Worker
 from tests.delivery.factories import books, queue
 from tests.markers import on_both, on_sqlite, one_connection
 from tests.processes import ROOT, SECONDS, complaints_in, flask, run, running, surroundings
@@ -73,7 +73,7 @@ def test_a_worker_that_stands_still_is_relieved_in_its_own_folder_and_sends_noth
     ours = worker.engine._dispatcher.is_ours_until - worker.engine._renewed_at
     assert ours == pytest.approx(55), "other clocks may be ahead"
     stand_still(worker)
-    relief = make_worker(services, keyring)
+    relief = Worker(services, keyring)
     relief.drain()
     assert books(services, issue) == {"recipients": 3, "accepted": 3}
     if verb == "MAIL":
@@ -99,7 +99,7 @@ def test_a_stalled_workers_copy_in_flight_is_uncertain_until_its_answer_comes(
     issue = queue(services, 3)
     may_go_on = gate("DOT")
     stand_still(worker)
-    relief = make_worker(services, keyring)
+    relief = Worker(services, keyring)
     relief.drain()
     assert books(services, issue) == {"recipients": 3, "accepted": 2, "uncertain": 1}
     may_go_on.set()

@@ -15,7 +15,7 @@ from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.newsletters import service as newsletters
 from belong_mail.ops.demo_data import add_members
-from belong_mail.worker.loop import make_worker
+from belong_mail.worker.loop import Worker
 from tests.delivery.factories import count_faults
 from tests.factories import group_named, make_members, queue_at_once
 from tests.faults.audit import Copy, audit, imbalance
@@ -41,7 +41,7 @@ class Scene:
 
     def queue(self, members: int, slug: str = "the-village") -> str:
         """Queue an issue for so many new members; return its id."""
-        worker = make_worker(self.services, self.keyring)
+        worker = Worker(self.services, self.keyring)
         with self.services.writing.begin() as session:
             if members < MANY:
                 make_members(session, self.keyring, members, slug)
@@ -92,7 +92,7 @@ class Scene:
 
         Where nothing is killed it does what a process of its own does, and costs a tenth.
         """
-        worker = make_worker(self.services, self.keyring)
+        worker = Worker(self.services, self.keyring)
         try:
             worker.drain()
             return worker.waiting()

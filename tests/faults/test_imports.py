@@ -10,7 +10,7 @@ from belong_mail.members import import_tasks, imports
 from belong_mail.members.address_list import read_addresses
 from belong_mail.members.import_tasks import INVITED
 from belong_mail.members.models import Subscription
-from belong_mail.worker.loop import make_worker
+from belong_mail.worker.loop import Worker
 from tests.db_dump import dump_of, kept_of
 from tests.factories import group_named
 from tests.faults.failing import failures
@@ -49,7 +49,7 @@ def test_a_batch_that_fails_at_any_statement_is_done_whole_or_not_at_all(scene):
     with scene.services.reading.begin() as session:
         batch = session.scalars(select(func.min(imports.ImportBatch.id))).one()
     before = kept_of(scene.services)
-    worker = make_worker(scene.services, scene.keyring)
+    worker = Worker(scene.services, scene.keyring)
     worker.engine.close()
 
     def ask() -> None:

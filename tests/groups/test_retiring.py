@@ -14,7 +14,7 @@ from belong_mail.members.models import Subscription
 from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.worker.loop import make_worker
+from belong_mail.worker.loop import Worker
 from tests.browser_client import link_to
 from tests.factories import group_named, make_members, plan_meeting, queue_at_once, queue_issue
 from tests.markers import on_both
@@ -41,7 +41,7 @@ WAYS = pytest.mark.parametrize("retire", [by_command, by_an_older_version])
 
 def drain_for_days(scenario) -> None:
     """Let a worker that was started anew do all that is due, for two days."""
-    later = make_worker(scenario.services, scenario.keyring)
+    later = Worker(scenario.services, scenario.keyring)
     with time_machine.travel(now(), tick=True) as clock:
         for hours in (0, 1, 5, 20, 24):
             clock.shift(timedelta(hours=hours))

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from belong_mail.core.db import now
 from belong_mail.inbound import bounces
 from belong_mail.members.models import Subscription
-from belong_mail.worker.loop import make_worker
+from belong_mail.worker.loop import Worker
 from tests.browser_client import link_to
 from tests.factories import queue_at_once
 from tests.inbound.mail import NO_DOMAIN, SPAM, UNKNOWN, bounce
@@ -39,7 +39,7 @@ def forge(scenario, copies: list[Accepted]) -> None:
 
 def told(scenario) -> list[EmailMessage]:
     """Let a new worker look, and return what the operator has heard."""
-    worker = make_worker(scenario.services, scenario.keyring)
+    worker = Worker(scenario.services, scenario.keyring)
     worker.drain()
     worker.engine.close()
     return scenario.relay.to(OPERATOR)

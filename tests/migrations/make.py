@@ -28,7 +28,7 @@ from belong_mail.members import service as members
 from belong_mail.members.jobs import Join, SendMyGroups, Signup, WaitForGroup
 from belong_mail.newsletters import service as newsletters
 from belong_mail.ops import schema
-from belong_mail.worker.loop import make_worker
+from belong_mail.worker.loop import Worker
 from config import Config
 from tests.factories import group_named, make_member, plan_meeting, queue_issue
 from tests.postgres import postgresql
@@ -87,7 +87,7 @@ def fill(folder: Path) -> None:
 
 
 def drain(services, keyring) -> None:
-    worker = make_worker(services, keyring)
+    worker = Worker(services, keyring)
     worker.drain()
     worker.engine.close()
 

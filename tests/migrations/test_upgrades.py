@@ -21,7 +21,7 @@ from belong_mail.members.models import Subscription, WaitlistEntry
 from belong_mail.members.wrapped_fields import address_of, rows_of
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import backup, grants, schema
-from belong_mail.worker.loop import make_worker
+from belong_mail.worker.loop import Worker
 from tests.browser_client import link_to
 from tests.delivery.factories import books
 from tests.markers import on_both
@@ -38,7 +38,7 @@ def test_waiting_email_of_a_released_database_leaves_once_and_its_requests_are_r
     upgraded, services, keyring, relay
 ):
     for _ in range(2):
-        worker = make_worker(services, keyring)
+        worker = Worker(services, keyring)
         worker.drain()
         assert worker.held_because is None
         worker.engine.close()
@@ -93,7 +93,7 @@ def test_what_1_0_kept_for_an_address_with_a_plus_tag_is_its_mailboxs(released_u
         connection.execute(tables.tables["deliveries"].insert().values(waiting | said))
     engine.dispose()
     services = request.getfixturevalue("services")
-    worker = make_worker(services, keys)
+    worker = Worker(services, keys)
     with time_machine.travel(make.MADE_AT + timedelta(hours=1)):
         worker.step()
     worker.engine.close()

@@ -26,7 +26,7 @@ from belong_mail.monitoring import alerts
 from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import figures
-from belong_mail.worker.loop import make_worker
+from belong_mail.worker.loop import Worker
 from belong_mail.worker.periodic_tasks import MAX_REST_SECONDS, REST_SECONDS, Backoff
 from tests.browser_client import text_of
 from tests.delivery.factories import deliveries, queue
@@ -45,7 +45,7 @@ def work(services, keyring, minutes: int = 0) -> int:
         for delivery in waiting:
             delivery.created_at -= timedelta(minutes=minutes)
             delivery.due_at = now() - timedelta(seconds=1)
-    worker = make_worker(services, keyring)
+    worker = Worker(services, keyring)
     worker.drain()
     worker.engine.close()
     with services.reading.begin() as session:
@@ -175,7 +175,7 @@ def test_without_an_address_nobody_is_told(services, keyring, relay):
 
 @alerted
 def test_the_operator_hears_of_a_task_that_keeps_failing_until_it_is_done(services, keyring, relay):
-    told, begun, worker = [], now() + timedelta(minutes=2), make_worker(services, keyring)
+    told, begun, worker = [], now() + timedelta(minutes=2), Worker(services, keyring)
     worker._backoff._clock = lambda: now().timestamp()
     for minute in (*range(12), 11 + 6 * 60, 12 + 6 * 60, 13 + 6 * 60, 13 + 13 * 60):
         task = done if minute == 3 or minute > 12 + 6 * 60 else fail
@@ -190,7 +190,7 @@ def test_the_operator_hears_of_a_task_that_keeps_failing_until_it_is_done(servic
 
 def test_an_alert_waits_for_no_other_task(services, keyring):
     """What the web writes may make any other take very long."""
-    worker = make_worker(services, keyring)
+    worker = Worker(services, keyring)
     assert next(iter(worker._periodic_tasks._tasks)) == "No alert is sent"
     worker.engine.close()
 

@@ -18,7 +18,7 @@ from belong_mail.delivery.models import Delivery, State
 from belong_mail.monitoring.checks import CHECKS
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops.hold import Host
-from belong_mail.worker.loop import make_worker
+from belong_mail.worker.loop import Worker
 from tests.database import execute, query
 from tests.delivery.factories import queue
 from tests.factories import make_members, queue_issue
@@ -94,7 +94,7 @@ def test_a_worker_that_only_starts_again_and_again_is_a_dead_one(
     worker.drain()
     for _ in range(5):
         clock.shift(MINUTE)
-        failing = make_worker(services, keyring)
+        failing = Worker(services, keyring)
         assert failing._is_free()
         failing.engine.close()
     assert "(now 5 minutes)" in status(cli)[0]

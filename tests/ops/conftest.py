@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from belong_mail.core.decryption import Keyring
-from belong_mail.worker.loop import Worker, make_worker
+from belong_mail.worker.loop import Worker
 from tests.delivery.factories import queue
 from tests.ops.copies import MANY
 from tests.processes import run
@@ -16,7 +16,7 @@ def worker_with(services) -> Iterator[Callable[[Keyring], Worker]]:
     made: list[Worker] = []
 
     def make(keyring) -> Worker:
-        made.append(make_worker(services, keyring))
+        made.append(Worker(services, keyring))
         return made[-1]
 
     yield make

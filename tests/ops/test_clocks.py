@@ -17,7 +17,7 @@ from belong_mail.members.models import Subscription
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops.hold import release_hold
 from belong_mail.ops.host_state import HostStateFile
-from belong_mail.worker.loop import Worker, make_worker
+from belong_mail.worker.loop import Worker
 from tests.delivery.factories import books, deliveries, queue
 from tests.factories import make_members, queue_issue
 from tests.markers import on_both
@@ -32,7 +32,7 @@ def elsewhere(clock, worker, services, keyring, tmp_path) -> Iterator[Worker]:
     """A worker with a state folder of its own, on the same database, that has been let in."""
     worker.drain()
     settings = replace(services.settings, state_folder=tmp_path / "other")
-    other = make_worker(replace(services, settings=settings), keyring)
+    other = Worker(replace(services, settings=settings), keyring)
     other.drain()
     assert other.held_because == "changed"
     state_file = HostStateFile(settings.state_folder)
@@ -55,7 +55,7 @@ def test_a_clock_that_jumps_while_a_message_leaves_doubles_nothing(
     """Another worker of this host looks just then: it sees by the lock that the first one lives."""
     issue = queue(services, 3)
     own = make_services(services.settings)  # with connections of its own, as a process has
-    other = make_worker(own, keyring)
+    other = Worker(own, keyring)
 
     def leap() -> None:
         clock.shift(jump)

@@ -13,7 +13,7 @@ from belong_mail.leads.mailbox import MailboxChange
 from belong_mail.mail.message.mime import compose
 from belong_mail.mail.message.template import slot
 from belong_mail.newsletters.models import RenderedIssue
-from belong_mail.worker.loop import make_worker
+from belong_mail.worker.loop import Worker
 from tests.browser_client import link_to
 from tests.clients import sign_in
 from tests.factories import group_named, make_member, queue_issue
@@ -43,7 +43,7 @@ def test_an_intruder_cannot_put_the_readers_address_into_an_issue(services, keyr
             for frozen in session.scalars(select(RenderedIssue)):
                 frozen.wire = wire
             session.execute(update(Delivery).values(state="queued", due_at=now()))
-        next_worker = make_worker(services, keyring)
+        next_worker = Worker(services, keyring)
         next_worker.drain()
         next_worker.engine.close()
         assert len(relay.accepted) == 1

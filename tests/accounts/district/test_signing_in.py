@@ -8,7 +8,7 @@ from sqlalchemy import delete, select, update
 from belong_mail.accounts import invitations
 from belong_mail.accounts.models import Account, Identity, Right
 from belong_mail.core.audit import Kind
-from belong_mail.worker.loop import make_worker
+from belong_mail.worker.loop import Worker
 from tests.accounts.district import trips
 from tests.accounts.district.conftest import LEAD
 from tests.accounts.passkeys import PAGE, add, details, sign_in_by
@@ -192,7 +192,7 @@ def test_the_worker_restores_an_identitys_hash_that_somebody_changed(
 def test_a_worker_that_knows_another_provider_links_nobody_and_mails_links(services, keyring, lead):
     """A provider that the worker does not know counts for nothing: nobody is locked out."""
     settings = replace(services.settings, oidc_issuer="https://login.example.org")
-    other = make_worker(replace(services, settings=settings), keyring)
+    other = Worker(replace(services, settings=settings), keyring)
     trips.link(lead)
     other.drain()
     other.engine.close()

@@ -19,7 +19,7 @@ from belong_mail.core.services import Services
 from belong_mail.delivery.models import Lease
 from belong_mail.groups import service as groups
 from belong_mail.ops import schema
-from belong_mail.worker.loop import make_worker
+from belong_mail.worker.loop import Worker
 from config import Config
 from tests.browser_client import Visitor
 from tests.faults.scene import Scene
@@ -79,7 +79,7 @@ class Site:
 
     def work(self) -> None:
         """Let a worker work until the disk stops it, or until nothing is due."""
-        worker = make_worker(self.scene.services, self.scene.keyring)
+        worker = Worker(self.scene.services, self.scene.keyring)
         for step in (worker.drain, worker.engine.close):
             _until_it_breaks(step)
         # As at the end of a process: the lock goes by which others see that it lives.
