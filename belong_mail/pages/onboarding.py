@@ -1,4 +1,4 @@
-"""Pages for new colleagues: links, posters with QR codes, and an email for others to send."""
+"""Pages for new colleagues: links, and a sheet and posters with QR codes."""
 
 import re
 from collections.abc import Mapping
@@ -49,16 +49,6 @@ def handout(session: Session) -> Page:
         soon=soon,
         home=qr_code(services().settings.base_url),
     )
-
-
-@onboarding.get("/new-colleagues/mail")
-@public
-def mail(session: Session) -> Page:
-    """Show the text of an email that people send from their own mailbox."""
-    code = request_language()
-    shown = [(each.said[code], each.url) for each in _entries(session)]
-    page_url = services().links.page("onboarding.index", code)
-    return page("onboarding/mail.html", entries=shown, page_url=page_url)
 
 
 @onboarding.get("/groups/<slug>/poster")

@@ -47,7 +47,6 @@ def public(page) -> Iterator[str]:
         "month": "/calendar/2027-01",
         "new-colleagues": "/new-colleagues",
         "new-colleagues-sheet": "/new-colleagues/sheet",
-        "new-colleagues-mail": "/new-colleagues/mail",
         "poster": f"/groups/{SLUG}/poster",
         "poster-upcoming": "/groups/people-with-disabilities/poster",
         "privacy": "/privacy",

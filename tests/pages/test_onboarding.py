@@ -1,4 +1,4 @@
-"""New colleagues find all groups on a page, on paper and in a mail that we do not send."""
+"""New colleagues find all groups on a page and on paper."""
 
 import re
 
@@ -36,11 +36,11 @@ def test_numbers_that_nobody_printed_lead_to_a_kind_page(visitor, services):
 
 
 @on_sqlite
-def test_the_page_leads_to_the_sheet_the_mail_and_every_poster(visitor):
+def test_the_page_leads_to_the_sheet_and_every_poster(visitor):
     page = visitor.open("/new-colleagues")
     assert "Set-Cookie" not in page.headers
     links = re.findall(r'href="([^"]+)"', page.text)
-    assert {"/new-colleagues/sheet", "/new-colleagues/mail"} <= set(links)
+    assert "/new-colleagues/sheet" in links
     assert [link for link in links if link.endswith("/poster")] == [
         f"/groups/{slug}/poster" for slug in SLUGS
     ]
@@ -95,20 +95,6 @@ def test_a_poster_shows_the_next_dates_where_there_are_meetings(services, visito
     assert "Room &lt;4&gt;" in page
     assert "Behind closed doors" not in page
     assert "Próximas fechas" in visitor.open(f"{poster}?lang=es").text
-
-
-@on_sqlite
-@pytest.mark.parametrize(
-    ("language", "word"), [("en", "Welcome to DPS"), ("es", "Te damos la bienvenida a DPS")]
-)
-def test_the_mail_to_copy_has_all_groups_and_is_sent_from_elsewhere(visitor, language, word):
-    page = visitor.open(f"/new-colleagues/mail?lang={language}").text
-    assert f'<input id="subject" readonly value="{word}' in page
-    words = page.partition("<textarea")[2].partition("</textarea>")[0]
-    for number, name in enumerate(NAMES, 1):
-        assert f"\n{name}" in words
-        assert f"\n{BASE}/g/{number}\n\n" in words
-    assert "<form" not in page, "nothing can be sent from here"
 
 
 @settings(max_examples=60, deadline=None)
