@@ -41,7 +41,7 @@ def group_view(group: Group, language: str) -> GroupView:
         name=TextIn(group.name, DEFAULT),
         summary=localized(group.summary, language),
         note=localized(group.note, language),
-        hue=(group.position - 1) % 10 + 1,
+        hue=(group.id - 1) % 10 + 1,
         is_upcoming=group.established_at is None,
         last_day=last_moment(group.ends_at),
         allows_personal_addresses=group.allows_personal_addresses,

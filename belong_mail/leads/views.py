@@ -124,7 +124,7 @@ def _preview(group: Group, form: PageForm) -> Page:
     would_be = Group(
         slug=group.slug,
         name=group.name,
-        position=group.position,
+        id=group.id,
         established_at=group.established_at,
         audience=group.audience,
         **asdict(form.page()),

@@ -90,7 +90,6 @@ class InviteForm(BaseForm):
     )
     groups = SelectMultipleField(
         _l("Which groups will they lead?"),
-        description=_l("People of the office have these pages, as you do."),
         widget=ListWidget(prefix_label=False),
         option_widget=CheckboxInput(),
         validators=[DataRequired(_l("Choose at least one group, or the office."))],
@@ -104,7 +103,7 @@ class InviteForm(BaseForm):
     def about(cls, groups: list[Group], slug: str, data: Mapping[str, object]) -> "InviteForm":
         """Build the form, with the group of this slug as the only one, if any."""
         form = cls(data=data)
-        office = SelectChoice(OFFICE, _("Work for the %(program_name)s office"))
+        office = SelectChoice(OFFICE, _("Work for the %(program_name)s office, with these pages"))
         led = [SelectChoice(each.public_id, each.name) for each in groups]
         form.groups.choices = [*led, office]
         form.only = next((each for each in groups if each.slug == slug), None)

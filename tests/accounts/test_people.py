@@ -150,6 +150,7 @@ def test_a_corrected_address_is_invited_to_the_same_and_the_old_invitation_ends(
     assert office.open(person).status_code == 404
     for page in (VILLAGE_PAGE, "/office/settings"):
         assert "Sam, East" in office.open(page).text
+    assert "Sam, East (invited)" in office.open(GROUPS).text
 
 
 @on_both("journeys")

@@ -1,5 +1,6 @@
 """The office adds, describes, marks, orders and launches groups; the quiet-mail gate follows."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -47,7 +48,9 @@ def test_a_group_is_added_in_both_languages_and_launched_once_after_a_rounded_qu
 ):
     answer = office.send(NEW, **TYPED)
     assert answer.location == f"{MUSLIM}?done=added"
-    assert "needs a leader who has accepted. Then" in office.open(answer.location).text
+    added, fold = office.open(answer.location).text, "<details{}>\n        <summary>Words and rules"
+    for each in ("The group is on the list.", "needs a leader who has accepted.", fold.format("")):
+        assert each in added
     assert not read(services, "muslim-educators").allows_personal_addresses
     assert "For staff who pray." in visitor.open("/groups/muslim-educators").text
     spanish = visitor.open("/groups/muslim-educators?lang=es").text
@@ -63,7 +66,9 @@ def test_a_group_is_added_in_both_languages_and_launched_once_after_a_rounded_qu
         invitations.invite(session, keyring, group, "a@dpsk12.org")
         group.summary, words = {}, group.summary
     assert press(office, launch) == 409, "nothing says what it is for"
-    assert "needs a line that says what it’s for. Then" in office.open(MUSLIM).text
+    lacking = office.open(MUSLIM).text
+    assert "needs a line that says what it’s for. Then" in lacking
+    assert fold.format(" open") in lacking
     with services.writing.begin() as session:
         group_named(session, "muslim-educators").summary = words
     assert visitor.open("/groups/muslim-educators/join").status_code == 404
@@ -183,8 +188,10 @@ def test_the_districts_discreet_groups_cannot_be_made_less_private(office, servi
 
 @on_both("places are unique")
 def test_groups_change_places_and_those_at_the_ends_stay(office, visitor):
-    before = order(visitor)
+    before, listed = order(visitor), "/office/groups?order=1"
+    [hue] = re.findall(r'class="hue-\d+" id="asian"', office.open(listed).text)
     assert press(office, "/office/groups/asian/move", to="up") == 303
+    assert hue in office.open(listed).text
     assert order(visitor)[:3] == ["asian", before[0], before[2]]
     for slug, to in (("asian", "up"), (before[-1], "down"), ("asian", "sideways")):
         assert press(office, f"/office/groups/{slug}/move", to=to) == 303
