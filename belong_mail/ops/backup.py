@@ -51,24 +51,14 @@ class InvalidBackup(Exception):
     """No backup was made or restored, and nothing was changed; the error says why."""
 
 
-@contextmanager
-def exit_on_sigterm() -> Iterator[None]:
+def exit_on_sigterm() -> None:
     """Turn SIGTERM into SystemExit, so that a stopped command removes its temporary files."""
 
     def leave(number: int, _frame: object) -> None:
         signal.signal(number, signal.SIG_IGN)
         raise SystemExit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    except Exception:
-        # The encryption library replaces SystemExit by an error of its own.
-        if signal.getsignal(signal.SIGTERM) == signal.SIG_IGN:
-            raise SystemExit(128 + signal.SIGTERM) from None
-        raise
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    signal.signal(signal.SIGTERM, leave)
 
 
 def sweep(*folders: Path) -> None:

@@ -107,13 +107,13 @@ def check() -> None:
     callback=lambda _context, _option, given: given and _kept(given),
     help="With a folder: delete all copies in it but the last ones of so many days and weeks.",
 )
-@database_backup.exit_on_sigterm()
 def backup(file: Path, keep: tuple[int, int] | None) -> None:
     """Copy the database into a new file.
 
     In a folder, the file is named by date and time. The database can be in use meanwhile. The copy
     has no keys in it. With BELONG_BACKUP_RECIPIENT it is encrypted to that key.
     """
+    database_backup.exit_on_sigterm()
     is_folder, given = file.is_dir(), services().settings
     if keep and not is_folder:
         raise click.UsageError("--keep is for a folder of copies.")
@@ -154,12 +154,12 @@ KEY_FILE = click.option(
 @click.argument("file", type=FILE)
 @KEY_FILE
 @asks("What is in the database now is lost. Replace it with {file}?")
-@database_backup.exit_on_sigterm()
 def restore(file: Path, key_file: Path | None) -> None:
     """Replace the database with the copy FILE, on hold.
 
     Stop all workers first. Nothing is sent until `hold release`.
     """
+    database_backup.exit_on_sigterm()
     _require_no_worker()
     scratch = services().settings.state_folder
     with (
@@ -182,7 +182,6 @@ def restore(file: Path, key_file: Path | None) -> None:
     "--database", "url", default="", help="For PostgreSQL: an empty database to try it in."
 )
 @KEY_FILE
-@database_backup.exit_on_sigterm()
 def drill(file: Path, url: str, key_file: Path | None) -> None:
     """Try a restore of the copy FILE.
 
@@ -190,6 +189,7 @@ def drill(file: Path, url: str, key_file: Path | None) -> None:
     rows of each kind with the keys here, and removes it again. Nothing is sent. Exits with 1 unless
     all is well.
     """
+    database_backup.exit_on_sigterm()
     place, given = services().settings.state_folder, _database_url(url) if url else ""
     if given.startswith("sqlite"):
         raise click.UsageError("A copy of SQLite needs no database to be tried in.")
