@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from dataclasses import asdict
+from collections.abc import Mapping
 from typing import Any
 
 from wtforms import (
@@ -25,7 +25,6 @@ from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.header_words import tells_by_address
 from belong_mail.groups.models import PHONE as PHONE_LINK
 from belong_mail.groups.models import Group
-from belong_mail.leads.page import GroupPage
 from belong_mail.web.forms import (
     VersionedForm,
     https_only,
@@ -112,26 +111,30 @@ def few_short_lines(_form: Form, field: Field) -> None:
 
 
 class SharedForm(VersionedForm, LocalizedForm):
-    """A form for texts that someone else may change meanwhile."""
+    """A form for columns of a group, which someone else may change meanwhile."""
 
-    def show(self, said: Any) -> None:
-        """Fill the form with the stored texts."""
-        raise NotImplementedError
+    def columns(self) -> dict[str, Any]:
+        """Return the input, by column."""
+        return {name: self.typed(name) for name in self.field_names}
+
+    def show(self, stored: Mapping[str, Any]) -> None:
+        """Fill the form with stored columns."""
+        self.fill(**{name: stored[name] for name in self.field_names})
 
     def fields_of_words(self) -> list[Field]:
         return [field for name in self.field_names for field in self.fields_of(name).values()]
 
-    def newer(self, said: Any) -> list[tuple[str, str | bool]]:
+    def newer(self, stored: Mapping[str, Any]) -> list[tuple[str, str | bool]]:
         """Return label and text of fields that someone else changed; sent again, the form wins."""
-        words = json.dumps(asdict(said), sort_keys=True)
+        words = json.dumps(stored, sort_keys=True)
         is_stale = self.is_stale(hashlib.sha256(words.encode()).hexdigest())
-        return self.differing(said) if is_stale else []
+        return self.differing(stored) if is_stale else []
 
-    def differing(self, said: Any) -> list[tuple[str, str | bool]]:
+    def differing(self, stored: Mapping[str, Any]) -> list[tuple[str, str | bool]]:
         """Return label and stored text of the fields in which something else is typed."""
-        stored = type(self)(formdata=None)
-        stored.show(said)
-        pairs = zip(self.fields_of_words(), stored.fields_of_words(), strict=True)
+        shown = type(self)(formdata=None)
+        shown.show(stored)
+        pairs = zip(self.fields_of_words(), shown.fields_of_words(), strict=True)
         return [
             (mine.label.text, theirs.data or "")
             for mine, theirs in pairs
@@ -202,24 +205,22 @@ class PageForm(SharedForm):
         self.mailbox.errors = (said,)
         return False
 
-    def is_unsaved(self, said: GroupPage) -> bool:
+    def is_unsaved(self, stored: Mapping[str, Any]) -> bool:
         """Return whether something is typed or ticked that is not stored."""
         settings = self.mailbox, self.without_mailbox, self.second_ok
-        return bool(self.differing(said) or any(each.data for each in settings))
+        return bool(self.differing(stored) or any(each.data for each in settings))
 
     def refuse_second_ok(self) -> None:
         said = _("The group needs at least two leaders before you can turn this on.")
         self.second_ok.errors = (said,)
 
-    def page(self) -> GroupPage:
+    def columns(self) -> dict[str, Any]:
         resources = [
             {"title": title, "url": entry.url.data}
             for entry in self.resources
             if entry.url.data and DEFAULT in (title := entry.form.typed("title"))
         ]
-        return GroupPage(
-            **{name: self.typed(name) for name in self.field_names}, resources=resources
-        )
+        return {**super().columns(), "resources": resources}
 
     def fields_of_words(self) -> list[Field]:
         links = [
@@ -229,8 +230,8 @@ class PageForm(SharedForm):
         ]
         return super().fields_of_words() + links
 
-    def show(self, said: GroupPage) -> None:
-        self.fill(**{name: getattr(said, name) for name in self.field_names})
-        for entry, resource in zip(self.resources, said.resources, strict=False):
+    def show(self, stored: Mapping[str, Any]) -> None:
+        super().show(stored)
+        for entry, resource in zip(self.resources, stored["resources"], strict=False):
             entry.url.data = resource["url"]
             entry.form.fill(title=resource["title"])

@@ -1,7 +1,5 @@
 """Leaders' pages: their home, and their group's page and mailbox."""
 
-from dataclasses import asdict
-
 from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
@@ -15,7 +13,7 @@ from belong_mail.core.tokens import Purpose
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
 from belong_mail.groups.pages import group_page
-from belong_mail.groups.presenters import group_view, page_view
+from belong_mail.groups.presenters import group_view, localized, page_view
 from belong_mail.leads import mailbox
 from belong_mail.leads import page as public_page
 from belong_mail.leads.forms import PageForm
@@ -127,19 +125,26 @@ def _preview(group: Group, form: PageForm) -> Page:
         id=group.id,
         established_at=group.established_at,
         audience=group.audience,
-        **asdict(form.page()),
+        **form.columns(),
     )
     return page("directory/group.html", **page_view(would_be, request_language()))
 
 
 def _preview_welcome(session: Session, group: Group, form: PageForm) -> Response:
     """Show the welcome email with the form's texts, in the language of the pressed button."""
-    language, nowhere = known_language(request.form["welcome"]), services().settings.base_url
-    zone = services().settings.timezone
-    said = public_page.welcome_sample(session, group, form.page().welcome, language, now(), zone)
-    links = dict.fromkeys(("calendar_url", "leave_url"), nowhere)
-    renderer = services_as_set(session).renderer
-    answer = Response(renderer.render("welcome-member", language, **said, **links).html)
+    language, settings = known_language(request.form["welcome"]), services().settings
+    coming = meetings.next_held(session, settings.timezone, now(), meetings.NEXT, group)
+    sample = services_as_set(session).renderer.render(
+        "welcome-member",
+        language,
+        group=group,
+        first_name="",
+        words=localized(form.columns()["welcome"], language),
+        meetings=[meeting_view(each, language, is_member=True) for each in coming],
+        calendar_url=settings.base_url,
+        leave_url=settings.base_url,
+    )
+    answer = Response(sample.html)
     answer.headers["Content-Security-Policy"] = EMAIL_POLICY
     return answer
 
@@ -152,7 +157,7 @@ def _keep(session: Session, group: Group, form: PageForm) -> bool:
     except newsletters.InvalidState:
         form.refuse_second_ok()
         return False
-    public_page.change(session, group, form.page())
+    public_page.change(session, group, form.columns())
     if form.without_mailbox.data:
         mailbox.remove_mailbox(session, group)
     elif form.mailbox.data:

@@ -1,8 +1,8 @@
 """The office's forms about a group, and about a question on its sign-up form."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
-from typing import cast
+from typing import Any, cast
 
 from wtforms import (
     BooleanField,
@@ -32,7 +32,6 @@ from belong_mail.leads.forms import (
     with_newlines,
 )
 from belong_mail.newsletters import approval
-from belong_mail.office.groups import Described
 from belong_mail.web.context import services, today
 from belong_mail.web.forms import BaseForm, LocalDateField, line_field, one_line, plain_text, strip
 from belong_mail.web.language import gettext as _
@@ -115,22 +114,18 @@ class GroupForm(SharedForm):
     )
     submit = SubmitField(_l("Save"))
 
-    def described(self) -> Described:
-        return Described(
-            name=self.name.data or "",
-            is_discreet=bool(self.is_discreet.data),
-            allows_personal_addresses=bool(self.allows_personal_addresses.data),
-            **{name: self.typed(name) for name in self.field_names},
-        )
+    in_one_language = ("name", "is_discreet", "allows_personal_addresses")
+
+    def columns(self) -> dict[str, Any]:
+        return {**super().columns(), **{name: self[name].data for name in self.in_one_language}}
 
     def fields_of_words(self) -> list[Field]:
-        rules = [self.is_discreet, self.allows_personal_addresses]
-        return [self.name, *super().fields_of_words(), *rules]
+        return [*(self[name] for name in self.in_one_language), *super().fields_of_words()]
 
-    def show(self, said: Described) -> None:
-        for name in ("name", "is_discreet", "allows_personal_addresses"):
-            self[name].data = getattr(said, name)
-        self.fill(**{name: getattr(said, name) for name in self.field_names})
+    def show(self, stored: Mapping[str, Any]) -> None:
+        super().show(stored)
+        for name in self.in_one_language:
+            self[name].data = stored[name]
 
     def refuse_name(self) -> None:
         said = _("Another group has this name, or had it. Choose a different name.")

@@ -169,12 +169,12 @@ def _stored(session: Session, form: GroupForm, found: Group | None = None) -> Gr
     """Store a group, new or changed, and return it; None with a form error if its name is taken."""
     try:
         if found is not None:
-            office.describe(session, found, form.described())
+            office.describe(session, found, form.columns())
             if form["approval_rule"].data not in (form["shown_rule"].data, found.approval_rule):
                 proof.require_fresh()
                 approval.choose(session, found, form["approval_rule"].data)
             return found
-        return office.add(session, form.described())
+        return office.add(session, form.columns())
     except office.NameTaken:
         form.refuse_name()
     return None

@@ -1,7 +1,9 @@
 """The office's actions on groups: add, describe, mark, order, launch, and add questions."""
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
@@ -34,17 +36,12 @@ class NotReady(Exception):
     """The group has no leader or no summary, so it cannot be launched."""
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
-    """The columns of a group that the office may change."""
-
-    name: str
-    summary: LocalizedText
-    mission: LocalizedText
-    audience: LocalizedText
-    is_discreet: bool
-    identifying_words: LocalizedText
-    allows_personal_addresses: bool
+# The columns of a group that the office may change; a group's leaders may change two of them.
+LEADERS_TEXTS = ("summary", "mission")
+DESCRIBED = (
+    *LEADERS_TEXTS, "name", "audience", "identifying_words", "is_discreet",
+    "allows_personal_addresses",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,54 +79,53 @@ def last_issue(session: Session, group: Group) -> Newsletter | None:
     return issue
 
 
-def described(group: Group) -> Described:
-    said = Described(**{each.name: getattr(group, each.name) for each in fields(Described)})
-    return replace(said, is_discreet=is_discreet(group))
+def described(group: Group) -> dict[str, Any]:
+    stored = {name: getattr(group, name) for name in DESCRIBED}
+    return {**stored, "is_discreet": is_discreet(group)}
 
 
-def add(session: Session, said: Described) -> Group:
-    """Add an upcoming group at the end of the directory. Raises NameTaken."""
-    if not groups.is_name_free(session, said.name):
+def add(session: Session, said: Mapping[str, Any]) -> Group:
+    """Add an upcoming group, by columns, at the end of the directory. Raises NameTaken."""
+    name = said["name"]
+    if not groups.is_name_free(session, name):
         raise NameTaken
     try:
-        slug = groups.slug_for(said.name)
-        group = groups.add(session, slug, said.name, "", is_upcoming=True)
+        group = groups.add(session, groups.slug_for(name), name, "", is_upcoming=True)
     except groups.InvalidSlug as error:
         raise NameTaken from error
-    for each in fields(said):
-        setattr(group, each.name, getattr(said, each.name))
+    return _put(session, group, said)
+
+
+def _put(session: Session, group: Group, said: Mapping[str, Any]) -> Group:
+    for name, value in said.items():
+        setattr(group, name, value)
     session.flush()
     return group
 
 
-def describe(session: Session, group: Group, said: Described) -> Group:
+def describe(session: Session, group: Group, said: Mapping[str, Any]) -> Group:
     """Change a group's description, also its name. Raises NameTaken.
 
     The slug stays, as posters and links have it. Leaders can undo changes to their page.
     """
-    if not groups.is_name_free(session, said.name, group):
+    if not groups.is_name_free(session, said["name"], group):
         raise NameTaken
     for kind in _changes(group, said):
         audit.record(session, kind, group=group)
-    now_said = group_page.page_of(group)
-    if (now_said.summary, now_said.mission) != (said.summary, said.mission):
-        page = replace(now_said, summary=said.summary, mission=said.mission)
-        group_page.change(session, group, page)
-    for each in fields(said):
-        setattr(group, each.name, getattr(said, each.name))
-    session.flush()
-    return group
+    texts = {name: said[name] for name in LEADERS_TEXTS}
+    if any(getattr(group, name) != text for name, text in texts.items()):
+        group_page.change(session, group, texts)
+    return _put(session, group, said)
 
 
-def _changes(group: Group, said: Described) -> list[audit.Kind]:
+def _changes(group: Group, said: Mapping[str, Any]) -> list[audit.Kind]:
     """List the audit entries for a change, the most important first."""
     before, kinds = described(group), []
-    if before.name != said.name:
+    if before["name"] != said["name"]:
         kinds.append(audit.Kind.GROUP_RENAMED)
-    if bool(group.is_discreet) != said.is_discreet:
-        kinds.append(audit.Kind.GROUP_MARKED if said.is_discreet else audit.Kind.GROUP_UNMARKED)
-    if before.allows_personal_addresses != said.allows_personal_addresses:
-        is_allowed = said.allows_personal_addresses
+    if bool(group.is_discreet) != said["is_discreet"]:
+        kinds.append(audit.Kind.GROUP_MARKED if said["is_discreet"] else audit.Kind.GROUP_UNMARKED)
+    if before["allows_personal_addresses"] != (is_allowed := said["allows_personal_addresses"]):
         kinds.append(audit.Kind.PERSONAL_ALLOWED if is_allowed else audit.Kind.PERSONAL_ENDED)
     if not kinds and before != said:
         kinds.append(audit.Kind.GROUP_CHANGED)
