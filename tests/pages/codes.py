@@ -7,8 +7,9 @@ import zxingcpp
 from PIL import Image, ImageDraw
 
 SCALE = 4
-SVG = re.compile(r'<svg class="qr" viewBox="0 0 (\d+) \1".*?fill="#000" d="([^"]+)"')
-RUN = re.compile(r"M(\d+) (\d+)h(\d+)v1h-(\d+)z")
+SVG = re.compile(r'<svg [^>]*viewBox="0 0 (\d+) \1" class="qr">.*?stroke="#000" d="([^"]+)"')
+# A row of dark modules, by its distance from the end of the one before.
+RUN = re.compile(r"[Mm](-?\d+) (\d+)(?:\.5)?h(\d+)")
 
 
 def drawn_in(page: str) -> list[Image.Image]:
@@ -27,10 +28,10 @@ def read_png(png: bytes) -> list[str]:
 def painted(size: int, path: str) -> Image.Image:
     picture = Image.new("L", (size * SCALE, size * SCALE), 255)
     draw = ImageDraw.Draw(picture)
-    runs = RUN.findall(path)
-    assert "".join(f"M{x} {y}h{h}v1h-{back}z" for x, y, h, back in runs) == path
-    for x, y, length, _back in runs:
-        left, top = int(x) * SCALE, int(y) * SCALE
-        right = left + int(length) * SCALE
-        draw.rectangle((left, top, right - 1, top + SCALE - 1), fill=0)
+    assert RUN.sub("", path) == ""
+    x = y = 0
+    for right, down, length in RUN.findall(path):
+        x, y = x + int(right), y + int(down)
+        left, top, x = x * SCALE, y * SCALE, x + int(length)
+        draw.rectangle((left, top, x * SCALE - 1, top + SCALE - 1), fill=0)
     return picture

@@ -12,7 +12,7 @@ from belong_mail.groups.seeds import GROUPS
 from belong_mail.pages.onboarding import qr_code
 from tests.factories import group_named, plan_meeting
 from tests.markers import on_sqlite
-from tests.pages.codes import SCALE, drawn_in, painted, read
+from tests.pages.codes import SCALE, drawn_in, read
 
 SLUGS = [each["slug"] for each in GROUPS]
 NAMES = [each["name"] for each in GROUPS]
@@ -100,8 +100,7 @@ def test_a_poster_shows_the_next_dates_where_there_are_meetings(services, visito
 @settings(max_examples=60, deadline=None)
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=120))
 def test_a_code_reads_as_what_was_written_and_is_surrounded_by_white(path):
-    code = qr_code(f"https://belong.example.org/{path}")
-    picture = painted(code.size, code.path)
+    [picture] = drawn_in(qr_code(f"https://belong.example.org/{path}"))
     [found] = zxingcpp.read_barcodes(picture)
     assert found.text == f"https://belong.example.org/{path}"
     assert found.ec_level != "L", "it reads although a seventh of it is spoiled"
