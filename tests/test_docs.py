@@ -1,23 +1,28 @@
-"""The documents: paths, links and operators’ commands in them exist; the threats’ tests too."""
+"""The documents: every path, command, link and name in them exists; the threats’ tests too."""
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from pkgutil import resolve_name
 
 import click
 import pytest
 
+import dev
 from belong_mail.core import retention
 from belong_mail.monitoring import checks
 from belong_mail.ops import cli
 from tests.relays import signing
 
 ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "belong_mail"
 DOCUMENTS = {
     file.relative_to(ROOT).as_posix(): file.read_text()
     for file in (*ROOT.glob("*.md"), ROOT / "tests" / "README.md", *(ROOT / "docs").rglob("*.md"))
 }
 TOP = {file.name for file in ROOT.iterdir()}
+ROOMS = {folder.parent.name for folder in PACKAGE.glob("*/__init__.py")}
 ANY_NAME = re.compile(r"\b(ROOM|KIND|FOLDER|NAME|STEP|LANGUAGE)\b")
 CALL = re.compile(r"(?:flask --app wsgi|^belong|belong-worker belong) ([a-z]+\b[^|&;#\n]*)")
 each_document = pytest.mark.parametrize("document", DOCUMENTS)
@@ -155,6 +160,36 @@ def named_commands(document: str) -> Iterator[list[str]]:
 def test_commands_of_operators_exist_with_their_options(document):
     complaints = [complaint_about(words) for words in named_commands(document)]
     assert [each for each in complaints if each] == []
+
+
+@each_document
+def test_commands_of_developers_exist(document):
+    [named] = [each for each in dev.commands()._actions if each.dest == "command" or each.choices]
+    for line in commands_of(document):
+        for command in re.findall(r"\bdev\.py ([a-z]+)", line):
+            assert command in (named.choices or ()), line
+        for module in re.findall(r"python -m (tests[\w.]*)", line):
+            place = module.replace(".", "/")
+            assert exists(f"{place}.py") or exists(f"{place}/__main__.py"), line
+
+
+def is_defined(dotted: str) -> bool:
+    """Tell whether `room.module.Name`, or `room.module`, is in the package."""
+    holder, _, name = f"belong_mail.{dotted}".rpartition(".")
+    with suppress(ImportError, AttributeError):
+        found = resolve_name(holder)
+        if hasattr(found, name) or name in getattr(found, "__annotations__", ()):
+            return True
+        return bool(resolve_name(f"{holder}.{name}"))
+    return False
+
+
+@pytest.mark.parametrize("name", ["architecture", "decisions", "glossary"])
+def test_names_of_functions_and_classes_exist(name):
+    words = quoted(f"docs/{name}.md")
+    dotted = {word for word in words if re.fullmatch(r"[a-z]\w*(\.\w+)+", word)} - TOP
+    ours = {word for word in dotted if word.split(".")[0] in ROOMS | {"app"}}
+    assert {word for word in ours if not is_defined(word)} == set()
 
 
 def test_tests_that_the_threat_model_quotes_exist():

@@ -1,10 +1,14 @@
 """The house's own rules: what neither contracts nor linters can check."""
 
 import ast
+import os
 import re
+from collections.abc import Iterator
+from configparser import RawConfigParser
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import grimp
 
@@ -13,6 +17,7 @@ from belong_mail.ops import rooms
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "belong_mail"
+NOT_OURS = {".git", ".venv", "var", "__pycache__"}
 
 
 def modules(*folders: Path) -> list[Path]:
@@ -27,6 +32,14 @@ def with_pages() -> list[Path]:
 
 def views() -> set[str]:
     return {".".join(file.relative_to(ROOT).with_suffix("").parts) for file in with_pages()}
+
+
+def everything() -> Iterator[Path]:
+    """Walk over what stands in the repository, without asking git."""
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = [f for f in folders if f not in NOT_OURS and not f.endswith("_cache")]
+        folders[:] = [f for f in folders if f not in {".hypothesis", "test-results"}]
+        yield from (Path(folder) / name for name in names if name != ".env")
 
 
 @cache
@@ -144,6 +157,33 @@ def test_services_never_commit_and_only_the_doors_begin():
     }
     assert beginning <= doors
     assert [f for f in modules(PACKAGE) if ".commit(" in f.read_text()] == []
+
+
+def test_no_machine_stands_in_the_repository():
+    """No path of this machine and no package index but the lock's default."""
+    index = RawConfigParser()
+    index.read([Path.home() / ".config/pip/pip.conf", "/etc/pip.conf"])
+    places = [os.environ.get(name, "") for name in ("PIP_INDEX_URL", "UV_INDEX_URL")]
+    places += [index.get("global", "index-url", fallback=""), str(Path.home())]
+    hosts = {urlsplit(place).hostname for place in places} - {None, "pypi.org"}
+    names = {str(ROOT), *(str(host) for host in hosts)} - {"/", "/app"}
+    if str(Path.home()) not in {"/", "/root"}:
+        names.add(str(Path.home()))
+    for file in everything():
+        text = file.read_bytes().decode("utf-8", "replace")
+        allowed = ROOT / "tests" / "dev" in file.parents
+        assert allowed or not [name for name in names if name in text], file
+
+
+def test_the_map_in_the_readme_is_true():
+    _, _, rest = (ROOT / "README.md").read_text().partition("\n## The tree\n")
+    top, _, inside = rest.partition("```")[2].partition("```")[0].partition("\nbelong_mail/\n")
+    places = [line.split()[0] for line in top.splitlines() if line]
+    assert len(places) > 10
+    assert [place for place in places if not (ROOT / place).exists()] == []
+    entries = [line.split()[0] for line in inside.splitlines() if line]
+    ours = {file.name for file in PACKAGE.iterdir() if not file.name.startswith("__")}
+    assert sorted(entries) == sorted(f"{name}/" if "." not in name else name for name in ours)
 
 
 def test_every_email_is_one_file_and_has_a_writer():
