@@ -4,7 +4,7 @@ from babel.support import LazyProxy
 from flask import request
 from sqlalchemy.orm import Session
 from wtforms import Field, Form, HiddenField, StringField, SubmitField, ValidationError
-from wtforms.validators import DataRequired, Length
+from wtforms.validators import DataRequired
 
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import Account
@@ -13,8 +13,6 @@ from belong_mail.web.forms import (
     PublicForm,
     email_field,
     line_field,
-    one_line,
-    strip,
     well_formed,
 )
 from belong_mail.web.language import gettext as _
@@ -29,17 +27,7 @@ def no_address(_form: Form, field: Field) -> None:
 
 def name_field(label: LazyProxy, hint: LazyProxy) -> StringField:
     """Return a field for the name that the office and colleagues see."""
-    return StringField(
-        label,
-        description=hint,
-        filters=[strip],
-        validators=[
-            DataRequired(_l("Enter a name.")),
-            Length(max=80, message=_l("Use at most 80 characters.")),
-            one_line,
-            no_address,
-        ],
-    )
+    return line_field(label, DataRequired(_l("Enter a name.")), 80, no_address, hint=hint)
 
 
 class OwnNameForm(BaseForm):
@@ -89,8 +77,8 @@ class PasskeyForm(BaseForm):
     name = line_field(
         _l("What do you call this passkey?"),
         DataRequired(_l("Enter a name.")),
-        Length(max=60, message=_l("Use at most 60 characters.")),
-        _l("So that you recognize it later. For example: My phone"),
+        60,
+        hint=_l("So that you recognize it later. For example: My phone"),
     )
     answer = HiddenField()
     submit = SubmitField(_l("Create the passkey"))

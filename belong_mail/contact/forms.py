@@ -7,11 +7,10 @@ from wtforms import (
     HiddenField,
     SelectChoice,
     SelectField,
-    StringField,
     SubmitField,
     ValidationError,
 )
-from wtforms.validators import DataRequired, InputRequired, Length, Optional
+from wtforms.validators import DataRequired, InputRequired, Optional
 
 from belong_mail.contact.service import TOPICS, ContactData
 from belong_mail.core.i18n import group_in_sentence
@@ -21,7 +20,6 @@ from belong_mail.web.forms import (
     email_field,
     line_field,
     message_field,
-    strip,
     well_formed,
 )
 from belong_mail.web.language import gettext as _
@@ -50,9 +48,7 @@ class ContactForm(PublicForm):
         validators=[InputRequired(_l("Choose a topic."))],
     )
     message = message_field(_l("Your message"), DataRequired(_l("Write your message.")))
-    name = line_field(
-        _l("Your name"), Optional(), Length(max=100, message=_l("Use at most 100 characters."))
-    )
+    name = line_field(_l("Your name"), Optional(), 100)
     email = email_field(
         _l("Your email address"), Optional(), well_formed, _l("We’ll only use it to answer you.")
     )
@@ -101,16 +97,11 @@ class ContactForm(PublicForm):
 class ReceiptForm(PublicForm):
     """Opens a thread by its code, and may add a message to it."""
 
-    code = StringField(
+    code = line_field(
         _l("Your receipt code"),
-        description=_l(
-            "20 letters and numbers, in 5 groups of 4. Capitals and hyphens don’t matter."
-        ),
-        filters=[strip],
-        validators=[
-            DataRequired(_l("Enter your receipt code.")),
-            Length(max=60, message=_l("Use at most 60 characters.")),
-        ],
+        DataRequired(_l("Enter your receipt code.")),
+        60,
+        hint=_l("20 letters and numbers, in 5 groups of 4. Capitals and hyphens don’t matter."),
     )
     message = message_field(_l("Write again"), Optional())
     # Sent by the page that shows a new code, so that it can change its language.

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from wtforms import BooleanField, Field, RadioField, SelectMultipleField, TextAreaField
+from wtforms import BooleanField, Field, RadioField, SelectMultipleField
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import Length, Optional
+from wtforms.validators import Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from belong_mail.core.i18n import TextIn, sensitive_words
@@ -16,9 +16,8 @@ from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.models import Group, Question
 from belong_mail.groups.presenters import localized
 from belong_mail.mail.message.plain_words import plain
-from belong_mail.web.forms import plain_text, strip
+from belong_mail.web.forms import text_field
 from belong_mail.web.language import gettext as _
-from belong_mail.web.language import lazy_gettext as _l
 
 # Most questions of a group, so that no one has to fill in a long form.
 MAX_QUESTIONS = 8
@@ -90,8 +89,7 @@ def _one_of(label: str, choices: list[SelectChoice]) -> Any:
 
 
 def _own_words(label: str, _choices: list[SelectChoice]) -> Any:
-    long = Length(max=500, message=_l("Use at most 500 characters."))
-    return TextAreaField(label, filters=[strip], validators=[Optional(), long, plain_text])
+    return text_field(label, Optional(), 500)
 
 
 # By `Question.kind`, in the order in which the office sees them.

@@ -27,6 +27,7 @@ from belong_mail.groups.models import PHONE as PHONE_LINK
 from belong_mail.groups.models import Group
 from belong_mail.web.forms import (
     VersionedForm,
+    at_most,
     https_only,
     one_line,
     plain_text,
@@ -45,8 +46,8 @@ ACTIVITY_LENGTH = 250
 PHONE = re.compile(r"(?:tel:)?(\+?)((?:[ ().-]*[0-9]){3,15})[ ().-]*", re.IGNORECASE)
 
 
-LINE_VALIDATORS = (Length(max=160, message=_l("Use at most 160 characters.")), one_line)
-MISSION_VALIDATORS = (Length(max=800, message=_l("Use at most 800 characters.")), plain_text)
+LINE_VALIDATORS = (at_most(160), one_line)
+MISSION_VALIDATORS = (at_most(800), plain_text)
 
 
 def lines(text: str | None) -> list[str]:
@@ -168,7 +169,7 @@ class PageForm(SharedForm):
     note = words_field(
         StringField,
         gettext_noop("A note on the card"),
-        Length(max=60, message=_l("Use at most 60 characters.")),
+        at_most(60),
         one_line,
         other=gettext_noop("The note in %(language)s"),
         hint=_l("A few words of news, like “Writing our charter now.”"),
@@ -176,7 +177,7 @@ class PageForm(SharedForm):
     welcome = words_field(
         TextAreaField,
         gettext_noop("Your words in the welcome email"),
-        Length(max=600, message=_l("Use at most 600 characters.")),
+        at_most(600),
         plain_text,
     )
     resources = FieldList(FormField(ResourceForm), min_entries=RESOURCES, max_entries=RESOURCES)

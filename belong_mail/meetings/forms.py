@@ -32,7 +32,9 @@ from belong_mail.web.forms import (
     LocalDateField,
     LocalTimeField,
     VersionedForm,
+    at_most,
     https_only,
+    line_field,
     one_line,
     strip,
 )
@@ -60,9 +62,7 @@ CHOSEN = ("starts_on", "starts_at", "ends_at", "repeats", "until", "spoken", "ac
           "has_families")  # fmt: skip
 TYPED = ("place", "link", "contact")
 TOO_MANY = _l("That’s too many dates. Enter 40 at most.")
-SHORT_LENGTH = Length(max=90, message=_l("Use at most 90 characters."))
 URL_LENGTH = Length(max=500, message=_l("This link is too long."))
-PLACE_LENGTH = Length(max=200, message=_l("Use at most 200 characters."))
 
 
 def choices(named: dict[str, str]) -> list[SelectChoice]:
@@ -118,7 +118,6 @@ def to_come(form: Form, field: Field) -> None:
         raise ValidationError(_("This day is over. Choose today or a later one."))
 
 
-LINE_VALIDATORS = SHORT_LENGTH, one_line, without_address
 TOO_FAR = _l("Choose a date before 2038.")
 MOST_EXCEPTIONS = 40
 FIFTH = 5
@@ -133,11 +132,7 @@ class TimesForm(VersionedForm):
     ends_at = LocalTimeField(
         _l("Ends at"), validators=[InputRequired(_l("Enter a time, like 4:30 PM."))]
     )
-    place = StringField(
-        _l("Location"),
-        filters=[strip],
-        validators=[Optional(), PLACE_LENGTH, one_line, without_address],
-    )
+    place = line_field(_l("Location"), Optional(), 200, without_address)
     link = StringField(
         _l("Link to join online"),
         filters=[strip],
@@ -167,7 +162,9 @@ class MeetingForm(TimesForm, LocalizedForm):
     title = words_field(
         StringField,
         gettext_noop("Name of the meeting"),
-        *LINE_VALIDATORS,
+        at_most(90),
+        one_line,
+        without_address,
         hint=_l("If you leave this empty, it’s called “%(program_name)s meeting.”"),
     )
     starts_on = LocalDateField(
@@ -186,11 +183,12 @@ class MeetingForm(TimesForm, LocalizedForm):
         choices=lambda: choices(AUDIENCE_CHOICES),
         default="members",
     )
-    contact = StringField(
+    contact = line_field(
         _l("Contact person"),
-        description=_l("A name or an office. Anyone can also write to you through this website."),
-        filters=[strip],
-        validators=[Optional(), *LINE_VALIDATORS],
+        Optional(),
+        90,
+        without_address,
+        hint=_l("A name or an office. Anyone can also write to you through this website."),
     )
     spoken = SelectField(_l("Language"), choices=spoken_choices, default=DEFAULT)
     access = SelectMultipleField(

@@ -11,12 +11,13 @@ from wtforms import (
     BooleanField,
     EmailField,
     Field,
+    Form,
     SelectField,
     StringField,
     SubmitField,
     ValidationError,
 )
-from wtforms.validators import DataRequired, InputRequired, Length, Optional
+from wtforms.validators import DataRequired, InputRequired, Optional
 
 from belong_mail.core import i18n
 from belong_mail.groups.models import Group
@@ -34,7 +35,7 @@ from belong_mail.web.forms import (
     Validator,
     email_field,
     language_field,
-    one_line,
+    line_field,
     personal_address,
     staff_address,
     strip,
@@ -47,7 +48,7 @@ from belong_mail.web.language import request_language
 LONGEST_PAUSE = timedelta(days=365)
 
 
-def not_a_link(_form: PublicForm, field: Field) -> None:
+def not_a_link(_form: Form, field: Field) -> None:
     """Refuse web addresses and markup, as names appear in emails."""
     if any(mark in (field.data or "") for mark in ("://", "www.", "<", ">", "@", "{", "}")):
         raise ValidationError(_("Enter only a first name, without symbols."))
@@ -68,16 +69,7 @@ class JoinForm(PublicForm):
         staff_address,
     )
     language = language_field(_l("Language for our emails"), request_language)
-    first_name = StringField(
-        _l("First name"),
-        filters=[strip],
-        validators=[
-            Optional(),
-            Length(max=60, message=_l("Use at most 60 characters.")),
-            one_line,
-            not_a_link,
-        ],
-    )
+    first_name = line_field(_l("First name"), Optional(), 60, not_a_link)
     submit = SubmitField(_l("Send me the link"))
     question_names: tuple[tuple[str, str], ...] = ()
     job: type[Signup] = Join

@@ -17,7 +17,7 @@ from wtforms import (
     TextAreaField,
     ValidationError,
 )
-from wtforms.validators import DataRequired, Length, Optional, StopValidation
+from wtforms.validators import DataRequired, Optional, StopValidation
 
 from belong_mail.core.db import now
 from belong_mail.core.i18n import format_clock
@@ -40,7 +40,7 @@ from belong_mail.newsletters.models import Flyer, Image
 from belong_mail.newsletters.release import UNDO_MINUTES, InvalidLocalTime, local_moment
 from belong_mail.newsletters.service import MAX_PREHEADER, MAX_SUBJECT, MAX_TEXT
 from belong_mail.web.context import services
-from belong_mail.web.forms import BaseForm, VersionedForm, line_field, one_line, plain_text
+from belong_mail.web.forms import BaseForm, VersionedForm, at_most, line_field, one_line, plain_text
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import lazy_gettext as _l
 from belong_mail.web.language import request_language
@@ -75,7 +75,7 @@ class WriteForm(VersionedForm, LocalizedForm):
     subject = words_field(
         StringField,
         gettext_noop("Subject"),
-        Length(max=MAX_SUBJECT, message=_l("Use at most 200 characters.")),
+        at_most(MAX_SUBJECT),
         one_line,
         valid_subject,
         known_placeholders,
@@ -85,7 +85,7 @@ class WriteForm(VersionedForm, LocalizedForm):
     text = words_field(
         TextAreaField,
         gettext_noop("Text"),
-        Length(max=MAX_TEXT, message=_l("Use at most 100,000 characters.")),
+        at_most(MAX_TEXT),
         plain_text,
         known_placeholders,
         other=gettext_noop("Text in %(language)s"),
@@ -99,7 +99,7 @@ class WriteForm(VersionedForm, LocalizedForm):
     preheader = words_field(
         StringField,
         gettext_noop("Preview line"),
-        Length(max=MAX_PREHEADER, message=_l("Use at most 150 characters.")),
+        at_most(MAX_PREHEADER),
         one_line,
         valid_subject,
         known_placeholders,
@@ -135,11 +135,7 @@ class SearchForm(BaseForm):
     class Meta:
         csrf = False
 
-    words = line_field(
-        _l("Words in the subject or text"),
-        Optional(),
-        Length(max=100, message=_l("Use at most 100 characters.")),
-    )
+    words = line_field(_l("Words in the subject or text"), Optional(), 100)
 
 
 # From now; a later time is a mistyped year.
@@ -226,8 +222,8 @@ class ImageForm(BaseForm):
     description = line_field(
         _l("Description"),
         DataRequired(_l("Describe what the picture shows.")),
-        Length(max=MAX_DESCRIPTION, message=_l("Use at most 300 characters.")),
-        _l("For people who can’t see it. Example: Twelve people around a table."),
+        MAX_DESCRIPTION,
+        hint=_l("For people who can’t see it. Example: Twelve people around a table."),
     )
     submit = SubmitField(_l("Add picture"))
     # The re-encoded picture, if the form is valid.
@@ -242,8 +238,8 @@ class FlyerForm(BaseForm):
     title = line_field(
         _l("Title"),
         DataRequired(_l("Give the flyer a title.")),
-        Length(max=MAX_TITLE, message=_l("Use at most 80 characters.")),
-        _l("Readers see it in the email. Example: Tea on Friday."),
+        MAX_TITLE,
+        hint=_l("Readers see it in the email. Example: Tea on Friday."),
     )
     flyer = FileField(
         _l("Flyer"),

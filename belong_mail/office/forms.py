@@ -15,10 +15,9 @@ from wtforms import (
     SelectMultipleField,
     StringField,
     SubmitField,
-    TextAreaField,
     ValidationError,
 )
-from wtforms.validators import DataRequired, Length, Optional
+from wtforms.validators import DataRequired, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from belong_mail.accounts.forms import name_field
@@ -47,11 +46,10 @@ from belong_mail.web.forms import (
     LocalDateField,
     email_field,
     language_field,
+    line_field,
     message_field,
-    one_line,
-    plain_text,
     staff_address,
-    strip,
+    text_field,
     well_formed,
 )
 from belong_mail.web.language import gettext as _
@@ -225,9 +223,7 @@ def fits_setting(_form: Form, field: Field) -> None:
 
 def setting_field(label: LazyProxy, hint: LazyProxy) -> StringField:
     """Return a one-line field for a setting."""
-    length = Length(max=200, message=_l("Use at most 200 characters."))
-    validators = [Optional(), length, one_line, fits_setting]
-    return StringField(label, description=hint, filters=[strip], validators=validators)
+    return line_field(label, Optional(), 200, fits_setting, hint=hint)
 
 
 class SettingsForm(BaseForm):
@@ -236,36 +232,30 @@ class SettingsForm(BaseForm):
     video_url = setting_field(
         _l("Link to the office’s video"), _l("On the list of groups. It begins with https://.")
     )
-    help_lines = TextAreaField(
+    help_lines = text_field(
         _l("Help lines"),
-        description=_l(
+        Optional(),
+        1000,
+        fits_setting,
+        hint=_l(
             "One per line: name, phone number, web address. The last is for anyone in a crisis,"
             " those before it for students’ safety."
         ),
-        filters=[one_a_line],
-        validators=[
-            Optional(),
-            Length(max=1000, message=_l("Use at most 1,000 characters.")),
-            plain_text,
-            fits_setting,
-        ],
+        clean=one_a_line,
     )
     postal_address = setting_field(
         _l("Postal address below each email"),
         _l("One line, without a link or an email address."),
     )
-    words = TextAreaField(
+    words = text_field(
         _l("Words that discreet groups’ emails don’t show"),
-        description=_l(
+        Optional(),
+        4000,
+        short_list,
+        hint=_l(
             "One per line, besides the names of discreet groups. A star is any ending: “sunris*”."
         ),
-        filters=[one_a_line],
-        validators=[
-            Optional(),
-            Length(max=4000, message=_l("Use at most 4,000 characters.")),
-            plain_text,
-            short_list,
-        ],
+        clean=one_a_line,
     )
     submit = SubmitField(_l("Save"))
 

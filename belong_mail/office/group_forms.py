@@ -16,7 +16,7 @@ from wtforms import (
     TextAreaField,
     ValidationError,
 )
-from wtforms.validators import DataRequired, InputRequired, Length
+from wtforms.validators import DataRequired, InputRequired
 
 from belong_mail.core.i18n import DEFAULT, LocalizedText, language_name
 from belong_mail.core.translatable import gettext_noop
@@ -33,7 +33,15 @@ from belong_mail.leads.forms import (
 )
 from belong_mail.newsletters import approval
 from belong_mail.web.context import services, today
-from belong_mail.web.forms import BaseForm, LocalDateField, line_field, one_line, plain_text, strip
+from belong_mail.web.forms import (
+    BaseForm,
+    LocalDateField,
+    at_most,
+    line_field,
+    one_line,
+    plain_text,
+    strip,
+)
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import lazy_gettext as _l
 from belong_mail.web.language import request_language
@@ -55,8 +63,8 @@ class GroupForm(SharedForm):
     name = line_field(
         _l("Name"),
         DataRequired(_l("Enter the group’s name.")),
-        Length(max=NAME_LENGTH, message=_l("Use at most 60 characters.")),
-        _l("As it’s written in a list, without “%(program_name)s Group”."),
+        NAME_LENGTH,
+        hint=_l("As it’s written in a list, without “%(program_name)s Group”."),
     )
     summary = words_field(
         TextAreaField,
@@ -75,7 +83,7 @@ class GroupForm(SharedForm):
     audience = words_field(
         StringField,
         gettext_noop("Who is welcome"),
-        Length(max=160, message=_l("Use at most 160 characters.")),
+        at_most(160),
         one_line,
         hint=_l(
             "One line, like “All staff are welcome.” Ask the group first: people decide by this"
@@ -92,7 +100,7 @@ class GroupForm(SharedForm):
     identifying_words = words_field(
         TextAreaField,
         gettext_noop("Words that reveal the group"),
-        Length(max=1000, message=_l("Use at most 1,000 characters.")),
+        at_most(1000),
         plain_text,
         short_list,
         other=gettext_noop("Words in %(language)s"),
@@ -196,8 +204,8 @@ def no_sensitive_topics(_form: Form, field: Field) -> None:
 
 # Options of one question.
 MIN_OPTIONS, MAX_OPTIONS = 2, 10
-OPTION_LENGTH = Length(max=90, message=_l("Use at most 90 characters."))
-QUESTION_LENGTH = Length(max=1000, message=_l("Use at most 1,000 characters."))
+OPTION_LENGTH = at_most(90)
+QUESTION_LENGTH = at_most(1000)
 
 
 def _short(field: Field) -> None:

@@ -35,9 +35,9 @@ from belong_mail.core.tokens import BadToken, Purpose
 from belong_mail.mail.address import InvalidAddress, Staff, check_typed, correct_domain, domain
 from belong_mail.web.access import ProofNeeded
 from belong_mail.web.context import is_only_read, is_shown_again, services
+from belong_mail.web.language import format_number, request_language
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import lazy_gettext as _l
-from belong_mail.web.language import request_language
 
 Validator = Callable[[Form, Field], object]
 # The button that shows the page in another language, keeping what was typed.
@@ -258,27 +258,47 @@ def https_only(form: Form, field: Field) -> None:
         raise ValidationError(_("Enter a web address that starts with https://."))
 
 
+def at_most(characters: int) -> Length:
+    """Limit a field's length, with an error that says the number."""
+    number = LazyProxy(format_number, characters, enable_cache=False)
+    return Length(max=characters, message=_l("Use at most %(number)s characters.", number=number))
+
+
 def email_field(
     label: LazyProxy, required: Validator, check: Validator, description: object = ""
 ) -> EmailField:
     """Return a field for an address; `required` gives the error for an empty one."""
-    length = Length(max=254, message=_l("Use at most 254 characters."))
-    validators = [required, length, check]
+    validators = [required, at_most(254), check]
     return EmailField(label, description=description, filters=[strip], validators=validators)
 
 
 def line_field(
-    label: LazyProxy, required: Validator, length: Length, description: object = ""
+    label: LazyProxy, required: Validator, most: int, *more: Validator, hint: object = ""
 ) -> StringField:
-    """Return a field for one line of plain text; `required` gives the error for an empty one."""
-    validators = [required, length, one_line]
-    return StringField(label, description=description, filters=[strip], validators=validators)
+    """Return a field for one line of plain text, of at most so many characters.
+
+    `required` is `Optional()`, or gives the error for an empty one.
+    """
+    validators = [required, at_most(most), one_line, *more]
+    return StringField(label, description=hint, filters=[strip], validators=validators)
+
+
+def text_field(
+    label: object,
+    required: Validator,
+    most: int,
+    *more: Validator,
+    hint: object = "",
+    clean: Callable[[str | None], str | None] = strip,
+) -> TextAreaField:
+    """Return a field for plain text of several lines, as `line_field` does for one."""
+    validators = [required, at_most(most), plain_text, *more]
+    return TextAreaField(label, description=hint, filters=[clean], validators=validators)
 
 
 def message_field(label: LazyProxy, required: Validator) -> TextAreaField:
     """Return a field for a message to the office, or for its answer."""
-    length = Length(max=5000, message=_l("Use at most 5,000 characters."))
-    return TextAreaField(label, filters=[strip], validators=[required, length, plain_text])
+    return text_field(label, required, 5000)
 
 
 def language_field(label: LazyProxy, default: Callable[[], str]) -> RadioField:
