@@ -91,9 +91,9 @@ def list_leads() -> None:
     """
     with transaction() as session:
         for group, team in people.list_teams(session).items():
-            invited = sum(each.is_pending and not each.has_stopped for each in team.roles)
+            invited = sum(each.is_pending and not each.has_stopped for each in team)
             waiting = f"\t{invited} invited" if invited else ""
-            click.echo(f"{group.slug}\t{sum(each.counts for each in team.roles)}{waiting}")
+            click.echo(f"{group.slug}\t{sum(each.counts for each in team)}{waiting}")
 
 
 @lead_commands.command("unlink")

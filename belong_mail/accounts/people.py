@@ -4,7 +4,6 @@ The office types people's names, as the web cannot decrypt addresses. Rights are
 giving one is a sealed job, for which the worker checks who asks.
 """
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import ColumnElement, delete, func, or_, select, update
@@ -69,29 +68,18 @@ class LastOfficeAccount(Exception):
     """The removal would leave no one who works for the office."""
 
 
-@dataclass(frozen=True, slots=True)
-class Team:
-    """The leaders of a group, or the people of the office."""
-
-    roles: list[Right]
-
-    @property
-    def has_too_few(self) -> bool:
-        return sum(each.counts for each in self.roles) < ENOUGH_LEADS
-
-
-def list_teams(session: Session) -> dict[Group, Team]:
-    """Return the leaders of each group that is not retired, in the directory's order."""
+def list_teams(session: Session) -> dict[Group, list[Right]]:
+    """Return the roles of leaders of each group that is not retired, in the directory's order."""
     by_group: dict[int | None, list[Right]] = {}
     for right in session.scalars(_ROLES):
         by_group.setdefault(right.group_id, []).append(right)
-    return {group: Team(by_group.get(group.id, [])) for group in session.scalars(_GROUPS)}
+    return {group: by_group.get(group.id, []) for group in session.scalars(_GROUPS)}
 
 
-def team_of(session: Session, group: Group | None) -> Team:
-    """Return the leaders of a group; without one, the people of the office."""
+def team_of(session: Session, group: Group | None) -> list[Right]:
+    """Return the roles of the leaders of a group; without one, the people of the office."""
     place = Right.group_id == (group.id if group else None)
-    return Team(list(session.scalars(_ROLES.where(place))))
+    return list(session.scalars(_ROLES.where(place)))
 
 
 def find_person(session: Session, public_id: str) -> Account:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, defer
 
 from belong_mail.accounts import people
 from belong_mail.accounts import service as accounts
-from belong_mail.accounts.people import Team
+from belong_mail.accounts.models import Right
 from belong_mail.accounts.service import NotFound
 from belong_mail.core import audit
 from belong_mail.core.db import required
@@ -49,7 +49,8 @@ class GroupAtAGlance:
     """A group with its leaders, and the dates of its last newsletter and next meeting."""
 
     group: Group
-    team: Team
+    # Its leaders, and people who are invited to lead it.
+    team: list[Right]
     sent_on: date | None
     meets_on: date | None
 
