@@ -137,9 +137,13 @@ def test_the_thread_that_waits_longest_for_an_answer_is_listed_first(visitor, of
     with time_machine.travel(now() - timedelta(hours=1)):
         write(visitor)
     write(visitor)
-    long, short = query(services, select(Thread.reference).order_by(Thread.id))
+    references = select(Thread.reference).order_by(Thread.id)
+    _, answered = query(services, references)
+    office.send(f"/office/threads/{answered}", answer="Yes.")
+    write(visitor)
+    long, _, short = query(services, references)
     page = office.open("/office").text
-    assert 0 < page.index(long) < page.index(short)
+    assert 0 < page.index(long) < page.index(short) < page.index(answered)
 
 
 def test_a_thread_dies_thirty_days_after_its_last_message(visitor, services):
