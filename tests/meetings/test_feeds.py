@@ -220,15 +220,17 @@ def test_a_discreet_group_says_belong_meeting_and_nothing_else(visitor, services
 
 
 def test_the_feed_of_all_groups_holds_each_groups_meetings_and_a_retired_one_has_none(
-    visitor, services
+    visitor, lead, services
 ):
-    ids = {stored(services, slug) for slug in ("asian", "the-village", "lgbtq")}
-    assert {each.uid for each in events(visitor.open("/calendar.ics").text)} == ids
+    *_, own = ids = [stored(services, slug) for slug in ("asian", "lgbtq", "the-village")]
+    assert {each.uid for each in events(visitor.open("/calendar.ics").text)} == {*ids}
+    assert lead.open(f"/lead/meetings/{own}").status_code == 200
     assert len(events(visitor.open(FEED).text)) == 1
     with services.writing.begin() as session:
         group_named(session, "the-village").retired_at = now()
     assert len(events(visitor.open("/calendar.ics").text)) == 2
     assert visitor.open(FEED).status_code == 404
+    assert lead.open(f"/lead/meetings/{own}").status_code == 404
 
 
 def test_one_day_is_an_event_of_its_own_in_a_file_that_names_nothing(visitor, services):
