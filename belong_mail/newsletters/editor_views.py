@@ -72,7 +72,7 @@ def write(session: Session, issue: Newsletter) -> ResponseReturnValue:
         files.remove(issue, request.form["remove"])
     stored = {name: getattr(issue, name) for name in WriteForm.field_names}
     form = WriteForm(data=WriteForm.flat(**stored))
-    is_stale = form.is_stale(newsletters.version(issue))
+    is_stale = _is_stale(issue, form)
     if form.validate_on_submit() and not is_stale:
         _keep(session, issue, form)
         _act_on(session, issue)
@@ -86,7 +86,7 @@ def write(session: Session, issue: Newsletter) -> ResponseReturnValue:
 def save(session: Session, issue: Newsletter) -> ResponseReturnValue:
     """Save what the page's script sends while someone types."""
     form = WriteForm()
-    if not newsletters.is_draft(issue) or form.is_stale(newsletters.version(issue)):
+    if not newsletters.is_draft(issue) or _is_stale(issue, form):
         abort(409)
     if not form.validate_on_submit():
         return {"problem": _("Not saved: %(problem)s", problem=form.problem())}, 422
@@ -131,8 +131,18 @@ def _next(public_id: str) -> str:
     return url_for(".write", public_id=public_id, saved=saved)
 
 
+def _typed(form: WriteForm) -> dict[str, LocalizedText]:
+    return {name: form.typed(name) for name in WriteForm.field_names}
+
+
+def _is_stale(issue: Newsletter, form: WriteForm) -> bool:
+    """Return whether other words would be overwritten: of an answer lost on its way, none are."""
+    is_older = form.is_stale(newsletters.version(issue))
+    return is_older and not newsletters.says(issue, **_typed(form))
+
+
 def _keep(session: Session, issue: Newsletter, form: WriteForm) -> None:
-    newsletters.update_draft(issue, **{name: form.typed(name) for name in WriteForm.field_names})
+    newsletters.update_draft(issue, **_typed(form))
     newsletters.note_writer(session, issue)
 
 

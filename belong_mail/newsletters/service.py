@@ -98,9 +98,18 @@ def start_draft(session: Session, group: Group, **words: LocalizedText) -> Newsl
 def update_draft(newsletter: Newsletter, **words: LocalizedText) -> None:
     """Replace a draft's subject, preview line or text, in all languages."""
     for column, by_code in words.items():
-        cleaned = {code: clean_text(value).strip() for code, value in by_code.items()}
-        setattr(newsletter, column, {code: value for code, value in cleaned.items() if value})
+        setattr(newsletter, column, _cleaned(by_code))
     newsletter.changed_at = now()
+
+
+def says(newsletter: Newsletter, **words: LocalizedText) -> bool:
+    """Return whether a draft has these very words."""
+    return all(getattr(newsletter, column) == _cleaned(words[column]) for column in words)
+
+
+def _cleaned(by_code: LocalizedText) -> LocalizedText:
+    cleaned = {code: clean_text(value).strip() for code, value in by_code.items()}
+    return {code: value for code, value in cleaned.items() if value}
 
 
 def note_writer(session: Session, newsletter: Newsletter) -> None:

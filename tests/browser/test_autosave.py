@@ -13,6 +13,7 @@ pytestmark = night("journeys in a browser")
 
 WORDS = "Come to tea.\n\nBring a cup & a “story”."
 SAVE = re.compile("/save")
+DRAFT = re.compile(r"/lead/newsletters/[^/]+$")
 NO_CONNECTION = re.compile("No connection")
 
 
@@ -114,6 +115,58 @@ def test_a_save_that_is_never_answered_is_said_and_tried_again(page):
     is_saved(page)
 
 
+@pytest.mark.expected("ERR_")
+def test_a_button_that_is_never_answered_does_not_end_the_saving(page):
+    asked: list[str] = []
+
+    def leave(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", leave)
+    page.locator("[name=text]").press_sequentially("Come to tea.")
+    page.route(DRAFT, lambda _: None, times=1)
+    page.locator("[name=release]").evaluate("it => { it.click(); setTimeout(stop, 500) }")
+    is_saved(page)
+    page.reload()
+    assert asked == []
+    expect(page.locator("[name=text]")).to_have_value("Come to tea.")
+    expect(page.locator("#kept")).to_be_hidden()
+
+
+@one_by_day("journeys in a browser")
+@pytest.mark.expected("ERR_ABORTED")
+def test_words_typed_just_before_the_tab_is_closed_are_saved(page):
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.locator("[name=text]").press_sequentially("Come to tea.")
+    other = page.context.new_page()
+    with page.expect_event("close"):
+        page.close(run_before_unload=True)
+    text = other.locator("[name=text]")
+    for _ in range(10):
+        other.goto(page.url)
+        if text.input_value():
+            break
+    expect(text).to_have_value("Come to tea.")
+
+
+@one_by_day("journeys in a browser")
+@pytest.mark.expected(502)
+def test_words_that_back_puts_into_the_fields_later_are_not_offered_but_saved(page):
+    page.on("dialog", lambda dialog: dialog.accept())
+    bad = {"status": 502, "content_type": "text/html", "body": "Bad gateway"}
+    page.route(DRAFT, lambda route: route.fulfill(**bad))
+    page.locator("[name=text]").press_sequentially("Come to tea.")
+    page.get_by_role("button", name="Send or schedule").click()
+    page.get_by_text("Bad gateway").wait_for()
+    page.unroute_all()
+    page.go_back()
+    is_saved(page)
+    expect(page.locator("#kept")).to_be_hidden()
+    page.reload()
+    expect(page.locator("[name=text]")).to_have_value("Come to tea.")
+
+
 @pytest.mark.parametrize("status", [200, 502])
 @pytest.mark.expected(502)
 def test_an_answer_that_is_not_the_sites_is_no_save(page, status):
@@ -150,6 +203,7 @@ def test_words_shown_again_after_signing_in_are_unsaved_until_they_are_saved(pag
     sign_in(other, site)
     page.get_by_role("button", name="Continue").click()
     expect(page.locator("[name=text]")).to_have_value("Mine.")
+    expect(page.get_by_role("button", name="Bold").first).to_be_visible()
     page.locator("[name=text]").click()
     with page.expect_event("dialog"):
         page.goto(f"{draft}?lang=en")
@@ -170,18 +224,17 @@ def test_a_page_from_the_back_forward_cache_is_loaded_anew(page):
 
 
 @one_by_day("journeys in a browser")
-def test_words_that_back_puts_into_the_fields_itself_are_saved(page):
+@pytest.mark.expected(422)
+def test_words_that_back_puts_into_the_fields_itself_are_unsaved(page):
     """WebKit does so before the scripts run; nobody would see that they are not stored."""
     page.on("dialog", lambda dialog: dialog.accept())
-    page.locator("[name=text]").press_sequentially("Come to tea.")
+    page.locator("[name=text]").press_sequentially("{who}")
     page.goto("/lead/")
     late = hold_scripts(page)
     page.go_back(wait_until="commit")
-    page.locator("[name=text]").evaluate("it => { it.value = 'Come to tea.' }")
+    page.locator("[name=text]").evaluate("it => { it.value = '{who}' }")
     late[0].continue_()
-    is_saved(page)
-    page.reload()
-    expect(page.locator("[name=text]")).to_have_value("Come to tea.")
+    expect(page.locator("#not-saved")).to_have_text(re.compile("{who}"))
     expect(page.locator("#kept")).to_be_hidden()
 
 

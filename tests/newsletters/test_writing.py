@@ -79,6 +79,14 @@ def test_two_leads_share_a_draft_and_lose_nothing_when_both_write(lead, app, key
     assert " · a group leader</span>" in lead.open("/lead/").text
 
 
+def test_the_same_words_sent_twice_are_no_conflict_though_the_first_answer_was_lost(lead):
+    page = begin(lead)
+    early = {**Form(lead.open(page).text).fields, "text": "First words\r\n"}
+    assert lead.press(f"{page}/save", **early).status_code == 200
+    assert lead.press(f"{page}/save", **early).status_code == 200
+    assert lead.press(page, **early).status_code == 303
+
+
 @pytest.mark.parametrize(("verb", "status"), [("release", 409), ("delete", 404)])
 def test_words_for_a_draft_that_is_sent_or_deleted_meanwhile_are_shown(lead, verb, status):
     page = write(lead)
