@@ -1,7 +1,9 @@
 """Open the database; base classes, column types, locks and the schema's version."""
 
 import json
+import logging
 import secrets
+import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
@@ -40,7 +42,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from belong_mail.core import drivers
+from belong_mail.core import drivers, logs
 from belong_mail.core.database_errors import is_too_slow
 from belong_mail.core.environment import NEWEST_REVISION
 from belong_mail.core.i18n import NAMES as LANGUAGES
@@ -55,10 +57,14 @@ NAMES = {
 }
 
 
+# Statements that take this many seconds are logged, up to so many characters.
+SLOW_QUERY_SECONDS = 1.0
+SLOW_QUERY_CHARACTERS = 300
 # Characters of a public id.
 PUBLIC_ID_LENGTH = 22
 # Most difference between the clocks of two hosts.
 SKEW = timedelta(minutes=2)
+log = logging.getLogger(__name__)
 INSERT_NOTHING = "INSERT INTO jobs (kind) SELECT kind FROM jobs WHERE 1 = 0"
 
 
@@ -206,11 +212,13 @@ def make_engine(url: str) -> Engine:
 
         engine = hidden(pool_pre_ping=True, use_native_hstore=False)
         postgresql.configure_engine(engine)
+        _log_slow_queries(engine)
         return engine
     file, timeout = drivers.parse_sqlite_url(url)
     engine = hidden(creator=partial(drivers.connect_sqlite, file, timeout))
     engine.dialect.colspecs = {**engine.dialect.colspecs, **_bounded_types()}
     event.listen(engine, "begin", lambda connection: drivers.begin_sqlite(connection, timeout))
+    _log_slow_queries(engine)
     return engine
 
 
@@ -240,6 +248,22 @@ def _bounded_types() -> dict[Any, Any]:
         Date: bounded(sqlite.DATE, least.date(), most.date()),
         Time: bounded(sqlite.TIME, clock.min, clock.max),
     }
+
+
+def _log_slow_queries(engine: Engine) -> None:
+    """Log slow statements, without their values."""
+
+    def begin(connection: Connection, *_: object) -> None:
+        connection.info["began_at"] = time.perf_counter()
+
+    def end(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        seconds = time.perf_counter() - connection.info["began_at"]
+        if seconds >= SLOW_QUERY_SECONDS:
+            said = {"ms": round(seconds * 1000), "statement": statement[:SLOW_QUERY_CHARACTERS]}
+            logs.event(log, logging.WARNING, "query was slow", **said)
+
+    event.listen(engine, "before_cursor_execute", begin)
+    event.listen(engine, "after_cursor_execute", end)
 
 
 def create(engine: Engine) -> None:

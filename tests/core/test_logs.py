@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 import pytest
+from sqlalchemy import text
 
 from belong_mail.core import logs
 from belong_mail.delivery import delivery_log, outcomes
@@ -20,7 +21,7 @@ from tests.browser_client import link_to
 from tests.clients import sign_in
 from tests.delivery.factories import deliveries, queue
 from tests.district_names import NAMED
-from tests.markers import on_sqlite, one_by_day
+from tests.markers import on_both, on_sqlite, one_by_day
 from tests.processes import started
 from tests.servers.ports import free_port
 from tests.slowness import SLOW, call_slow
@@ -162,7 +163,7 @@ def _read_until(pattern: str, stream: IO[str], said: list[str]) -> re.Match[str]
 
 @pytest.fixture
 def slowness() -> Iterator[None]:
-    call_slow(SLOW)
+    call_slow(*SLOW)
     yield
     call_slow()
 
@@ -174,6 +175,22 @@ def test_a_slow_request_is_logged_by_the_name_of_its_page(app, visitor, slowness
     [line] = [each for each in lines() if each["event"] == "request was slow"]
     assert (line["page"], line["level"]) == ("directory.index", "warning")
     assert line["ms"] >= 1000
+
+
+@on_both("each driver quotes in its own way")
+def test_a_slow_query_is_logged_without_values(services, slowness, lines):
+    with services.reading.begin() as session:
+        if services.engine.dialect.name == "sqlite":
+            driver: Any = session.connection().connection.driver_connection
+            driver.create_function("pg_sleep", 1, time.sleep)
+        slow = f"SELECT :address AS found, pg_sleep(1.1) /* {'much ' * 99}*/"
+        session.execute(text(slow), {"address": ADDRESS})
+    [said] = [each for each in lines() if "AS found" in each.get("statement", "")]
+    assert said["event"] == "query was slow"
+    assert len(said["statement"]) == 300
+    assert said["ms"] >= 1000
+    assert said["level"] == "warning"
+    assert ADDRESS not in str(said)
 
 
 @on_sqlite
