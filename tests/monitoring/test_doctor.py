@@ -1,6 +1,7 @@
 """The views of operators: the doctor, the figures, and halting an issue by a command."""
 
 import os
+import re
 import ssl
 from datetime import timedelta
 
@@ -77,7 +78,24 @@ def test_an_authority_without_key_usage_is_named_as_what_python_3_13_refuses(tmp
         with pytest.raises(RelayUnavailable) as unreachable:
             connect(relay)
     assert "STARTTLS (" in unreachable.value.place
-    assert "Python 3.13" in doctor.advice_for(unreachable.value)
+    said = doctor.advice_for(unreachable.value)
+    assert re.search("Python 3.13 .*: in .* Let the authority make .*, or run this with", said)
+
+
+@pytest.mark.parametrize(
+    ("step", "why", "advice"),
+    [
+        ("CONNECT", "refused", "Is its name right? Is it running? Is a firewall"),
+        ("CONNECT", "answered 421", "refuses us: by a limit, or by a rule on .* Its log"),
+        ("STARTTLS", "not offered", "no STARTTLS, and nothing .* Turn TLS on .*, or take its port"),
+        ("STARTTLS", "unknown CA", "valid for this name, and signed by .* add [?]ca=FILE"),
+        ("AUTH", "answered 535", "user and password right? With auth=xoauth2: may this user"),
+        ("AUTH", "answered 454", "refuses us: by a limit"),
+        ("TOKEN", "expired", "BELONG_SMTP_CREDENTIALS right, and does the token endpoint"),
+    ],
+)
+def test_each_failure_of_a_relay_has_its_own_advice(step, why, advice):
+    assert re.search(advice.replace("? ", "[?] "), doctor.advice_for(RelayUnavailable(step, why)))
 
 
 @on_sqlite
