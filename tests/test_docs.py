@@ -225,3 +225,5 @@ def test_the_guide_signs_as_the_tests_of_relays_do():
     [lines] = re.findall(r"```\n((?: *\w+ .*\n)*? *SignHeaders .*\n) *```", guide)
     ours = signing.OPENDKIM.replace("{signed}", signing.ALL)
     assert {line.strip() for line in lines.splitlines()} <= set(ours.splitlines())
+    [action] = re.findall(r"milter_default_action = \w+", guide)
+    assert action in signing.INTO_DOVECOT.splitlines()
