@@ -185,9 +185,16 @@ def test_a_tag_releases_what_passes_the_suite_by_a_job_that_runs_nothing_that_wa
     assert checkout["with"]["persist-credentials"] is False
 
 
-def test_the_words_of_a_release_are_the_changelogs_of_the_version_that_its_tag_names():
-    def notes(tag: str) -> subprocess.CompletedProcess[str]:
-        command = [str(ROOT / ".ci" / "notes"), tag]
+def test_the_words_of_a_release_are_the_changelogs_of_the_version_that_its_tag_names(tmp_path):
+    (tmp_path / ".ci").mkdir()
+    for name in (".ci/notes", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    changelog = tmp_path / "CHANGELOG.md"
+
+    def notes(tag: str, unreleased: str = "") -> subprocess.CompletedProcess[str]:
+        told = (ROOT / "CHANGELOG.md").read_text().partition(f"## [{VERSION}] - ")
+        changelog.write_text(f"## [Unreleased]\n{unreleased}\n{''.join(told[1:])}")
+        command = [tmp_path / ".ci" / "notes", tag]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     said = notes(f"v{VERSION}")
@@ -198,6 +205,9 @@ def test_the_words_of_a_release_are_the_changelogs_of_the_version_that_its_tag_n
         refused = notes(tag)
         assert (refused.returncode, refused.stdout) == (1, "")
         assert f"is not v{VERSION}" in refused.stderr
+    refused = notes(f"v{VERSION}", "\n- **Flyers** are new.\n")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "under Unreleased" in refused.stderr
 
 
 # Older names of licenses, in the words of SPDX.
