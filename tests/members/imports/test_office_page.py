@@ -74,8 +74,10 @@ def test_the_page_says_the_same_of_members_and_of_others(office, scenario):
 
 
 def test_a_stopped_file_leaves_nobody_to_be_asked(office, scenario):
+    opened = office.open(PAGE).text
     upload(office, ADA)
     press(office, "start")
+    assert upload(office, "bob@dpsk12.org", opened).status_code == 409
     assert press(office, "discard").status_code == 303
     assert scenario.mails() == []
     assert scenario.rows("imports") == scenario.rows("import_batches") == 0

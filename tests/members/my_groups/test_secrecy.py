@@ -68,8 +68,8 @@ def test_copies_of_the_database_that_are_compared_do_not_show_what_one_person_er
             assert other in kept
             seen.append(kept & ids)
     assert seen[-1] == set()
-    vanished = [len(earlier - later) for earlier, later in pairwise(seen)]
-    assert len([number for number in vanished if number]) >= 3
+    vanished = [earlier != later for earlier, later in pairwise(seen)]
+    assert vanished.count(True) >= 2  # all draw the same hour once in five million runs
     assert not dump_of(mine.services)["erasures"]
 
 
