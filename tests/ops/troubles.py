@@ -3,7 +3,7 @@
 import resource
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,8 @@ def full(processes: Iterable[int]) -> Iterator[None]:
         yield
     finally:
         for pid, limits in kept.items():
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+            with suppress(ProcessLookupError):
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
         for each in BYTECODE.rglob("*.pyc"):  # Python keeps what it could write of a module
             if each.stat().st_size == LITTLE:
                 each.unlink()
