@@ -53,7 +53,7 @@ def test_a_periodic_task_that_takes_too_long_rests_and_stops_no_other(services, 
         "It is too slow": (slow, ALWAYS),
         "It fails": (lambda _: done.append("quick"), ALWAYS),
     }
-    each = PeriodicTasks(services.writing, tasks, Backoff(services.writing, lambda: clock[-1]))
+    each = PeriodicTasks(services.writing, tasks, Backoff(pytest.fail, lambda: clock[-1]))
     for minute in range(5 * 60):
         clock.append(60.0 * minute)
         before = len(done)
