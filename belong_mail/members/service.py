@@ -82,7 +82,9 @@ def waiting_request(session: Session, subscription: Subscription) -> PendingConf
 def get(session: Session, public_id: str, *, is_locked: bool = False) -> Subscription:
     """Find a membership, if wanted locked for update. Raises NothingLeft."""
     found = select(Subscription).where(Subscription.public_id == public_id)
-    return required(session.scalar(found.with_for_update() if is_locked else found), NothingLeft)
+    if is_locked:  # and read anew, as another press may have changed it meanwhile
+        found = found.with_for_update().execution_options(populate_existing=True)
+    return required(session.scalar(found), NothingLeft)
 
 
 def confirm(session: Session, sealer: Sealer, confirm_id: str) -> Subscription:
