@@ -12,6 +12,12 @@ def query(services: Services, wanted: Select[Any]) -> list[Any]:
         return list(session.scalars(wanted))
 
 
+def do(services: Services, verb, *given: Any, **named: Any) -> Any:
+    """Do one verb in a transaction of its own, and return what it returns."""
+    with services.writing.begin() as session:
+        return verb(session, *given, **named)
+
+
 def execute(services: Services, statement: Executable) -> None:
     with services.writing.begin() as session:
         session.execute(statement)

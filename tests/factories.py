@@ -27,6 +27,15 @@ def group_named(session, slug: str) -> Group:
     return found
 
 
+def change_group(session, slug: str, **values: Any) -> None:
+    for name, value in values.items():
+        setattr(group_named(session, slug), name, value)
+
+
+def retire(session, slug: str) -> None:
+    groups.mark_retired(session, group_named(session, slug))
+
+
 def let_work_for_office(session, keyring, address: str) -> None:
     """Let an address work for the office, as if it had accepted an invitation."""
     invitations.invite(session, keyring, None, address)

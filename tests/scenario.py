@@ -13,20 +13,23 @@ from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import Account, Right
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
+from belong_mail.core.jobs import SealedJob
 from belong_mail.core.services import Services
 from belong_mail.core.tokens import Purpose
+from belong_mail.delivery import suppressions
 from belong_mail.members.models import Subscription
 from belong_mail.members.wrapped_fields import find_by_address
 from belong_mail.ops.rooms import purge_all
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, link_to
-from tests.database import execute, query
+from tests.database import do, execute, query
 from tests.db_dump import dump_of
 from tests.factories import (
     group_named,
     launch_an_hour_ago,
     let_work_for_office,
     make_member,
+    make_members,
     members_of,
     queue_issue,
 )
@@ -113,8 +116,7 @@ class Scenario:
             invitations.invite(session, self.keyring, group, address)
 
     def invite_office(self, address: str) -> None:
-        with self.services.writing.begin() as session:
-            let_work_for_office(session, self.keyring, address)
+        self.do(let_work_for_office, self.keyring, address)
 
     def invitation_secret(self, mail: EmailMessage) -> str:
         """Return the secret of an invitation's link, as the web sees it when it is opened."""
@@ -128,14 +130,29 @@ class Scenario:
 
     def launch(self, slug: str = SOON) -> None:
         """Let a group start, an hour ago, so that those who wait are told."""
-        with self.services.writing.begin() as session:
-            launch_an_hour_ago(session, slug)
+        self.do(launch_an_hour_ago, slug)
         self.worker.drain()
 
     def purge(self, after: timedelta = timedelta(0)) -> dict[str, int]:
         """Let what is too old be deleted, as if some time had passed."""
         with time_machine.travel(now() + after), self.services.writing.begin() as session:
             return purge_all(session)
+
+    def do(self, verb, *given: Any, **named: Any) -> Any:
+        return do(self.services, verb, *given, **named)
+
+    def add_member(self, address: str = ADA, slug: str = VILLAGE, language="en") -> Subscription:
+        return self.do(make_member, self.keyring, address, slug, language)
+
+    def add_members(self, number: int, slug: str = VILLAGE) -> None:
+        self.do(make_members, self.keyring, number, slug)
+
+    def suppress(self, address: str) -> None:
+        self.do(suppressions.suppress, self.keyring.index, address, suppressions.BY_REQUEST)
+
+    def seal(self, asked: SealedJob) -> None:
+        """Ask the worker for something, as the web can: honest or broken into."""
+        self.do(asked.ask, self.services.sealer)
 
     def query(self, wanted: Select[Any]) -> list[Any]:
         return query(self.services, wanted)

@@ -13,7 +13,6 @@ from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Opener
 from belong_mail.core.encryption import new_keys
-from belong_mail.delivery import suppressions
 from tests.accounts.passkeys import add
 from tests.browser_client import Visitor, link_to
 from tests.clients import signed_in
@@ -194,8 +193,7 @@ def test_neither_a_leader_of_the_group_nor_a_suppressed_address_is_invited(scena
     scenario.invite_lead(LEAD)
     result = cli.invoke(args=["lead", "invite", LEAD.upper(), "--group", VILLAGE])
     assert "already leads The Village Belong Group" in result.output
-    with scenario.services.writing.begin() as session:
-        suppressions.suppress(session, scenario.keyring.index, ADA, "asked")
+    scenario.suppress(ADA)
     invite(cli, ADA, "asian")
     assert scenario.mails(LEAD) == scenario.mails(ADA) == []
     assert listed(cli) == "1"
@@ -270,9 +268,9 @@ def test_an_invitation_that_still_waits_is_not_forgotten(scenario, cli):
 
 
 @pytest.mark.parametrize("settings", [NAMED])
-def test_in_production_only_staff_are_invited(cli, services):
-    own = f"lead@{services.settings.mail_domain}"
+def test_in_production_only_staff_are_invited(cli, scenario):
+    own = f"lead@{scenario.services.settings.mail_domain}"
     result = cli.invoke(args=["lead", "invite", own, "--group", VILLAGE])
     assert result.exit_code == 2
     assert "not a work address" in result.output
-    assert dump_of(services)["accounts"] == []
+    assert dump_of(scenario.services)["accounts"] == []

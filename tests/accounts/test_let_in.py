@@ -21,135 +21,130 @@ BUTTON = "Lost passkey or account: let them sign in by email"
 
 
 @pytest.fixture
-def office(app, keyring) -> Visitor:
+def office(app, scenario) -> Visitor:
     """Somebody of the office is signed in, a colleague of the lead, and one of another group."""
-    sign_in(app, keyring, "the-village", COLLEAGUE)
-    sign_in(app, keyring, "asian", ELSEWHERE)
-    return sign_in_office(app, keyring, OFFICE)
+    sign_in(app, scenario.keyring, "the-village", COLLEAGUE)
+    sign_in(app, scenario.keyring, "asian", ELSEWHERE)
+    return sign_in_office(app, scenario.keyring, OFFICE)
 
 
-def link(browser, worker, relay) -> str:
+def link(browser, scenario) -> str:
     assert browser.send("/sign-in", email=LEAD).location == "/sign-in/sent"
-    worker.drain()
-    return link_to(relay.to(LEAD)[-1], "sign-in")
+    return link_to(scenario.mails(LEAD)[-1], "sign-in")
 
 
-def test_an_emailed_link_alone_does_not_sign_in_an_account_with_a_passkey(
-    owner, phone, services, worker, relay
-):
-    url = link(phone, worker, relay)
+def test_an_emailed_link_alone_does_not_sign_in_an_account_with_a_passkey(owner, phone, scenario):
+    url = link(phone, scenario)
     page = phone.open(url).text
     assert "This account uses a passkey" in page
     assert "can let you sign in by email again" in page
     assert phone.press(url).status_code == 403
     assert not is_in(phone)
     assert is_in(owner)
-    assert count(services) == 1
-    assert details(services, Kind.SIGN_IN_REFUSED) == ["has-passkey"]
+    assert count(scenario.services) == 1
+    assert details(scenario.services, Kind.SIGN_IN_REFUSED) == ["has-passkey"]
 
 
 def test_the_office_lets_somebody_in_and_those_concerned_hear_of_it(
-    office, owner, device, app, services, worker, relay
+    office, owner, device, app, scenario
 ):
-    phone, page = Visitor(app.test_client()), f"/office/leads/{public_id(services)}"
+    phone, page = Visitor(app.test_client()), f"/office/leads/{public_id(scenario)}"
     assert BUTTON in office.open(page).text
     assert office.act(f"{page}/let_in").status_code == 303
-    worker.drain()
+    scenario.worker.drain()
     for address in (LEAD, COLLEAGUE, OFFICE):
-        assert [str(each["Subject"]) for each in relay.to(address)].count(SUBJECT) == 1
-        assert LEAD not in text_of(relay.to(address)[-1])
-    assert SUBJECT not in [str(each["Subject"]) for each in relay.to(ELSEWHERE)]
-    [(role, who)] = actors(services, Kind.LET_IN)
-    assert [(role, who)] == actors(services, Kind.LET_IN_ASKED)
+        assert [str(each["Subject"]) for each in scenario.relay.to(address)].count(SUBJECT) == 1
+        assert LEAD not in text_of(scenario.relay.to(address)[-1])
+    assert SUBJECT not in [str(each["Subject"]) for each in scenario.relay.to(ELSEWHERE)]
+    [(role, who)] = actors(scenario, Kind.LET_IN)
+    assert [(role, who)] == actors(scenario, Kind.LET_IN_ASKED)
     assert role == "account"
-    assert count(services) == 0
+    assert count(scenario.services) == 0
     assert not is_in(owner), "whoever has the lost device is signed out"
     assert sign_in_by(Visitor(app.test_client()), device).status_code == 403
-    assert phone.press(link(phone, worker, relay)).location == "/lead/?lang=en"
+    assert phone.press(link(phone, scenario)).location == "/lead/?lang=en"
     assert office.act(f"{page}/let_in").status_code == 404
 
 
 def test_all_concerned_are_told_that_somebody_is_let_in_whatever_marks_the_web_sets(
-    office, owner, services, worker, relay
+    office, owner, scenario
 ):
     """The web may write that nobody leads and nobody is of the office, and write it back."""
-    with services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         of_office = select(Account.public_id).join(Right).where(Right.group_id.is_(None))
-        LetIn(session.scalars(of_office).one(), public_id(services)).ask(session, services.sealer)
+        LetIn(session.scalars(of_office).one(), public_id(scenario)).ask(
+            session, scenario.services.sealer
+        )
         of_leads = update(Right).where(Right.group_id.is_not(None))
         session.execute(of_leads.values(accepted_at=None))
-    assert worker.read_jobs()
-    with services.writing.begin() as session:
-        session.execute(update(Right).values(accepted_at=None))
-    worker.drain()
-    told = [each.recipient for each in relay.accepted if each.message["Subject"] == SUBJECT]
+    assert scenario.worker.read_jobs()
+    scenario.execute(update(Right).values(accepted_at=None))
+    scenario.worker.drain()
+    told = [
+        each.recipient for each in scenario.relay.accepted if each.message["Subject"] == SUBJECT
+    ]
     assert sorted(told) == sorted([LEAD, COLLEAGUE, OFFICE, INBOX])
 
 
-def test_the_operator_lets_in_the_last_one_of_the_office(office, app, services, worker, relay):
+def test_the_operator_lets_in_the_last_one_of_the_office(office, app, scenario):
     add(office, Authenticator())
-    worker.drain()
+    scenario.worker.drain()
     said = app.test_cli_runner().invoke(args=["lead", "unlink", OFFICE])
     assert said.exit_code == 0, said.output
-    worker.drain()
-    assert count(services) == 0
+    scenario.worker.drain()
+    assert count(scenario.services) == 0
     assert not is_in(office)
-    told = relay.to(OFFICE)[-1]
-    assert told["Subject"] == relay.to(INBOX)[-1]["Subject"] == SUBJECT
+    told = scenario.relay.to(OFFICE)[-1]
+    assert told["Subject"] == scenario.relay.to(INBOX)[-1]["Subject"] == SUBJECT
     assert "You’re back to signing in to DPS Belong with emailed links" in text_of(told)
-    assert actors(services, Kind.LET_IN) == [("operator", None)]
+    assert actors(scenario, Kind.LET_IN) == [("operator", None)]
     assert office.send("/sign-in", email=OFFICE).location == "/sign-in/sent"
-    worker.drain()
-    given = office.press(link_to(relay.to(OFFICE)[-1], "sign-in"))
+    given = office.press(link_to(scenario.mails(OFFICE)[-1], "sign-in"))
     assert given.location == "/office?lang=en"
     again = app.test_cli_runner().invoke(args=["lead", "unlink", OFFICE])
     assert (again.exit_code, "with no passkey" in again.output) == (1, True)
 
 
-def test_nobody_of_the_office_lets_themselves_in(office, services):
+def test_nobody_of_the_office_lets_themselves_in(office, scenario):
     add(office, Authenticator())
-    page = f"/office/leads/{public_id(services)}"
+    page = f"/office/leads/{public_id(scenario)}"
     assert BUTTON not in office.open(page).text
     assert office.act(f"{page}/let_in").status_code == 404
-    assert count(services) == 1
+    assert count(scenario.services) == 1
 
 
-def test_the_worker_lets_in_on_the_word_of_a_proven_colleague_alone(
-    office, owner, services, worker, relay
-):
+def test_the_worker_lets_in_on_the_word_of_a_proven_colleague_alone(office, owner, scenario):
     """Neither its owner, nor whoever wrote into a row that they work for the office."""
-    account = public_id(services)
-    with services.writing.begin() as session:
+    account = public_id(scenario)
+    with scenario.services.writing.begin() as session:
         strangers = select(Account).join(Right).where(Account.public_id != account)
         forged = session.scalars(strangers.where(Right.group_id.is_not(None))).first()
         session.add(Right(person=forged, accepted_at=now()))
         for by in (account, forged.public_id, "nobody"):
-            LetIn(by, account).ask(session, services.sealer)
-    before = len(relay.accepted)
-    worker.drain()
-    assert len(relay.accepted) == before
-    assert count(services) == 1
+            LetIn(by, account).ask(session, scenario.services.sealer)
+    before = len(scenario.relay.accepted)
+    scenario.worker.drain()
+    assert len(scenario.relay.accepted) == before
+    assert count(scenario.services) == 1
 
 
 @pytest.mark.parametrize(
     ("key", "rate", "times"), [(b"let-in/%b", LET_IN_RATE, 3), (b"let-in", LET_INS_RATE, 100)]
 )
-def test_nobody_is_let_in_over_a_limit(owner, key, rate, times, office, services, worker, relay):
+def test_nobody_is_let_in_over_a_limit(owner, key, rate, times, office, scenario):
     """An intruder in the web could fill inboxes, and do it so often that nobody reads it."""
-    account = public_id(services)
-    with services.writing.begin() as session:
-        record_use(session, key.replace(b"%b", account.encode()), rate, now(), times)
-    before = len(relay.accepted)
+    account = public_id(scenario)
+    scenario.do(record_use, key.replace(b"%b", account.encode()), rate, now(), times)
+    before = len(scenario.relay.accepted)
     office.act(f"/office/leads/{account}/let_in")
-    worker.drain()
-    assert len(relay.accepted) == before
-    assert count(services) == 1
+    scenario.worker.drain()
+    assert len(scenario.relay.accepted) == before
+    assert count(scenario.services) == 1
 
 
-def public_id(services) -> str:
-    with services.reading.begin() as session:
-        return session.scalars(select(Account.public_id).join(Passkey)).one()
+def public_id(scenario) -> str:
+    return scenario.query(select(Account.public_id).join(Passkey))[0]
 
 
-def actors(services, kind: Kind) -> list[tuple[str, str | None]]:
-    return [(each.role, each.actor) for each in trail(services, kind)]
+def actors(scenario, kind: Kind) -> list[tuple[str, str | None]]:
+    return [(each.role, each.actor) for each in trail(scenario.services, kind)]

@@ -39,19 +39,19 @@ from tests.servers.authenticator import Authenticator, encoded
 
 
 @on_both("journeys")
-def test_a_lead_adds_a_passkey_and_signs_in_with_it(lead, device, phone, services, worker, relay):
+def test_a_lead_adds_a_passkey_and_signs_in_with_it(lead, device, phone, scenario):
     """The device says who it is; no address is typed and none is named."""
     assert add(lead, device).location == f"{PAGE}?done=added"
-    worker.drain()
+    scenario.worker.drain()
     assert "My phone" in lead.open(PAGE).text
     assert len(options_to_add(lead)["publicKey"]["excludeCredentials"]) == 1, "made here already"
     assert sign_in_by(phone, device).location == "/lead/"
     assert is_in(phone)
     assert "built-in" not in lead.open(f"{PAGE}?done=items").text
-    assert details(services, Kind.PASSKEY_ADDED) == [None]
-    assert details(services, Kind.SIGNED_IN)[-1] == "passkey"
+    assert details(scenario.services, Kind.PASSKEY_ADDED) == [None]
+    assert details(scenario.services, Kind.SIGNED_IN)[-1] == "passkey"
     assert "Last used on" in lead.open(PAGE).text
-    told = relay.to(LEAD)[-1]
+    told = scenario.relay.to(LEAD)[-1]
     assert told["Subject"] == "You can now sign in with a new passkey"
     assert "A passkey was added" in text_of(told)
 
@@ -77,14 +77,13 @@ def test_every_browser_gets_the_same_passkey_options(owner, phone, app):
     assert promised in finish(phone, "").text
 
 
-def test_a_removed_passkey_signs_nobody_in(owner, device, phone, services, worker, relay):
+def test_a_removed_passkey_signs_nobody_in(owner, device, phone, scenario):
     assert remove_newest(owner).location == f"{PAGE}?done=removed"
-    assert count(services) == 0
+    assert count(scenario.services) == 0
     assert sign_in_by(phone, device).status_code == 403
-    assert details(services, Kind.PASSKEY_REMOVED) == [None]
-    assert details(services, Kind.SIGN_IN_REFUSED) == ["passkey-unknown"]
-    worker.drain()
-    assert relay.to(LEAD)[-1]["Subject"] == "One of your passkeys was removed"
+    assert details(scenario.services, Kind.PASSKEY_REMOVED) == [None]
+    assert details(scenario.services, Kind.SIGN_IN_REFUSED) == ["passkey-unknown"]
+    assert scenario.mails(LEAD)[-1]["Subject"] == "One of your passkeys was removed"
 
 
 def test_adding_or_removing_a_passkey_signs_its_owner_out_everywhere_else(owner, device, app):
@@ -134,7 +133,7 @@ def test_an_answer_that_is_not_honest_signs_nobody_in(owner, device, phone, app)
     assert sign_in_by(phone, device).status_code == 303
 
 
-def test_a_passkey_that_was_not_made_here_is_not_added(lead, device, services):
+def test_a_passkey_that_was_not_made_here_is_not_added(lead, device, scenario):
     for lie in [*LIES.values()][:6]:
         liar = Authenticator()
         vars(liar).update(lie)
@@ -145,7 +144,7 @@ def test_a_passkey_that_was_not_made_here_is_not_added(lead, device, services):
         answer = json.loads(device.create(options_to_add(lead)))
         answer["response"]["attestationObject"] = encoded(octets)
         assert add(lead, device, answer=json.dumps(answer)).status_code == 422, octets
-    assert count(services) == 0
+    assert count(scenario.services) == 0
 
 
 PROOF = "/account/proof"
@@ -180,14 +179,14 @@ def test_a_bent_or_late_answer_signs_nobody_in(owner, device, phone):
 
 
 def test_a_known_browser_uses_a_passkey_while_strangers_flood_the_forms(
-    owner, device, phone, services
+    owner, device, phone, scenario
 ):
     for browser in (owner, phone):
         browser.client.environ_base["REMOTE_ADDR"] = "203.0.113.7"  # no network that is trusted
     token = token_of(phone)
     asked(phone)
     until = now().timestamp() + 10 * ALL_FORMS_RATE.per.total_seconds()
-    with services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         session.merge(Limit(key=ALL_FORMS, used_until=until))
     assert phone.press(BEGIN, csrf_token=token).status_code == 503
     assert finish(phone, "").status_code == 503
@@ -229,33 +228,32 @@ def test_a_challenge_to_add_a_passkey_signs_nobody_in_and_one_to_sign_in_adds_no
 
 @pytest.mark.parametrize("what", ["removed", "gone"])
 def test_a_passkey_without_a_right_or_an_account_signs_nobody_in(
-    owner, what, device, phone, services
+    owner, what, device, phone, scenario
 ):
-    end(what, services)
+    end(what, scenario)
     given = sign_in_by(phone, device)
     assert given.status_code == 403
     assert "We couldn’t sign you in" in given.text
     assert not is_in(phone)
-    assert count(services) == (what != "gone"), "a passkey goes with its account"
+    assert count(scenario.services) == (what != "gone"), "a passkey goes with its account"
 
 
 @pytest.mark.parametrize("what", ["invited", "removed"])
 def test_passkeys_of_an_account_without_rights_are_deleted_unless_it_is_invited(
-    owner, what, services
+    owner, what, scenario
 ):
     """Not of who is invited again."""
-    with services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         account = session.scalars(select(Account)).one()
         if what == "invited":
             session.add(Right(person=account))
-    end("removed", services)
-    with services.writing.begin() as session:
-        rooms.purge_all(session)
-    assert count(services) == (what != "removed")
+    end("removed", scenario)
+    scenario.do(rooms.purge_all)
+    assert count(scenario.services) == (what != "removed")
 
 
-def end(what: str, services) -> None:
-    with services.writing.begin() as session:
+def end(what: str, scenario) -> None:
+    with scenario.services.writing.begin() as session:
         account = session.scalars(select(Account)).one()
         if what == "gone":
             session.delete(account)
@@ -264,7 +262,7 @@ def end(what: str, services) -> None:
 
 
 def test_a_passkey_counter_that_goes_back_is_recorded_and_one_that_stays_at_0_signs_in(
-    owner, device, app, services
+    owner, device, app, scenario
 ):
     """Somebody may have copied the first: the office sees whose."""
     still = Authenticator()
@@ -274,24 +272,24 @@ def test_a_passkey_counter_that_goes_back_is_recorded_and_one_that_stays_at_0_si
         assert sign_in_by(Visitor(app.test_client()), each).status_code == 303
     device.counter -= 1
     assert sign_in_by(Visitor(app.test_client()), device).status_code == 403
-    assert details(services, Kind.SIGN_IN_REFUSED) == ["passkey-copied"]
+    assert details(scenario.services, Kind.SIGN_IN_REFUSED) == ["passkey-copied"]
 
 
-def test_nobody_removes_or_adds_the_passkey_of_somebody_else(owner, device, app, services, keyring):
-    other = sign_in(app, keyring, "asian")
+def test_nobody_removes_or_adds_the_passkey_of_somebody_else(owner, device, app, scenario):
+    other = sign_in(app, scenario.keyring, "asian")
     given = other.act(REMOVE, passkey=passkeys_on(owner)[0])
     assert given.status_code == 404
     for phone in (owner, other):
         assert add(phone, device).status_code == 422, "one account has it, once"
-    assert count(services) == 1
+    assert count(scenario.services) == 1
 
 
-def test_a_passkey_wants_a_fresh_proof_a_name_and_room(lead, services):
+def test_a_passkey_wants_a_fresh_proof_a_name_and_room(lead, scenario):
     assert add(lead, Authenticator(), name="").status_code == 422
     for _ in range(10):
         assert add(lead, Authenticator()).status_code == 303
     assert add(lead, Authenticator()).status_code == 422
-    assert count(services) == 10
+    assert count(scenario.services) == 10
     with time_machine.travel(now() + FRESH_PROOF_AGE):
         for path in (OPTIONS, PAGE, REMOVE):
             given = lead.act(path, name="My phone")
@@ -299,29 +297,26 @@ def test_a_passkey_wants_a_fresh_proof_a_name_and_room(lead, services):
             assert "Please confirm that it’s you" in given.text
 
 
-def test_a_passkey_owner_is_emailed_only_known_changes_and_at_most_20_a_day(
-    owner, services, worker, relay
-):
+def test_a_passkey_owner_is_emailed_only_known_changes_and_at_most_20_a_day(owner, scenario):
     """A request that a broken web makes up mails no one else, and no more than some a day."""
-    with services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         account = session.scalars(select(Account)).one()
         for what in ("stolen", *["added"] * 30):
-            TellPasskeyChanged(account.public_id, what).ask(session, services.sealer)
-    before = len(relay.to(LEAD))
-    worker.drain()
-    assert len(relay.to(LEAD)) - before == 20 - 1
+            TellPasskeyChanged(account.public_id, what).ask(session, scenario.services.sealer)
+    before = len(scenario.relay.to(LEAD))
+    assert len(scenario.mails(LEAD)) - before == 20 - 1
 
 
-def test_a_passkey_proves_who_is_signed_in_and_no_mailbox_does(owner, device, worker, relay):
-    before = len(relay.accepted)
+def test_a_passkey_proves_who_is_signed_in_and_no_mailbox_does(owner, device, scenario):
+    before = len(scenario.relay.accepted)
     with time_machine.travel(now() + FRESH_PROOF_AGE, tick=False):
         asked = owner.act(PAGE, name="My other phone")
         assert asked.status_code == 403
         assert "Use my passkey" in asked.text
         assert '<p class="hint">Lost your passkey?' in asked.text, "also where browsers know them"
         assert ">Continue</button>" in asked.text, "for who signs in again in another tab"
-        worker.drain()
-        assert len(relay.accepted) == before
+        scenario.worker.drain()
+        assert len(scenario.relay.accepted) == before
         assert sign_in_by(owner, device).location == PROOF
         assert "Next time without email" not in owner.open(PROOF).text
         assert owner.act(PAGE, name="Mine").status_code != 403

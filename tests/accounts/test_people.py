@@ -21,7 +21,7 @@ from belong_mail.leads import mailbox
 from tests.browser_client import Visitor, html_of, link_to, text_of
 from tests.clients import signed_in
 from tests.db_dump import trail
-from tests.factories import group_named
+from tests.factories import change_group, group_named
 from tests.markers import on_both, on_sqlite
 from tests.overlapping import do_twice_at_once
 from tests.scenario import ADA, VILLAGE, drain_in
@@ -69,8 +69,7 @@ def accept(scenario, office):
 
 
 def seal(scenario, asked) -> None:
-    with scenario.services.writing.begin() as session:
-        asked.ask(session, scenario.services.sealer)
+    scenario.seal(asked)
     scenario.worker.drain()
 
 
@@ -276,20 +275,22 @@ def test_an_invitation_is_sent_again_and_withdrawn(scenario, office):
 
 
 @on_both("races")
-def test_an_invitation_is_not_accepted_while_it_is_withdrawn(scenario, office, services):
+def test_an_invitation_is_not_accepted_while_it_is_withdrawn(scenario, office):
     invite(office, scenario, NEW, VILLAGE)
     person, link = scenario.account(NEW), link_to(scenario.mails(NEW)[-1], "invitation")
-    secret = services.tokens.read(Purpose.INVITATION, urlsplit(link).path.rsplit("/", 1)[-1])
+    secret = scenario.services.tokens.read(
+        Purpose.INVITATION, urlsplit(link).path.rsplit("/", 1)[-1]
+    )
     is_second = iter((False, True))
 
     def act(session) -> None:
         if next(is_second):
             with pytest.raises(BadToken):
-                accounts.accept(session, services.sealer, secret)
+                accounts.accept(session, scenario.services.sealer, secret)
         else:
             people.withdraw(session, person)
 
-    do_twice_at_once(services, act)
+    do_twice_at_once(scenario.services, act)
 
 
 def test_removing_a_lead_counts_at_once_and_is_told(app, scenario, office):
@@ -344,8 +345,7 @@ def test_the_last_office_account_is_not_removed(app, scenario, office):
     assert scenario.right(OFFICE).counts
     scenario.invite_office(COLLEAGUE)
     colleague = signed_in(app, scenario.keyring, COLLEAGUE)
-    with scenario.services.writing.begin() as session:
-        group_named(session, "asian").public_id = PLACE  # as the web may call one
+    scenario.do(change_group, "asian", public_id=PLACE)  # as the web may call one
     assert "done=last" not in press(colleague, scenario, OFFICE, "remove", "office").location
     assert office.open(GROUPS).status_code == 302
     assert scenario.right(OFFICE) is None, "the worker forgets the proof too"
@@ -411,15 +411,13 @@ def test_the_office_undoes_that_a_leader_has_stopped(scenario, office, stopped, 
     assert scenario.visitor.open(stopped).status_code == 404, "the old link accepts nothing"
     before = {each: len(scenario.mails(each)) for each in (NEW, OFFICE)}
     key, at = b"rights/invitations", now()
-    with scenario.services.writing.begin() as session:
-        record_use(session, key, INVITATIONS_RATE, at, INVITATIONS_RATE.burst)
+    scenario.do(record_use, key, INVITATIONS_RATE, at, INVITATIONS_RATE.burst)
     press(office, scenario, NEW, "restore", VILLAGE)
     assert "Stopped" in office.open(person).text, "as many as may be invited were today"
     shown = office.open(f"{person}?done=restore&role={VILLAGE}").text
     assert "Being restored" in shown
     assert "/restore" not in shown
-    with scenario.services.writing.begin() as session:
-        forget(session, key)
+    scenario.do(forget, key)
     press(office, scenario, NEW, "restore", VILLAGE)
     assert "Stopped" not in office.open(person).text
     begins = introduced_from(scenario)

@@ -18,7 +18,6 @@ from belong_mail.delivery.models import Delivery
 from belong_mail.groups.models import Group
 from tests.browser_client import Visitor, text_of
 from tests.clients import signed_in
-from tests.database import execute, query
 from tests.db_dump import trail
 from tests.factories import group_named
 from tests.markers import on_both, periodic_tasks
@@ -62,10 +61,10 @@ def renew(browser, *rights: str) -> None:
 
 
 @on_both("races")
-def test_two_workers_in_the_same_minute_tell_once(scenario, services):
+def test_two_workers_in_the_same_minute_tell_once(scenario):
     with time_machine.travel(now() + YEAR - timedelta(days=29)):
         do_twice_at_once(
-            services,
+            scenario.services,
             lambda session: right_tasks.tell_what_ends(scenario.worker.work_in(session)),
         )
         assert on_day(scenario, now(), INBOX) == [SOON]
@@ -80,17 +79,15 @@ def test_the_inbox_alone_hears_once_a_month_before(scenario):
     assert GROUPS in text_of(scenario.mails(INBOX)[-1])
 
 
-def test_the_end_of_a_renewed_right_is_announced_again_but_not_in_a_retired_group(
-    scenario, services
-):
-    with services.writing.begin() as session:
+def test_the_end_of_a_renewed_right_is_announced_again_but_not_in_a_retired_group(scenario):
+    with scenario.services.writing.begin() as session:
         told = {"ends_at": now() + timedelta(days=20), "reminded_at": now() - YEAR}
         session.execute(update(Right).where(Right.group_id.is_not(None)).values(told))
         session.execute(update(Group).values(retired_at=now()))
         assert people.ending(session, scenario.account(OFFICE)) == []
         assert accounts.ending_soon(session, scenario.account(LEAD)) == []
     assert on_day(scenario, now(), INBOX) == []
-    execute(services, update(Group).values(retired_at=None))
+    scenario.execute(update(Group).values(retired_at=None))
     assert on_day(scenario, now() + timedelta(minutes=2), INBOX) == [SOON]
 
 
@@ -115,29 +112,29 @@ def test_a_right_that_no_one_renews_ends(app, scenario):
 
 @pytest.mark.parametrize("ends_at", [None, datetime(2090, 1, 1, tzinfo=UTC)])
 @on_both("rights")
-def test_no_right_lasts_longer_than_a_year_whatever_its_row_says(scenario, services, ends_at):
+def test_no_right_lasts_longer_than_a_year_whatever_its_row_says(scenario, ends_at):
     """Else an intruder in the web could keep one for ever, unheard."""
-    execute(services, update(Right).values(ends_at=ends_at))
+    scenario.execute(update(Right).values(ends_at=ends_at))
     scenario.worker.drain()
     latest = now() + YEAR
-    ends = query(services, select(Right.ends_at))
+    ends = scenario.query(select(Right.ends_at))
     for end in ends:
         assert latest - timedelta(minutes=5) < end <= latest
     assert len(ends) == 2
 
 
 @pytest.mark.parametrize(("by", "left"), [(OFFICE, 0), (LEAD, 1)])
-def test_an_end_beyond_what_is_told_of_a_day_is_told_too(by, left, scenario, services):
+def test_an_end_beyond_what_is_told_of_a_day_is_told_too(by, left, scenario):
     """The minute tells of a removal; of an own end its job, with the week to undo it."""
     by, lead = (scenario.account(each).public_id for each in (by, LEAD))
-    with services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         record_use(session, b"rights/changes", RIGHTS_CHANGED_RATE, now(), 100)
         of_groups = update(Right).where(Right.group_id.is_not(None))
         session.execute(of_groups.values(accepted_at=None, ends_at=now() + left * UNDO_STOP))
         place = group_named(session, VILLAGE).public_id
-        EndRight(by, lead, place).ask(session, services.sealer)
+        EndRight(by, lead, place).ask(session, scenario.services.sealer)
     assert scenario.worker.read_jobs()
-    with services.reading.begin() as session:
+    with scenario.services.reading.begin() as session:
         told = session.scalars(select(Delivery).where(Delivery.kind == right_tasks.CHANGED))
         assert bool(told.all()) == bool(left), "no more than the rate by an email of the job"
     assert on_day(scenario, now() + timedelta(minutes=2), LEAD) == [CHANGED]
@@ -189,18 +186,18 @@ def test_the_office_hears_once_of_all_that_one_press_renews(app, scenario):
 
 
 @pytest.mark.parametrize("days", [20, 200])
-def test_an_end_that_the_web_moves_is_told(days, scenario, services):
+def test_an_end_that_the_web_moves_is_told(days, scenario):
     """It may write a later one at any time; an accepted right that it left alone is not told of."""
     with time_machine.travel(now() + timedelta(days=days)):
         assert on_day(scenario, now(), INBOX) == []
-        execute(services, update(Right).values(ends_at=now() + YEAR))
+        scenario.execute(update(Right).values(ends_at=now() + YEAR))
         assert on_day(scenario, now() + timedelta(minutes=2), INBOX) == [CHANGED]
 
 
 @on_both("races")
-def test_a_renewal_undoes_no_removal_of_the_same_moment(scenario, services):
+def test_a_renewal_undoes_no_removal_of_the_same_moment(scenario):
     by, lead = scenario.account(OFFICE), scenario.account(LEAD)
-    with services.reading.begin() as session:
+    with scenario.services.reading.begin() as session:
         key = f"{lead.public_id}/{group_named(session, VILLAGE).public_id}"
     is_second = iter((False, True))
 
@@ -208,10 +205,10 @@ def test_a_renewal_undoes_no_removal_of_the_same_moment(scenario, services):
         if next(is_second):
             people.renew(session, by, [key])
         else:
-            people.remove(session, services.sealer, by, lead, VILLAGE)
+            people.remove(session, scenario.services.sealer, by, lead, VILLAGE)
 
     with time_machine.travel(now() + YEAR - timedelta(days=29)):
-        do_twice_at_once(services, act)
+        do_twice_at_once(scenario.services, act)
         assert CHANGED in on_day(scenario, now(), LEAD)
     assert leads(scenario) == 0
 

@@ -61,13 +61,11 @@ def test_a_lead_signs_in_once_and_out_again(app, scenario):
 
 @pytest.mark.parametrize("settings", [{"BELONG_BASE_URL": "https://localhost"}, {}])
 @pytest.mark.parametrize("everywhere", [{}, {"everywhere": "1"}], ids=["here", "everywhere"])
-def test_signing_out_empties_the_browser_where_it_may_be_told_to(
-    everywhere, app, services, keyring
-):
+def test_signing_out_empties_the_browser_where_it_may_be_told_to(everywhere, app, scenario):
     """Signing out leaves nothing but what makes the browser known; "everywhere" takes that too."""
-    lead = sign_in(app, keyring, "the-village")
+    lead = sign_in(app, scenario.keyring, "the-village")
     answer = lead.act("/sign-out", **everywhere)
-    is_secure = services.settings.base_url.startswith("https:")
+    is_secure = scenario.services.settings.base_url.startswith("https:")
     cleared = answer.headers.get("Clear-Site-Data", "")
     assert ('"storage"' in cleared) == cleared.startswith('"cache", ') == is_secure
     assert ('"cookies"' in cleared) == (is_secure and bool(everywhere))

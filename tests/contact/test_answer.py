@@ -15,7 +15,6 @@ from belong_mail.office import service as office_service
 from belong_mail.ops.rooms import purge_all
 from tests.browser_client import Form, html_of, links_in, text_of
 from tests.contact.writing import AGAIN, ANSWERED, ASKED, CODE, write
-from tests.database import query
 from tests.db_dump import dump_of, kept_of
 from tests.markers import on_both
 
@@ -23,23 +22,20 @@ INBOX = "dps-belong@example.org"
 NOTHING = "We didn’t find anything for this code"
 
 
-def answer(office, worker, relay, words: str = ANSWERED) -> None:
+def answer(office, scenario, words: str = ANSWERED) -> None:
     """Answer on the page that the inbox's mail names."""
-    worker.drain()
-    [link] = [each for each in links_in(relay.to(INBOX)[-1]) if "/office/" in each]
+    [link] = [each for each in links_in(scenario.mails(INBOX)[-1]) if "/office/" in each]
     assert office.send(link, answer=words).status_code == 303
 
 
 @on_both("journeys")
-def test_a_writer_without_an_address_reads_the_answer_and_writes_again(
-    visitor, office, worker, relay
-):
+def test_a_writer_without_an_address_reads_the_answer_and_writes_again(visitor, office, scenario):
     code = write(visitor)
     page = visitor.send("/contact/answer", code=code)
     assert page.status_code == 200
     assert ASKED in page.text
     assert "no answer to your last message yet" in page.text
-    answer(office, worker, relay)
+    answer(office, scenario)
     page = visitor.send("/contact/answer", code=code)
     assert ANSWERED in page.text
     assert "no answer to your last message yet" not in page.text
@@ -50,23 +46,22 @@ def test_a_writer_without_an_address_reads_the_answer_and_writes_again(
     assert [page.text.index(words) for words in (ASKED, ANSWERED, AGAIN)] == sorted(
         page.text.index(words) for words in (ASKED, ANSWERED, AGAIN)
     )
-    worker.drain()
-    first, second = relay.to(INBOX)
+    first, second = scenario.mails(INBOX)
     assert ASKED in text_of(first)
     assert AGAIN in text_of(second)
     assert "Another message" in second["Subject"]
     reference = re.findall("[2-9A-Z]{4}-[2-9A-Z]{4}", first["Subject"])
     assert reference == re.findall("[2-9A-Z]{4}-[2-9A-Z]{4}", second["Subject"])
-    answer(office, worker, relay, "<b>On Sundays</b> too.")
+    answer(office, scenario, "<b>On Sundays</b> too.")
     shown = visitor.send("/contact/answer", code=code).text
     assert "&lt;b&gt;On Sundays&lt;/b&gt; too." in shown
     assert re.findall(r">(You|The office), ", shown) == ["You", "The office"] * 2
 
 
-def test_wrong_codes_of_every_kind_get_one_answer(visitor, services):
+def test_wrong_codes_of_every_kind_get_one_answer(visitor, scenario):
     code = write(visitor)
     over = write(visitor)
-    with services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         threads.find_thread(session, over).last_at = now() - timedelta(days=30, minutes=1)
     wrong = ("x", "0000", over, code[:-1], code[:-1] + ("2" if code[-1] != "2" else "3"), "ñ" * 20)
     pages = []
@@ -85,24 +80,22 @@ def test_wrong_codes_of_every_kind_get_one_answer(visitor, services):
     assert ASKED not in answer.text, "nor does the language button open anything"
 
 
-def test_the_code_is_shown_once_and_stands_nowhere(
-    visitor, office, services, keyring, worker, relay
-):
+def test_the_code_is_shown_once_and_stands_nowhere(visitor, office, scenario):
     code = write(visitor)
-    answer(office, worker, relay)
-    held = repr(dump_of(services))
+    answer(office, scenario)
+    held = repr(dump_of(scenario.services))
     for words in (code, code.replace("-", ""), ASKED, ANSWERED):
         assert words not in held
-    [mail] = relay.to(INBOX)
+    [mail] = scenario.relay.to(INBOX)
     assert code not in text_of(mail) + html_of(mail) + mail.as_string()
-    with services.reading.begin() as session:
+    with scenario.services.reading.begin() as session:
         reference = session.scalars(select(Thread.reference)).one()
         sealed = session.scalars(select(ThreadEntry.sealed)).all()
     assert code not in visitor.open(f"/contact/received/{reference}").text
     assert "Set-Cookie" not in visitor.send("/contact/answer", code=code).headers
     for entry in sealed:
         with pytest.raises(Exception, match="thread_entries"):
-            keyring.opener.open(entry, f"{threads.ENTRY_COLUMN}/{reference}")
+            scenario.keyring.opener.open(entry, f"{threads.ENTRY_COLUMN}/{reference}")
 
 
 def test_codes_differ_hold_enough_and_are_easy_to_copy(visitor):
@@ -116,14 +109,14 @@ def test_codes_differ_hold_enough_and_are_easy_to_copy(visitor):
         assert ASKED in visitor.send("/contact/answer", code=typed).text
 
 
-def test_the_office_sees_threads_and_never_their_words(visitor, office, worker, relay, services):
+def test_the_office_sees_threads_and_never_their_words(visitor, office, scenario):
     write(visitor)
-    [reference] = query(services, select(Thread.reference))
+    [reference] = scenario.query(select(Thread.reference))
     assert 'href="/office"' in office.open("/lead/").text
     page = office.open("/office").text
     assert reference in page
     assert "Needs an answer" in page
-    answer(office, worker, relay)
+    answer(office, scenario)
     for path in ("/office", f"/office/threads/{reference}"):
         page = office.open(path).text
         assert ASKED not in page
@@ -133,30 +126,30 @@ def test_the_office_sees_threads_and_never_their_words(visitor, office, worker, 
         assert office.send(f"/office/threads/{reference}", answer=wrong).status_code == 422
 
 
-def test_the_thread_that_waits_longest_for_an_answer_is_listed_first(visitor, office, services):
+def test_the_thread_that_waits_longest_for_an_answer_is_listed_first(visitor, office, scenario):
     with time_machine.travel(now() - timedelta(hours=1)):
         write(visitor)
     write(visitor)
     references = select(Thread.reference).order_by(Thread.id)
-    _, answered = query(services, references)
+    _, answered = scenario.query(references)
     office.send(f"/office/threads/{answered}", answer="Yes.")
     write(visitor)
-    long, _, short = query(services, references)
+    long, _, short = scenario.query(references)
     page = office.open("/office").text
     assert 0 < page.index(long) < page.index(short) < page.index(answered)
 
 
-def test_a_thread_dies_thirty_days_after_its_last_message(visitor, services):
+def test_a_thread_dies_thirty_days_after_its_last_message(visitor, scenario):
     code = write(visitor)
     later = time_machine.travel(now() + timedelta(days=20), tick=True)
-    with later, services.writing.begin() as session:
+    with later, scenario.services.writing.begin() as session:
         thread = threads.find_thread(session, code)
         threads.add_entry(session, thread, ANSWERED, is_office=True)
     for days, is_there in ((49, True), (51, False)):
         with time_machine.travel(now() + timedelta(days=days), tick=True):
             page = visitor.send("/contact/answer", code=code)
             assert (ANSWERED in page.text) is is_there
-            with services.writing.begin() as session:
+            with scenario.services.writing.begin() as session:
                 if not is_there:
                     with pytest.raises(NotFound):
                         office_service.find(session, thread.reference)
@@ -165,9 +158,9 @@ def test_a_thread_dies_thirty_days_after_its_last_message(visitor, services):
                 assert session.scalar(select(func.count(ThreadEntry.id))) == 2 * int(is_there)
 
 
-def test_words_that_were_moved_into_another_thread_are_not_shown(visitor, services):
+def test_words_that_were_moved_into_another_thread_are_not_shown(visitor, scenario):
     code, other = write(visitor), write(visitor)
-    with services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         mine, theirs = threads.find_thread(session, code), threads.find_thread(session, other)
         for entry in threads.thread_entries(session, theirs):
             entry.thread_id = mine.id
@@ -175,7 +168,7 @@ def test_words_that_were_moved_into_another_thread_are_not_shown(visitor, servic
         assert len(threads.read_entries(session, mine, code)) == 1
 
 
-def test_an_error_in_a_further_message_is_explained_and_nothing_is_lost(visitor, services):
+def test_an_error_in_a_further_message_is_explained_and_nothing_is_lost(visitor, scenario):
     code = write(visitor)
     fields = Form(visitor.send("/contact/answer", code=code).text).fields
     long = "a" * 5001
@@ -191,18 +184,18 @@ def test_an_error_in_a_further_message_is_explained_and_nothing_is_lost(visitor,
     assert ASKED in switched.text
     kept = Form(switched.text).fields
     assert {name: kept[name] for name in ("code", "message")} == {"code": code, "message": AGAIN}
-    assert len(dump_of(services)["thread_entries"]) == 1
+    assert len(dump_of(scenario.services)["thread_entries"]) == 1
 
 
-def test_the_page_that_shows_a_code_once_shows_it_in_another_language_too(visitor, services):
+def test_the_page_that_shows_a_code_once_shows_it_in_another_language_too(visitor, scenario):
     page = visitor.send("/contact", topic="access", message=ASKED).text
-    [code], before = CODE.findall(page), kept_of(services)
+    [code], before = CODE.findall(page), kept_of(scenario.services)
     [action] = re.findall(r'formaction="([^"]+)"[^>]*>Español', page)
     assert action == "/contact/answer?lang=es", "no URL holds the code"
     spanish = visitor.press(action, **Form(page).fields, switch_language="es")
     assert "Tu código" in spanish.text
     assert CODE.findall(spanish.text) == [code]
-    assert kept_of(services) == before
+    assert kept_of(scenario.services) == before
     fields = Form(spanish.text).fields
     assert fields["reference"] in page
     assert ASKED in visitor.press("/contact/answer", **fields).text

@@ -16,29 +16,25 @@ INBOX = "dps-belong@example.org"
 STAFF = "ada@dpsk12.org"
 
 
-def rows(services) -> list[ContactMessage]:
-    with services.reading.begin() as session:
-        return list(session.scalars(select(ContactMessage).order_by(ContactMessage.id)))
+def rows(scenario) -> list[ContactMessage]:
+    return scenario.query(select(ContactMessage).order_by(ContactMessage.id))
 
 
 WORDS = "We need an interpreter on Tuesday."
 
 
-def opened(services, keyring) -> dict[str, str]:
-    [row] = rows(services)
-    written: dict[str, str] = json.loads(keyring.opener.open(row.sealed, MESSAGE_COLUMN))
+def opened(scenario) -> dict[str, str]:
+    [row] = rows(scenario)
+    written: dict[str, str] = json.loads(scenario.keyring.opener.open(row.sealed, MESSAGE_COLUMN))
     return written
 
 
-def the_mail(worker, relay):
-    worker.drain()
-    [mail] = relay.to(INBOX)
+def the_mail(scenario):
+    [mail] = scenario.mails(INBOX)
     return mail
 
 
-def test_a_message_without_name_and_address_keeps_no_trace_of_its_writer(
-    visitor, worker, relay, services, keyring
-):
+def test_a_message_without_name_and_address_keeps_no_trace_of_its_writer(visitor, scenario):
     visitor.headers |= {
         "User-Agent": "Canary/7.7",
         "X-Forwarded-For": "198.51.100.77",
@@ -46,7 +42,7 @@ def test_a_message_without_name_and_address_keeps_no_trace_of_its_writer(
     }
     visitor.client.environ_base["REMOTE_ADDR"] = "203.0.113.77"
     assert visitor.send("/contact", topic="concern", message=WORDS).status_code == 200
-    assert opened(services, keyring) == {
+    assert opened(scenario) == {
         "topic": "concern",
         "message": WORDS,
         "name": "",
@@ -56,28 +52,28 @@ def test_a_message_without_name_and_address_keeps_no_trace_of_its_writer(
     }
     columns = {column.key for column in ContactMessage.__table__.columns}
     assert columns == {"id", "reference", "group_id", "sealed", "received_at", "thread_id"}
-    mail = the_mail(worker, relay)
+    mail = the_mail(scenario)
     assert mail["Reply-To"] is None
     assert "gave no email address" in text_of(mail)
-    for seen in (repr(dump_of(services)), mail.as_string(), text_of(mail), html_of(mail)):
+    for seen in (repr(dump_of(scenario.services)), mail.as_string(), text_of(mail), html_of(mail)):
         for trace in ("Canary", "198.51.100.77", "203.0.113.77", "en-CA"):
             assert trace not in seen
 
 
 def test_the_message_is_kept_sealed_before_the_thanks_and_the_inbox_gets_all_of_it(
-    visitor, worker, relay, services, keyring
+    visitor, scenario
 ):
     typed = {"topic": "access", "message": f"{WORDS}\r\n\r\nThank you\u00a0— Ada", "name": "Ada L"}
     answer = visitor.send("/contact", email="Ada@DPSK12.org", **typed)
     assert answer.status_code == 303
-    [row] = rows(services)
+    [row] = rows(scenario)
     assert answer.location == f"/contact/received/{row.reference}"
     page = visitor.open(answer.location)
     assert row.reference in page.text
     assert WORDS not in page.text
     for unknown in ("2222-2222", row.reference.lower(), "x", "%00", "K7QM-2XR\u00d6", "9" * 9999):
         assert visitor.open(f"/contact/received/{unknown}").status_code == 404
-    assert opened(services, keyring) == {
+    assert opened(scenario) == {
         "topic": "access",
         "message": typed["message"],
         "name": "Ada L",
@@ -85,10 +81,10 @@ def test_the_message_is_kept_sealed_before_the_thanks_and_the_inbox_gets_all_of_
         "to": "",
         "language": "en",
     }
-    raw = repr(dump_of(services))
+    raw = repr(dump_of(scenario.services))
     for word in ("interpreter", "Ada L", "Ada@"):
         assert word not in raw
-    mail = the_mail(worker, relay)
+    mail = the_mail(scenario)
     assert mail["Reply-To"] == "Ada@dpsk12.org"
     assert mail["From"] == "DPS Belong <belong@example.org>"
     assert mail["Cc"] is None
@@ -97,7 +93,7 @@ def test_the_message_is_kept_sealed_before_the_thanks_and_the_inbox_gets_all_of_
     for part in (text_of(mail), read(unescape(html_of(mail)))):
         for words in (row.reference, "Ada L", "Ada@dpsk12.org", WORDS, "Thank you — Ada"):
             assert words in part
-    assert [one.recipient for one in relay.accepted] == [INBOX, "Ada@dpsk12.org"]
+    assert [one.recipient for one in scenario.relay.accepted] == [INBOX, "Ada@dpsk12.org"]
 
 
 BAD: tuple[dict[str, str], ...] = (
@@ -113,7 +109,7 @@ BAD: tuple[dict[str, str], ...] = (
 )
 
 
-def test_an_invalid_message_is_explained_and_its_other_fields_are_kept(visitor, services):
+def test_an_invalid_message_is_explained_and_its_other_fields_are_kept(visitor, scenario):
     assert Form(visitor.open("/contact").text).fields["topic"] == "", "none is chosen beforehand"
     good = {"topic": "event", "message": WORDS, "name": "Ada", "email": "ada@example.org"}
     for typed in BAD:
@@ -123,7 +119,7 @@ def test_an_invalid_message_is_explained_and_its_other_fields_are_kept(visitor, 
         wanted = {name: value for name, value in good.items() if name not in typed}
         assert {name: kept[name] for name in wanted} == wanted, typed
         assert "Problem: Write to DPS Belong" in answer.text
-    assert rows(services) == []
+    assert rows(scenario) == []
 
 
 HELP = {
@@ -135,7 +131,7 @@ HELP = {
 
 
 @pytest.mark.parametrize("settings", [HELP])
-def test_help_lines_and_the_offices_inbox_are_on_the_page_and_in_the_email(visitor, worker, relay):
+def test_help_lines_and_the_offices_inbox_are_on_the_page_and_in_the_email(visitor, scenario):
     page = visitor.open("/contact").text
     for link in (
         "tel:911", "tel:800-555-0101", "https://tell.example.org", "tel:555",
@@ -149,8 +145,7 @@ def test_help_lines_and_the_offices_inbox_are_on_the_page_and_in_the_email(visit
     ):
         assert words in page
     visitor.send("/contact", topic="concern", message="Help", email=STAFF)
-    worker.drain()
-    [mail] = relay.to(STAFF)
+    [mail] = scenario.mails(STAFF)
     for part in (text_of(mail), html_of(mail)):
         for words in ("911", "800-555-0101", "tell.example.org", "555", "lifeline.example", INBOX):
             assert words in part

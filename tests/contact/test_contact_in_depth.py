@@ -12,15 +12,13 @@ from belong_mail.contact.models import ContactMessage, Thread
 from belong_mail.contact.service import ContactData
 from belong_mail.core import jobs, rate_limits
 from belong_mail.core.db import now
-from belong_mail.delivery import suppressions
 from belong_mail.delivery.models import Delivery
 from belong_mail.groups import mailbox
-from belong_mail.groups import service as groups
 from belong_mail.leads import mailbox as shared_mailbox
 from belong_mail.mail.message.template import slot
 from tests.browser_client import html_of, text_of
 from tests.db_dump import dump_of
-from tests.factories import group_named
+from tests.factories import group_named, retire
 
 INBOX = "dps-belong@example.org"
 SHARED = "village-leads@dpsk12.org"
@@ -30,9 +28,9 @@ WORDS = "We need an interpreter on Tuesday."
 
 
 @pytest.fixture(autouse=True)
-def shared(services, keyring) -> str:
-    with services.writing.begin() as session:
-        mailbox.wrap_mailbox(keyring.opener, group_named(session, VILLAGE), SHARED)
+def shared(scenario) -> str:
+    with scenario.services.writing.begin() as session:
+        mailbox.wrap_mailbox(scenario.keyring.opener, group_named(session, VILLAGE), SHARED)
     return SHARED
 
 
@@ -46,50 +44,47 @@ def write(visitor, to: str = "", **typed: str) -> str:
     return visitor.open(answer.location).text
 
 
-def recipients(worker, relay) -> list[str]:
-    worker.drain()
-    return sorted(each.recipient for each in relay.accepted)
+def recipients(scenario) -> list[str]:
+    scenario.worker.drain()
+    return sorted(each.recipient for each in scenario.relay.accepted)
 
 
-def states(services, kind: str) -> list[str]:
-    with services.reading.begin() as session:
+def states(scenario, kind: str) -> list[str]:
+    with scenario.services.reading.begin() as session:
         found = select(Delivery.state).where(Delivery.kind == kind).order_by(Delivery.id)
         return list(session.scalars(found))
 
 
-def test_the_office_and_the_open_groups_with_a_mailbox_can_be_chosen(visitor, services, keyring):
-    with services.writing.begin() as session:
-        mailbox.wrap_mailbox(keyring.opener, group_named(session, "autoimmune"), SHARED)
+def test_the_office_and_the_open_groups_with_a_mailbox_can_be_chosen(visitor, scenario):
+    with scenario.services.writing.begin() as session:
+        mailbox.wrap_mailbox(scenario.keyring.opener, group_named(session, "autoimmune"), SHARED)
     page = visitor.open("/contact").text
     assert "The Belong office</option>" in page
     assert "The leaders of The Village Belong Group</option>" in page
     for other in ("Asian", "Autoimmune"):
         assert f"The leaders of the {other}" not in page
-    with services.writing.begin() as session:
-        groups.mark_retired(session, group_named(session, VILLAGE))
+    scenario.do(retire, VILLAGE)
     assert "The leaders of" not in visitor.open("/contact").text
 
 
-def test_a_message_to_leads_goes_to_their_mailbox_alone_and_every_page_says_so(
-    visitor, worker, relay, services
-):
+def test_a_message_to_leads_goes_to_their_mailbox_alone_and_every_page_says_so(visitor, scenario):
     page = write(visitor, VILLAGE, email="ada@example.org")
     assert "on its way to the inbox that the leaders of The Village Belong Group share" in page
     assert "Belong office’s inbox" not in page
-    assert recipients(worker, relay) == [SHARED]
-    [mail] = relay.to(SHARED)
+    assert recipients(scenario) == [SHARED]
+    [mail] = scenario.relay.to(SHARED)
     assert mail["Reply-To"] == "ada@example.org"
     assert "Village" not in mail["Subject"]
     for part in (text_of(mail), html_of(mail)):
         assert "A message for the leaders of The Village Belong Group" in part
         assert WORDS in part
         assert "no longer have a shared inbox" not in part
-    assert "village-leads" not in repr(dump_of(services))
+    assert "village-leads" not in repr(dump_of(scenario.services))
     write(visitor, VILLAGE)
-    with services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         shared_mailbox.remove_mailbox(session, group_named(session, VILLAGE))
-    assert recipients(worker, relay) == [INBOX, SHARED], "without a mailbox no message is lost"
-    assert "no longer have a shared inbox" in text_of(relay.to(INBOX)[0])
+    assert recipients(scenario) == [INBOX, SHARED], "without a mailbox no message is lost"
+    assert "no longer have a shared inbox" in text_of(scenario.relay.to(INBOX)[0])
 
 
 @pytest.mark.parametrize(
@@ -112,35 +107,30 @@ def test_the_page_says_only_what_happens_next_with_this_message(visitor, to, ema
 
 
 @pytest.mark.parametrize("to", ["asian", "nowhere", "The-Village", "x" * 5000, "'; --", "\x00"])
-def test_a_message_to_a_group_that_takes_none_is_refused_and_no_word_is_lost(visitor, services, to):
+def test_a_message_to_a_group_that_takes_none_is_refused_and_no_word_is_lost(visitor, scenario, to):
     answer = visitor.send("/contact", to=to, topic="need", message=WORDS)
     assert answer.status_code == 422
     assert "You can’t message these leaders here." in answer.text
     assert WORDS in answer.text
-    assert dump_of(services)["contact_messages"] == []
+    assert dump_of(scenario.services)["contact_messages"] == []
 
 
-def test_a_changed_or_forged_row_redirects_no_message_to_the_office(
-    visitor, worker, relay, services
-):
+def test_a_changed_or_forged_row_redirects_no_message_to_the_office(visitor, scenario):
     write(visitor)
-    assert worker.read_jobs()
-    with services.writing.begin() as session:
+    assert scenario.worker.read_jobs()
+    with scenario.services.writing.begin() as session:
         message = session.scalars(select(ContactMessage)).one()
         message.group_id = group_named(session, VILLAGE).id
-        forged = services.sealer.seal(b"mallory@example.org", "deliveries.sealed_to")
+        forged = scenario.services.sealer.seal(b"mallory@example.org", "deliveries.sealed_to")
         session.add(Delivery(kind="contact-message", sealed_to=forged, about_id=message.id))
-    assert recipients(worker, relay) == [INBOX, INBOX]
+    assert recipients(scenario) == [INBOX, INBOX]
 
 
-def test_a_writer_of_the_staff_is_told_without_a_word_of_the_message(
-    visitor, worker, relay, services
-):
+def test_a_writer_of_the_staff_is_told_without_a_word_of_the_message(visitor, scenario):
     write(visitor, VILLAGE, email=ADA, name="Ada Lovelace")
-    assert recipients(worker, relay) == [ADA, SHARED]
-    [mail] = relay.to(ADA)
-    with services.reading.begin() as session:
-        reference = session.scalars(select(ContactMessage.reference)).one()
+    assert recipients(scenario) == [ADA, SHARED]
+    [mail] = scenario.relay.to(ADA)
+    [reference] = scenario.query(select(ContactMessage.reference))
     assert reference in mail["Subject"]
     assert mail["Auto-Submitted"] == "auto-generated"
     assert mail["Reply-To"] is None
@@ -152,59 +142,56 @@ def test_a_writer_of_the_staff_is_told_without_a_word_of_the_message(
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_REFUSED_LOCAL_PARTS": "[0-9]+"}])
-def test_neither_a_writer_outside_the_staff_nor_a_suppressed_address_is_told(
-    visitor, worker, relay, services, keyring
-):
-    with services.writing.begin() as session:
-        suppressions.suppress(session, keyring.index, ADA, "asked")
+def test_neither_a_writer_outside_the_staff_nor_a_suppressed_address_is_told(visitor, scenario):
+    scenario.suppress(ADA)
     others = ("", "ada@example.org", "ada@dpsk12.org.example.org", "ada7@dpsk12.org", ADA)
     for address in others:
         write(visitor, email=address)
-    assert recipients(worker, relay) == [INBOX] * len(others)
-    assert states(services, "contact-received") == []
+    assert recipients(scenario) == [INBOX] * len(others)
+    assert states(scenario, "contact-received") == []
 
 
-def test_an_address_is_told_once_a_day_and_again_the_next(visitor, worker, relay, services):
+def test_an_address_is_told_once_a_day_and_again_the_next(visitor, scenario):
     for typed in (ADA, "ADA@dpsk12.org", "ada+news@dpsk12.org"):
         write(visitor, email=typed)
-    assert recipients(worker, relay) == [ADA, INBOX, INBOX, INBOX]
-    assert states(services, "contact-received") == ["accepted"]
+    assert recipients(scenario) == [ADA, INBOX, INBOX, INBOX]
+    assert states(scenario, "contact-received") == ["accepted"]
     for each in range(2):
-        with services.writing.begin() as session:
+        with scenario.services.writing.begin() as session:
             message = session.scalars(select(ContactMessage)).all()[each]
-            SendMessage(message.reference).ask(session, services.sealer)
-    assert recipients(worker, relay) == [ADA, INBOX, INBOX, INBOX], "asked for again, sent once"
+            SendMessage(message.reference).ask(session, scenario.services.sealer)
+    assert recipients(scenario) == [ADA, INBOX, INBOX, INBOX], "asked for again, sent once"
     with time_machine.travel(now() + timedelta(hours=25), tick=True):
         visitor.send("/contact?lang=es", topic="need", message="Hola", email=ADA)
-        worker.drain()
-    [_, mail] = relay.to(ADA)
+        scenario.worker.drain()
+    [_, mail] = scenario.relay.to(ADA)
     assert "Recibirás la respuesta en este correo" in text_of(mail), "in the page’s language"
     assert "answer at this email address" not in html_of(mail)
 
 
-def ask_for_words(services, reference: str, *addresses: str) -> None:
+def ask_for_words(scenario, reference: str, *addresses: str) -> None:
     """Write messages in the name of addresses, as the web's process can."""
     for letter, address in zip(service.ALPHABET, addresses, strict=False):
         own = reference.format(letter)
-        with services.writing.begin() as session:
-            service.receive(
-                session, services.sealer, own, ContactData("need", WORDS, address=address), now()
-            )
+        scenario.do(
+            service.receive,
+            scenario.services.sealer,
+            own,
+            ContactData("need", WORDS, address=address),
+            now(),
+        )
 
 
-def test_an_unrenderable_reference_does_not_reveal_which_address_is_suppressed(
-    worker, relay, services, keyring
-):
+def test_an_unrenderable_reference_does_not_reveal_which_address_is_suppressed(scenario):
     """Else the books would say who has asked never to be emailed."""
-    with services.writing.begin() as session:
-        suppressions.suppress(session, keyring.index, ADA, "asked")
-    ask_for_words(services, slot("first_name") + "{}", ADA, "ben@dpsk12.org")
-    assert recipients(worker, relay) == []
-    assert states(services, "contact-received") == []
+    scenario.suppress(ADA)
+    ask_for_words(scenario, slot("first_name") + "{}", ADA, "ben@dpsk12.org")
+    assert recipients(scenario) == []
+    assert states(scenario, "contact-received") == []
 
 
-def test_no_word_of_the_webs_own_stands_in_the_subject_of_a_message(worker, relay, services):
-    with services.writing.begin() as session:
+def test_no_word_of_the_webs_own_stands_in_the_subject_of_a_message(scenario):
+    with scenario.services.writing.begin() as session:
         thread = Thread(reference="LGBTQ+", receipt_key=b"key", topic="need")
         session.add(thread)
         for reference, topic, into in (
@@ -212,21 +199,19 @@ def test_no_word_of_the_webs_own_stands_in_the_subject_of_a_message(worker, rela
             ("2345-678B", "need", thread),
         ):
             written = ContactData(topic, WORDS)
-            service.receive(session, services.sealer, reference, written, now(), into)
-    worker.drain()
-    assert [mail["Subject"] for mail in relay.to(INBOX)] == ["Message 2345-6789: Another message"]
+            service.receive(session, scenario.services.sealer, reference, written, now(), into)
+    assert [mail["Subject"] for mail in scenario.mails(INBOX)] == [
+        "Message 2345-6789: Another message"
+    ]
 
 
 @pytest.mark.usefixtures("clock")
-def test_guesses_that_ask_for_the_receipt_email_are_limited_like_other_lookups(
-    worker, relay, services
-):
+def test_guesses_that_ask_for_the_receipt_email_are_limited_like_other_lookups(scenario):
     guesses = [f"guess{number}@dpsk12.org" for number in range(2, 9)]
     with time_machine.travel(now(), tick=False):  # else a busy machine has more lookups meanwhile
-        with services.writing.begin() as session:
-            jobs.count_lookups(session, rate_limits.LOOKUPS_PER_MINUTE.burst - 2, now())
-        ask_for_words(services, "2345-678{}", "", "", *guesses)
-        worker.drain()
-    told = [one for one in relay.accepted if one.recipient.startswith("guess")]
+        scenario.do(jobs.count_lookups, rate_limits.LOOKUPS_PER_MINUTE.burst - 2, now())
+        ask_for_words(scenario, "2345-678{}", "", "", *guesses)
+        scenario.worker.drain()
+    told = [one for one in scenario.relay.accepted if one.recipient.startswith("guess")]
     assert 0 < len(told) < len(guesses)
-    assert len(relay.to(INBOX)) == len(guesses) + 2
+    assert len(scenario.relay.to(INBOX)) == len(guesses) + 2

@@ -15,7 +15,6 @@ from belong_mail.delivery import suppressions
 from belong_mail.delivery.models import Delivery
 from tests.browser_client import link_to, read, text_of
 from tests.clients import sign_in
-from tests.factories import make_member
 from tests.scenario import VILLAGE
 
 DENVER = ZoneInfo("America/Denver")
@@ -34,8 +33,8 @@ STILL_SENT: dict[str, tuple[str, tuple[float, ...], tuple[float, ...]]] = {
 
 
 @pytest.fixture
-def seat(app, keyring):
-    return sign_in(app, keyring, VILLAGE)
+def seat(app, scenario):
+    return sign_in(app, scenario.keyring, VILLAGE)
 
 
 def ask(about: str, scenario, seat, cli) -> None:
@@ -55,8 +54,7 @@ def ask(about: str, scenario, seat, cli) -> None:
     elif about == "invitation":
         assert cli.invoke(args=["lead", "invite", INVITED, "--group", "asian"]).exit_code == 0
     else:
-        with scenario.services.writing.begin() as session:
-            make_member(session, scenario.keyring, SOMEBODY)
+        scenario.add_member(SOMEBODY)
         visitor.send("/my-groups", email=SOMEBODY)
         if about == "change-address":
             sheet = link_to(scenario.mails(SOMEBODY)[-1], "my-groups").partition("?")[0]
@@ -75,8 +73,7 @@ def test_a_link_that_leaves_late_works_or_its_email_has_expired(about, hours, sc
     else:
         scenario.relay.always("MAIL", DOWN)
         ask(about, scenario, seat, cli)
-    scenario.worker.drain()
-    before = len(scenario.relay.to(to))
+    before = len(scenario.mails(to))
     scenario.relay.usual()
     with time_machine.travel(now() + timedelta(hours=hours)):
         mails = scenario.mails(to)[before:]

@@ -24,7 +24,7 @@ from belong_mail.office.tasks import find_locked_groups
 from tests.browser_client import Form, read, text_of
 from tests.clients import sign_in, signed_in
 from tests.db_dump import trail
-from tests.factories import group_named, make_member, make_members, queue_issue
+from tests.factories import group_named, make_members, queue_issue
 from tests.markers import on_both, on_postgresql, periodic_tasks
 
 SLUG = "the-village"
@@ -36,8 +36,8 @@ GOES_ON = "One of the Belong groups will continue after all"
 
 
 @pytest.fixture
-def lead(app, keyring):
-    return sign_in(app, keyring, SLUG)
+def lead(app, scenario):
+    return sign_in(app, scenario.keyring, SLUG)
 
 
 @pytest.fixture
@@ -55,8 +55,7 @@ def later(scenario, clock: time_machine.Traveller, **passed: float) -> None:
 
 
 def group_now(scenario) -> Group:
-    with scenario.services.reading.begin() as session:
-        return session.scalars(select(Group).where(Group.slug == SLUG)).one()
+    return scenario.query(select(Group).where(Group.slug == SLUG))[0]
 
 
 def rows(scenario, model, slug: str = SLUG) -> int:
@@ -172,8 +171,7 @@ def test_leaders_and_office_are_told_that_a_group_ends_whatever_marks_the_web_se
 def test_a_farewell_goes_out_before_the_end_and_none_can_be_scheduled_for_after(
     office, scenario, clock
 ):
-    with scenario.services.writing.begin() as session:
-        make_member(session, scenario.keyring, "ada@dpsk12.org")
+    scenario.add_member("ada@dpsk12.org")
     office.send(f"{PAGE}/end")
     with scenario.services.writing.begin() as session:
         schedule(session, "Farewell", days=5)
@@ -248,8 +246,7 @@ def test_a_newsletter_under_way_or_due_during_downtime_is_not_sent_after_the_end
 
 
 def test_a_group_that_was_to_end_goes_on_and_all_are_told(office, scenario, clock):
-    with scenario.services.writing.begin() as session:
-        make_members(session, scenario.keyring, 3)
+    scenario.add_members(3)
     office.send(f"{PAGE}/end")
     later(scenario, clock, minutes=2)
     assert restore(office) == 303
@@ -266,8 +263,7 @@ def test_a_date_that_the_web_moved_up_deletes_nobody_before_all_were_told_for_a_
     office, scenario, clock
 ):
     """An intruder in the web can set any end, and set another one later."""
-    with scenario.services.writing.begin() as session:
-        make_members(session, scenario.keyring, 3)
+    scenario.add_members(3)
     office.send(f"{PAGE}/end")
     later(scenario, clock, days=20)
     scenario.execute(update(Group).where(Group.slug == SLUG).values(ends_at=now()))
@@ -283,8 +279,7 @@ def test_a_date_that_the_web_moved_up_deletes_nobody_before_all_were_told_for_a_
 def test_an_end_that_the_web_takes_back_deletes_nobody_and_the_group_goes_on(scenario, clock):
     """The email said that it goes on, while every membership went within two minutes."""
     scenario.invite_lead(LEAD)
-    with scenario.services.writing.begin() as session:
-        make_members(session, scenario.keyring, 3)
+    scenario.add_members(3)
     for end in (now() - timedelta(days=400), None):
         scenario.execute(update(Group).where(Group.slug == SLUG).values(ends_at=end))
         later(scenario, clock, minutes=2)
@@ -300,8 +295,7 @@ def test_the_command_does_the_same_at_once_or_in_some_days_and_restores(
         return cli.invoke(args=["group", *arguments]).exit_code
 
     assert office.open(PAGE).status_code == 200
-    with scenario.services.writing.begin() as session:
-        make_members(session, scenario.keyring, 3)
+    scenario.add_members(3)
     assert (run("restore", SLUG), run("restore", "nowhere")) == (1, 2)
     assert run("retire", SLUG, "--days", "2") == 0
     assert run("retire", SLUG, "--days", "30") == 1

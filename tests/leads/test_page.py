@@ -117,10 +117,9 @@ def test_enter_saves_the_page_and_previews_nothing(lead):
 
 
 def test_the_welcome_email_is_previewed_in_each_language_and_stored_when_it_is_saved(
-    lead, services, scenario
+    lead, scenario
 ):
-    with services.writing.begin() as session:
-        plan_meeting(session, place="Room 4")
+    scenario.do(plan_meeting, place="Room 4")
     words = {"welcome_en": "Come <in>\n& sit down", "welcome_es": "Pasa <ya>"}
     fields = {**Form(lead.open(PAGE).text).fields, **words}
     shown = lead.press(PAGE, **fields, welcome="en")
@@ -132,7 +131,7 @@ def test_the_welcome_email_is_previewed_in_each_language_and_stored_when_it_is_s
     assert "Pasa &lt;ya&gt;" in spanish
     assert "grupo The Village" in spanish
     assert "Come &lt;in" in lead.press(PAGE, **fields, welcome="xx").text
-    with services.reading.begin() as session:
+    with scenario.services.reading.begin() as session:
         assert "Come" not in str(group_named(session, "the-village").welcome)
     lead.send(PAGE, **TYPED)
     assert "glad you came" in text_of(scenario.enter())

@@ -13,6 +13,7 @@ from belong_mail.meetings import recurrence
 from belong_mail.meetings import service as meetings
 from belong_mail.ops import demo_data, rooms
 from tests.browser_client import Form
+from tests.database import do
 from tests.db_dump import dump_of, kept_of
 from tests.factories import plan_meeting
 from tests.newsletters.writing import begin, write
@@ -25,8 +26,7 @@ NOON = datetime(2026, 12, 1, 19, 0, tzinfo=UTC)
 @pytest.fixture
 def scenario(scenario):
     """A scenario in which The Village meets every second week."""
-    with scenario.services.writing.begin() as session:
-        plan_meeting(session, repeats="weekly-2", title={"en": "Tea", "es": "Té"})
+    scenario.do(plan_meeting, repeats="weekly-2", title={"en": "Tea", "es": "Té"})
     return scenario
 
 
@@ -47,8 +47,7 @@ def test_anyone_sees_dates_by_group_and_month(visitor, services):
 
 
 def test_how_to_subscribe_stands_above_the_dates_and_who_else_may_know_beside(visitor, services):
-    with services.writing.begin() as session:
-        plan_meeting(session, repeats="weekly-2")
+    do(services, plan_meeting, repeats="weekly-2")
     page = visitor.open("/calendar?lang=en").text
     top, _, dates = page.partition('<ul class="rows"')
     assert 'href="webcal://localhost:5000/calendar.ics?lang=en"' in top
@@ -81,8 +80,7 @@ def test_an_empty_calendar_or_list_says_so_in_a_sentence(visitor, lead, services
     assert "No group has meetings planned yet." in visitor.open("/calendar").text
     assert "No meetings are planned in December 2026." in visitor.open("/calendar/2026-12").text
     assert "No meetings are planned yet." in lead.open("/lead/groups/the-village/meetings").text
-    with services.writing.begin() as session:
-        plan_meeting(session, "asian")
+    do(services, plan_meeting, "asian")
     page = visitor.open("/calendar?group=the-village").text
     assert "This group has no meetings planned yet." in page
     assert "See the meetings of all groups" in page
@@ -147,8 +145,7 @@ def test_a_lead_puts_the_next_meetings_into_an_issue_in_its_languages(lead, serv
     page = write(lead, text="Come.", subject_es="Hola", text_es="Ven.")
     lead.send(page, meetings="1")
     assert Form(lead.open(page).text).fields["text"] == "Come.", "there are none"
-    with services.writing.begin() as session:
-        plan_meeting(session, repeats="weekly-2", title={"en": "Tea", "es": "Té"})
+    do(services, plan_meeting, repeats="weekly-2", title={"en": "Tea", "es": "Té"})
     assert lead.send(page, text="Come all.", meetings="1").status_code == 303
     written = Form(lead.open(page).text).fields
     assert written["text"].startswith("Come all.\n\n## The next meetings")
@@ -179,8 +176,7 @@ def test_a_meeting_is_forgotten_ninety_days_after_its_last_day_or_its_cancellati
 
 
 def test_the_sample_has_three_months_of_meetings_and_says_so(scenario):
-    with scenario.services.writing.begin() as session:
-        demo_data.fill_demo(session, scenario.keyring)
+    scenario.do(demo_data.fill_demo, scenario.keyring)
     today = now().date()
     with scenario.services.reading.begin() as session:
         found = [each for each in meetings.listed(session) if "Room 4 (sample)" in each.place]

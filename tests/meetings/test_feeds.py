@@ -23,7 +23,8 @@ from belong_mail.meetings import ical, recurrence
 from belong_mail.meetings import service as meetings
 from belong_mail.meetings.models import Meeting
 from tests.browser_client import link_to
-from tests.factories import group_named, plan_meeting
+from tests.database import do
+from tests.factories import change_group, group_named, plan_meeting
 
 DENVER = ZoneInfo("America/Denver")
 FIRST, LAST = date(2026, 1, 1), date(2037, 12, 31)
@@ -226,8 +227,7 @@ def test_the_feed_of_all_groups_holds_each_groups_meetings_and_a_retired_one_has
     assert {each.uid for each in events(visitor.open("/calendar.ics").text)} == {*ids}
     assert lead.open(f"/lead/meetings/{own}").status_code == 200
     assert len(events(visitor.open(FEED).text)) == 1
-    with services.writing.begin() as session:
-        group_named(session, "the-village").retired_at = now()
+    do(services, change_group, "the-village", retired_at=now())
     assert len(events(visitor.open("/calendar.ics").text)) == 2
     assert visitor.open(FEED).status_code == 404
     assert lead.open(f"/lead/meetings/{own}").status_code == 404
@@ -284,6 +284,5 @@ def test_a_meeting_that_cannot_be_written_is_left_out_of_every_calendar(scenario
         assert not re.search("Bad|EVIL", answer.text)
     assert "is left out of calendars" in caplog.text
     assert visitor.open(f"/meetings/{public_id}/{TUESDAY}.ics").status_code == 404
-    with services.writing.begin() as session:
-        group_named(session, "the-village").name = "The\x0bVillage"
+    do(services, change_group, "the-village", name="The\x0bVillage")
     assert visitor.open(FEED).status_code == 200

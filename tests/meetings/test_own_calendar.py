@@ -11,7 +11,7 @@ from belong_mail.core.db import now
 from belong_mail.meetings.models import Meeting
 from belong_mail.members.models import Subscription
 from tests.browser_client import html_of, link_to, path_of, text_of
-from tests.factories import group_named, plan_meeting
+from tests.factories import change_group, group_named, plan_meeting
 from tests.scenario import ADA
 
 WEEK = timedelta(days=7)
@@ -124,8 +124,7 @@ def test_it_tells_nothing_once_the_membership_is_over(scenario, end):
     change(scenario, paused_until=now() + WEEK)
     [meeting_id] = re.findall(r"UID:(\S+)", scenario.visitor.open(link).text)
     if end == "retires":
-        with scenario.services.writing.begin() as session:
-            group_named(session, "the-village").retired_at = now()
+        scenario.do(change_group, "the-village", retired_at=now())
         assert events(scenario.visitor.open(link).text) == []
         return
     changed: dict[str, dict[str, object]] = {

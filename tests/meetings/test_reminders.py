@@ -48,8 +48,7 @@ def mails(scenario, address: str = ADA):
 
 
 def meeting(scenario) -> Meeting:
-    with scenario.services.reading.begin() as session:
-        return session.scalars(select(Meeting)).one()
+    return scenario.query(select(Meeting))[0]
 
 
 def change(scenario, **values: object) -> None:
@@ -164,8 +163,7 @@ def test_a_meeting_of_today_is_still_told_after_downtime_unless_it_has_begun(sce
 
 def test_a_meeting_that_cannot_be_read_stops_no_other_groups_reminders(scenario, clock, caplog):
     clock.shift(HOUR)
-    with scenario.services.writing.begin() as session:
-        plan_meeting(session, slug="asian", starts_on=TUESDAY, repeats="x")
+    scenario.do(plan_meeting, slug="asian", starts_on=TUESDAY, repeats="x")
     assert len(mails(scenario)) == 1
     assert "is left out: " in caplog.text
 

@@ -137,8 +137,7 @@ def test_a_break_in_to_the_web_lifts_nothing(alone):
         alone.worker.step()
     assert alone.rows("suppressions") == 2
     with time_machine.travel(now() + timedelta(days=5)):
-        with alone.services.writing.begin() as session:
-            members_self_service.ask_to_lift(session, alone.services.sealer, real)
+        alone.do(members_self_service.ask_to_lift, alone.services.sealer, real)
         alone.worker.drain()
     assert alone.rows("suppressions") == 2
 
@@ -168,8 +167,7 @@ def test_never_mail_me_again_holds_in_every_group(scenario):
     assert mark == scenario.keyring.index.suppressed(ADA)
     assert (reason, since) == ("asked", now().date())
 
-    with scenario.services.writing.begin() as session:
-        queue_issue(session, "lgbtq")
+    scenario.do(queue_issue, "lgbtq")
     for slug in ("the-village", "asian", "lgbtq"):
         answer = scenario.visitor.join(slug, ADA.upper().replace("DPSK12.ORG", "dpsk12.org"))
         assert answer.location.startswith("/check-your-inbox/")

@@ -10,11 +10,10 @@ import time_machine
 from belong_mail.core.db import new_public_id, now
 from belong_mail.core.jobs import Job
 from belong_mail.core.tokens import Purpose
-from belong_mail.groups import service as groups
 from belong_mail.members.jobs import Join
 from tests.browser_client import Form
 from tests.db_dump import kept_of
-from tests.factories import group_named
+from tests.factories import retire
 from tests.markers import on_sqlite
 from tests.scenario import ADA, Scenario
 
@@ -90,13 +89,13 @@ def test_an_address_outside_the_district_is_refused_kindly_and_stays_in_the_fiel
     assert nothing_is_stored(scenario)
 
 
-def test_every_spelling_of_a_staff_address_and_every_name_is_taken(scenario, keyring):
+def test_every_spelling_of_a_staff_address_and_every_name_is_taken(scenario):
     for typed, meant in OURS.items():
         assert scenario.visitor.join("the-village", typed).status_code == 303, typed
-        assert stored(scenario, keyring).address == meant
+        assert stored(scenario, scenario.keyring).address == meant
     for typed in ("Zoë", "José María", "N’Golo", "李", "نور", "Anne-Marie", "O'Neil"):
         assert scenario.visitor.join("the-village", ADA, first_name=typed).status_code == 303, typed
-        assert stored(scenario, keyring).first_name == typed
+        assert stored(scenario, scenario.keyring).first_name == typed
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_REFUSED_LOCAL_PARTS": r"^\d+$|^student\."}])
@@ -132,12 +131,12 @@ def test_a_name_is_one_line_of_plain_words(scenario):
     assert nothing_is_stored(scenario)
 
 
-def test_answers_take_the_words_people_paste(leads, keyring):
+def test_answers_take_the_words_people_paste(leads, scenario):
     leads.invite_lead("lead@dpsk12.org", "asian")
     pasted = "Un\u00a0café\u200b, por favor\ufeff — and tea 🫨👩🏽\u200d🏫\r\nThank\u00ady you"
     typed: dict[str, Any] = {"introduce_me": "y", "question-1": pasted}
     assert leads.visitor.join("asian", ADA, **typed).status_code == 303
-    [[_, answer]] = stored(leads, keyring).answers
+    [[_, answer]] = stored(leads, scenario.keyring).answers
     assert answer == pasted
 
 
@@ -181,8 +180,7 @@ def test_a_form_that_is_stale_unsigned_or_in_the_honeypot_asks_for_one_more_pres
 
 
 def test_a_group_that_cannot_be_joined_has_no_form(scenario):
-    with scenario.services.writing.begin() as session:
-        groups.mark_retired(session, group_named(session, "asian"))
+    scenario.do(retire, "asian")
     before = kept_of(scenario.services)
     for slug in ("people-with-disabilities", "autoimmune", "asian", "nowhere", "a%00b", "%ff", "A"):
         path = f"/groups/{slug}/join"
@@ -237,7 +235,7 @@ def test_every_form_suggests_the_right_domain_and_its_button_fills_the_field(sce
 
 
 def test_all_else_that_was_typed_stays_beside_an_error_and_when_its_button_is_pressed(
-    leads, keyring
+    leads, scenario
 ):
     typed: dict[str, Any] = {
         "first_name": "Ada", "language": "es", "introduce_me": "y", "question-1": "2",
@@ -250,7 +248,7 @@ def test_all_else_that_was_typed_stays_beside_an_error_and_when_its_button_is_pr
         kept = Form(answer.text).fields
         assert {name: kept[name] for name in typed} == typed
     assert leads.visitor.press(JOIN, **kept).status_code == 303
-    signup = stored(leads, keyring)
+    signup = stored(leads, scenario.keyring)
     assert (signup.address, signup.first_name) == (MEANT, "Ada")
 
 

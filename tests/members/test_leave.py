@@ -130,8 +130,7 @@ def test_one_click_after_the_row_is_gone_is_still_fine(scenario):
 def test_undo_within_the_hour_keeps_the_joining_date_and_sends_no_issue_of_the_time_away(
     scenario,
 ):
-    with scenario.services.writing.begin() as session:
-        make_member(session, scenario.keyring, "aaron@dpsk12.org")
+    scenario.add_member("aaron@dpsk12.org")
     _, link = links(scenario)
     before = scenario.subscription()
     with time_machine.travel(now() + timedelta(hours=9), tick=False) as clock:
@@ -149,8 +148,7 @@ def test_undo_within_the_hour_keeps_the_joining_date_and_sends_no_issue_of_the_t
         assert "While Ada was away" not in scenario.subjects()
         counted = {"recipients": 2, "accepted": 2, "withdrawn": 0}
         assert states(scenario) == states(scenario) | counted
-        with scenario.services.writing.begin() as session:
-            queue_issue(session, subject="With Ada again")
+        scenario.do(queue_issue, subject="With Ada again")
         assert scenario.mails()[-1]["Subject"] == "With Ada again"
 
 
@@ -190,8 +188,7 @@ def test_leaving_holds_back_a_copy_that_is_next_in_line(scenario):
     """The delivery exists already: the engine asks once more before it writes the message."""
     link, _ = links(scenario)
     scenario.relay.script("RCPT", "450 4.2.1 Try later")
-    with scenario.services.writing.begin() as session:
-        queue_issue(session, subject="The second issue")
+    scenario.do(queue_issue, subject="The second issue")
     scenario.worker.drain()
     assert states(scenario) == states(scenario) | {"recipients": 1, "deferred": 1}
     scenario.visitor.follow(link, **BODY)

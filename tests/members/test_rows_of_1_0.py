@@ -35,8 +35,7 @@ def test_a_member_who_confirms_gets_newsletters_at_the_mailbox_that_confirmed(sc
     tag(scenario)
     with time_machine.travel(now() + timedelta(hours=1), tick=True):
         scenario.enter()
-        with scenario.services.writing.begin() as session:
-            queue_issue(session)
+        scenario.do(queue_issue)
         assert scenario.subjects()[-1] == "This month with us"
 
 

@@ -8,11 +8,10 @@ import time_machine
 from sqlalchemy import select
 
 from belong_mail.core.db import now
-from belong_mail.groups import service as groups
 from belong_mail.members.models import Subscription
 from tests.browser_client import link_to
 from tests.db_dump import kept_of
-from tests.factories import group_named
+from tests.factories import retire
 from tests.scenario import ADA, VILLAGE
 
 GROUP = "The Village Belong Group"
@@ -94,8 +93,7 @@ def test_a_used_leave_link_says_so_and_offers_to_come_back(scenario):
     with scenario.services.writing.begin() as session:
         session.scalars(select(Subscription)).one().is_unreachable = True
     assert "so your membership ended" in scenario.visitor.open(link).text, "email came back"
-    with scenario.services.writing.begin() as session:
-        groups.mark_retired(session, group_named(session, VILLAGE))
+    scenario.do(retire, VILLAGE)
     with time_machine.travel(now() + timedelta(days=2)):
         page = scenario.visitor.open(link)
     assert page.status_code == 200
@@ -166,12 +164,12 @@ def test_not_me_asks_again_once_somebody_has_asked_again(scenario):
     assert "Cancel the request</button>" in scenario.visitor.open(not_me).text
 
 
-def test_a_link_that_does_not_work_leads_its_reader_to_the_right_page(visitor):
+def test_a_link_that_does_not_work_leads_its_reader_to_the_right_page(scenario):
     for path, leads_to in (
         ("/sign-in/x", "/sign-in"),
         ("/leave/x", "/my-groups"),
         ("/confirm/x", "/groups/the-village"),
     ):
-        page = visitor.open(path)
+        page = scenario.visitor.open(path)
         assert page.status_code == 404, path
         assert f'href="{leads_to}"' in page.text.partition("<h1>")[2].partition("</main>")[0], path

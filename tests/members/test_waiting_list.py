@@ -17,7 +17,7 @@ from belong_mail.worker.loop import STARTS_AT_ONCE
 from tests.browser_client import html_of, link_to, text_of
 from tests.clients import sign_in
 from tests.db_dump import dump_of
-from tests.factories import group_named, launch_an_hour_ago, make_member
+from tests.factories import group_named, launch_an_hour_ago
 from tests.markers import on_both, on_sqlite
 from tests.privacy.test_secrets import windows_of
 from tests.scenario import ADA, SOON, TELL_ME, VILLAGE, drain_in
@@ -89,8 +89,7 @@ def test_many_wait_a_turn_tells_few_and_each_gets_one_mail(scenario):
     for person in people:
         scenario.visitor.send(TELL_ME, email=person)
     scenario.worker.drain()
-    with scenario.services.writing.begin() as session:
-        launch_an_hour_ago(session, SOON)
+    scenario.do(launch_an_hour_ago, SOON)
     scenario.worker.step()
     assert scenario.rows("waitlist_entries") == 1
     scenario.worker.drain()
@@ -114,8 +113,7 @@ def test_a_waiting_person_who_joins_while_the_relay_is_down_gets_just_one_email(
 def test_a_waiting_person_who_has_joined_already_is_told_so(scenario):
     """A silence would tell whoever left the note, and sees the rows, of the membership."""
     scenario.wait_for()
-    with scenario.services.writing.begin() as session:
-        make_member(session, scenario.keyring, ADA, SOON)
+    scenario.add_member(ADA, SOON)
     scenario.launch()
     assert scenario.subjects() == ["About your request"]
     assert scenario.rows("waitlist_entries") == 0

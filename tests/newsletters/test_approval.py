@@ -166,16 +166,14 @@ def test_an_approval_after_the_time_leaves_time_to_undo_which_voids_it(room):
     room.execute(update(Approval).values(due_at=now() - timedelta(hours=3)))
     room.approve(page)
     room.worker.drain()
-    with room.services.reading.begin() as session:
-        due_at = session.scalars(select(Newsletter.due_at)).one()
+    [due_at] = room.query(select(Newsletter.due_at))
     assert timedelta(minutes=9) < due_at - now() <= timedelta(minutes=10)
     act(room.lead, page, "undo")
     answer = room.lead.send(f"{page}/release", when="later", at=f"{at:%Y-%m-%dT%H:%M}")
     assert answer.location.endswith("/approve")
     assert not room.is_sent()
     room.approve(page)
-    with room.services.reading.begin() as session:
-        due_at = session.scalars(select(Newsletter.due_at)).one()
+    [due_at] = room.query(select(Newsletter.due_at))
     assert due_at == at.replace(second=0, microsecond=0), "one in time keeps to it"
 
 
@@ -245,25 +243,25 @@ def test_an_operators_command_needs_no_approval_until_its_words_change(room, app
     assert room.is_sent()
 
 
-def test_a_discreet_group_with_two_leaders_asks_by_default(app, services, keyring):
-    first = sign_in(app, keyring, "lgbtq")
+def test_a_discreet_group_with_two_leaders_asks_by_default(app, scenario):
+    first = sign_in(app, scenario.keyring, "lgbtq")
     page = begin(first, "lgbtq")
     first.send(page, subject="Tea", text="Come.")
     assert "Ask for a second OK" not in first.open(f"{page}/release").text
-    sign_in(app, keyring, "lgbtq", SECOND)
+    sign_in(app, scenario.keyring, "lgbtq", SECOND)
     assert "Ask for a second OK" in first.open(f"{page}/release").text
-    with services.reading.begin() as session:
+    with scenario.services.reading.begin() as session:
         assert approval.is_wanted(session, group_named(session, "lgbtq"))
         assert not approval.is_wanted(session, group_named(session, "the-village"))
 
 
-def test_leaders_turn_it_on_and_only_the_office_turns_it_off(lead, app, services, keyring):
+def test_leaders_turn_it_on_and_only_the_office_turns_it_off(lead, app, scenario):
     setting = "/lead/groups/the-village/page"
     assert "at least two leaders" in lead.open(setting).text
     refused = lead.send(setting, summary_en="Come to tea.", second_ok="y")
     assert refused.status_code == 422
     assert "Come to tea." in refused.text, "the team may have shrunk while someone typed"
-    sign_in(app, keyring, "the-village", SECOND)
+    sign_in(app, scenario.keyring, "the-village", SECOND)
     assert 'name="second_ok"' in lead.open(setting).text
     lead.send(setting, summary_en="Come to tea.", second_ok="y")
     assert "Come to tea." in lead.open("/groups/the-village").text, "what was typed is saved too"
@@ -272,7 +270,7 @@ def test_leaders_turn_it_on_and_only_the_office_turns_it_off(lead, app, services
     assert "Ask for a second OK" in lead.open(f"{page}/release").text
     office = "/office/groups/the-village"
     assert lead.open(office).status_code == 404
-    with services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         group = group_named(session, "the-village")
         session.add(Right(person=accounts.leads_of(session, group)[0], accepted_at=now()))
     older = Form(lead.open(office).text).fields | {"summary_en": "Come to chai."}

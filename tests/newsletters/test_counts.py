@@ -15,7 +15,7 @@ from belong_mail.delivery.models import Chunk, Delivery, IssueCount, State
 from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from tests.database import execute, query
+from tests.database import do, execute, query
 from tests.delivery.factories import books, count_faults, queue
 from tests.markers import on_both
 from tests.monitoring.looking import figures
@@ -49,8 +49,7 @@ def bounce(session, number: int = 0) -> None:
 
 def test_later_bounces_are_in_the_counts(services, sent):
     for number in (0, 2):
-        with services.writing.begin() as session:
-            bounce(session, number)
+        do(services, bounce, number)
     assert books(services, sent) == {"recipients": MEMBERS, "accepted": MEMBERS - 2, "bounced": 2}
 
 
@@ -107,8 +106,7 @@ def test_an_issue_of_which_something_waits_has_not_ended(services, sent, waits):
             session.add(Chunk(newsletter_id=sent, low=90, high=99, planned=1))
         else:
             release.act(session, session.get_one(Newsletter, sent), release.pause)
-    with services.writing.begin() as session:
-        newsletters.log_endings(session, now())
+    do(services, newsletters.log_endings, now())
     assert ended_issues(services) == []
     assert sum(books(services, sent).values()) == 2 * (MEMBERS + (waits == "unclaimed"))
 

@@ -63,31 +63,31 @@ TELLING = {
 
 
 @pytest.fixture
-def lead(app, keyring):
-    return sign_in(app, keyring, SLUG)
+def lead(app, scenario):
+    return sign_in(app, scenario.keyring, SLUG)
 
 
 @pytest.fixture
-def members(members) -> None:
-    members(3, SLUG)
+def members(scenario) -> None:
+    scenario.add_members(3, SLUG)
 
 
-def checked(services, **words) -> tuple[list[str], list[str]]:
+def checked(scenario, **words) -> tuple[list[str], list[str]]:
     """Return the problems of an issue with these words, and its HTML in each language."""
-    with services.writing() as session:
+    with scenario.services.writing() as session:
         issue = newsletters.draft(session, group_named(session, SLUG), "Tea", "Come.")
         for column, value in words.items():
             setattr(issue, column, value)
-        made = checklist.render_each(issue, services.renderer, services.links)
-        found = checklist.find_problems(issue, made, services.links)
+        made = checklist.render_each(issue, scenario.services.renderer, scenario.services.links)
+        found = checklist.find_problems(issue, made, scenario.services.links)
         return [each.words for each in found], [each.rendered.html for each in made]
 
 
 @on_sqlite
 @pytest.mark.parametrize("text", HARMLESS_AS_SENT)
-def test_text_that_a_leader_pastes_fetches_nothing_once_it_is_rendered(services, text):
+def test_text_that_a_leader_pastes_fetches_nothing_once_it_is_rendered(scenario, text):
     words = {"text": {"en": text, "es": text}, "subject": {"en": "A", "es": "B"}}
-    problems, pages = checked(services, **words)
+    problems, pages = checked(scenario, **words)
     assert problems == []
     assert [remote_content(each) for each in pages] == [[], []]
 
@@ -104,7 +104,7 @@ UNSENT = [
 
 @on_sqlite
 @pytest.mark.parametrize(("field", "words", "said"), UNSENT)
-def test_a_lead_reads_why_an_issue_is_not_sent(lead, worker, relay, field, words, said):
+def test_a_lead_reads_why_an_issue_is_not_sent(lead, scenario, field, words, said):
     spanish = {"subject_es": "Té", "text_es": "Vengan.", f"{field}_es": words}
     for typed in ({field: words}, spanish):
         page = write(lead, SLUG, **typed)
@@ -112,8 +112,8 @@ def test_a_lead_reads_why_an_issue_is_not_sent(lead, worker, relay, field, words
         assert said in refused(lead, page)
         act(lead, page, "test")
         assert "emailing you a test copy" not in lead.open(f"{page}/release").text
-    drain_in(worker, minutes=5)
-    assert relay.accepted == []
+    drain_in(scenario.worker, minutes=5)
+    assert scenario.relay.accepted == []
 
 
 @on_sqlite
@@ -125,13 +125,13 @@ def test_a_lead_reads_why_an_issue_is_not_sent(lead, worker, relay, field, words
         *(("Come.", subject, NAMED) for subject in TELLING),
     ],
 )
-def test_the_command_line_queues_none_of_it(cli, tmp_path, services, when, text, subject, said):
+def test_the_command_line_queues_none_of_it(cli, tmp_path, scenario, when, text, subject, said):
     file = tmp_path / "issue.md"
     file.write_text(text)
     sent = cli.invoke(args=["newsletter", "send", SLUG, str(file), "--subject", subject, *when])
     assert sent.exit_code == 1
     assert said in sent.stderr
-    assert dump_of(services)["newsletters"] == []
+    assert dump_of(scenario.services)["newsletters"] == []
 
 
 @pytest.mark.parametrize(
@@ -139,16 +139,15 @@ def test_the_command_line_queues_none_of_it(cli, tmp_path, services, when, text,
     [(("Tea", REFUSED[0][0]), REFUSED[0][1]), (("Pride tea", "Come."), "“pride”")],
 )
 def test_a_newsletter_scheduled_past_the_gate_is_held_and_its_leader_reads_why(
-    lead, services, worker, relay, cli, written, said
+    lead, scenario, cli, written, said
 ):
     """An intruder who writes rows can schedule anything."""
-    with services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         issue = newsletters.draft(session, group_named(session, SLUG), *written)
         issue.due_at = now()
         public_id = issue.public_id
-    worker.drain()
-    assert relay.to("member1@dpsk12.org") == []
-    told = relay.to(LEAD)[-1]
+    assert scenario.mails("member1@dpsk12.org") == []
+    told = scenario.relay.to(LEAD)[-1]
     assert told["Subject"] == "Your newsletter wasn’t sent. What would you like to do?"
     reason = "something in it has to change first"
     assert reason in text_of(told)
@@ -159,8 +158,7 @@ def test_a_newsletter_scheduled_past_the_gate_is_held_and_its_leader_reads_why(
     released = cli.invoke(args=["newsletter", "release", public_id])
     assert released.exit_code == 1
     assert said in released.stderr
-    with services.reading.begin() as session:
-        assert session.scalars(select(Newsletter.due_at)).all() == [None]
+    assert scenario.query(select(Newsletter.due_at)) == [None]
     act(lead, f"/lead/newsletters/{public_id}", "undo")
     fields = {"subject": "Potluck", "text": "Come."}
     assert lead.send(f"/lead/newsletters/{public_id}", **fields).status_code == 303
@@ -169,14 +167,11 @@ def test_a_newsletter_scheduled_past_the_gate_is_held_and_its_leader_reads_why(
 
 
 @on_sqlite
-def test_an_issue_that_cannot_even_be_written_is_held_and_its_lead_asked(
-    lead, services, worker, relay
-):
-    with services.writing.begin() as session:
+def test_an_issue_that_cannot_even_be_written_is_held_and_its_lead_asked(lead, scenario):
+    with scenario.services.writing.begin() as session:
         issue = newsletters.draft(session, group_named(session, SLUG), "Tea", "Come.")
         issue.subject, issue.due_at, public_id = {}, now(), issue.public_id
-    worker.drain()
-    assert "something in it has to change first" in text_of(relay.to(LEAD)[-1])
+    assert "something in it has to change first" in text_of(scenario.mails(LEAD)[-1])
     assert "Add a subject." in lead.open(f"/lead/newsletters/{public_id}/sending").text
 
 
@@ -196,20 +191,16 @@ def bend_frozen_bytes(session, keyring) -> None:
 
 
 @pytest.mark.parametrize("bend", [bend_subject, bend_frozen_bytes])
-def test_deferred_copies_wait_if_the_words_that_would_leave_identify_the_group(
-    services, keyring, worker, relay, bend
-):
-    relay.script("RCPT", *["451 4.3.0 Later"] * 3)
-    with services.writing.begin() as session:
-        queue_issue(session, SLUG, subject="Tea")
-    worker.drain()
-    with services.writing.begin() as session:
-        bend(session, keyring)
+def test_deferred_copies_wait_if_the_words_that_would_leave_identify_the_group(scenario, bend):
+    scenario.relay.script("RCPT", *["451 4.3.0 Later"] * 3)
+    scenario.do(queue_issue, SLUG, subject="Tea")
+    scenario.worker.drain()
+    scenario.do(bend, scenario.keyring)
     with time_machine.travel(now() + timedelta(hours=1), tick=True):
         for _ in range(3):
-            worker.drain()
-    assert relay.accepted == []
-    with services.reading.begin() as session:
+            scenario.worker.drain()
+    assert scenario.relay.accepted == []
+    with scenario.services.reading.begin() as session:
         issue = session.scalars(select(Newsletter)).one()
         assert newsletters.report(session, issue)["deferred"] == 3
         assert issue.paused_at is not None
@@ -220,21 +211,19 @@ def test_deferred_copies_wait_if_the_words_that_would_leave_identify_the_group(
 @pytest.mark.parametrize(
     "told", ["LGBT%51", "Pr\u00adide", "=?utf-8?b?TEdCVFE=?=", "{group}", "diversidad sexual"]
 )
-def test_no_disguise_brings_a_name_into_a_header(services, told, language):
+def test_no_disguise_brings_a_name_into_a_header(scenario, told, language):
     words = {"en": "Tea", language: told}
     texts = dict.fromkeys(words, "Come.")
     for column in ("subject", "preheader"):
         shown = {"subject": dict.fromkeys(words, "Tea"), "text": texts, column: words}
-        problems, _ = checked(services, **shown)
+        problems, _ = checked(scenario, **shown)
         assert {checklist.TELLS, checklist.GATE[Rule.HEADER]} & set(problems)
 
 
 @on_sqlite
-def test_a_reply_address_or_a_flyer_that_names_the_group_goes_through_no_door(
-    services, keyring, worker, caplog
-):
-    mailer = worker._mailer
-    with services.writing.begin() as session:
+def test_a_reply_address_or_a_flyer_that_names_the_group_goes_through_no_door(scenario, caplog):
+    mailer = scenario.worker._mailer
+    with scenario.services.writing.begin() as session:
         group = group_named(session, SLUG)
         issue = newsletters.draft(session, group, "Tea", "Come.")
         assert issue_mailer.fit_messages(mailer, issue)
@@ -246,16 +235,16 @@ def test_a_reply_address_or_a_flyer_that_names_the_group_goes_through_no_door(
         assert "LGBTQ" not in caplog.text
         flyer.title = "Tea"
         assert issue_mailer.fit_messages(mailer, issue)
-        mailbox.wrap_mailbox(keyring.opener, group, "group6@dpsk12.org")
+        mailbox.wrap_mailbox(scenario.keyring.opener, group, "group6@dpsk12.org")
         assert issue_mailer.fit_messages(mailer, issue)
         session.rollback()
 
 
 @on_sqlite
 @pytest.mark.parametrize("what", ["text", "title", "many"])
-def test_an_issue_too_large_for_any_form_is_held_before_it_is_read(what, services, worker):
+def test_an_issue_too_large_for_any_form_is_held_before_it_is_read(what, scenario):
     """The web may write megabytes, and some work on words grows with their square."""
-    with services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         issue = newsletters.draft(session, group_named(session, "the-village"), "Tea", "Come.")
         titles = {"text": [], "title": ["a" + "\u0301\u0316" * 300_000], "many": ["Tea"] * 6}[what]
         if what == "text":
@@ -264,15 +253,13 @@ def test_an_issue_too_large_for_any_form_is_held_before_it_is_read(what, service
             Flyer(title=each, content=b"%PDF-", size=5, pages=1, is_tagged=True) for each in titles
         ]
         session.flush()
-        assert not issue_mailer.fit_messages(worker._mailer, issue)
+        assert not issue_mailer.fit_messages(scenario.worker._mailer, issue)
         session.rollback()
 
 
-def test_two_copies_differ_in_links_and_greeting_alone(services, worker, relay):
-    with services.writing.begin() as session:
-        queue_issue(session, SLUG, subject="Tea, {first_name}", text="Dear {first_name}, come.")
-    worker.drain()
-    one, other = (relay.to(f"member{each}@dpsk12.org")[0] for each in (1, 2))
+def test_two_copies_differ_in_links_and_greeting_alone(scenario):
+    scenario.do(queue_issue, SLUG, subject="Tea, {first_name}", text="Dear {first_name}, come.")
+    one, other = (scenario.mails(f"member{each}@dpsk12.org")[0] for each in (1, 2))
     own = {"To", "Message-ID", "List-Unsubscribe"}
     assert {name for name in one if one[name] != other[name]} == own
     [leave], [other_leave] = (
@@ -287,8 +274,8 @@ def test_two_copies_differ_in_links_and_greeting_alone(services, worker, relay):
 
 
 @pytest.mark.parametrize("words", TELLING)
-def test_nothing_that_queues_lets_an_identifying_subject_or_preview_line_pass(services, words):
-    with services.writing.begin() as session:
+def test_nothing_that_queues_lets_an_identifying_subject_or_preview_line_pass(scenario, words):
+    with scenario.services.writing.begin() as session:
         group = group_named(session, SLUG)
         for column, language in product(("subject", "preheader"), i18n.NAMES):
             issue = newsletters.draft(session, group, "Tea", "Come.")
@@ -301,15 +288,14 @@ def test_nothing_that_queues_lets_an_identifying_subject_or_preview_line_pass(se
 
 @pytest.mark.parametrize("column", ["subject", "preheader"])
 def test_an_issue_under_way_whose_words_identify_the_group_is_paused_for_good(
-    lead, services, worker, relay, cli, column
+    lead, scenario, cli, column
 ):
     """Some may have got it before: the command does not say that nothing was sent."""
-    with services.writing.begin() as session:
-        issue = queue_at_once(worker, session, SLUG)
+    with scenario.services.writing.begin() as session:
+        issue = queue_at_once(scenario.worker, session, SLUG)
         session.execute(update(Newsletter).values({column: {"en": "News from {group}"}}))
         number, page = issue.id, f"/lead/newsletters/{issue.public_id}"
-    worker.drain()
-    assert relay.to("member1@dpsk12.org") == []
+    assert scenario.mails("member1@dpsk12.org") == []
     shown = lead.open(f"{page}/sending").text
     assert "Not sent: something in it has to change first." in shown
     assert NAMED in shown
@@ -318,29 +304,26 @@ def test_an_issue_under_way_whose_words_identify_the_group_is_paused_for_good(
     ended = cli.invoke(args=["newsletter", "resume", page.rpartition("/")[2]])
     assert ended.exit_code == 1
     assert ended.output.startswith("Error: Nothing more was sent.\n")
-    worker.drain()
-    assert relay.to("member1@dpsk12.org") == []
-    assert books(services, number) == {"recipients": 3, "queued": 3}
+    assert scenario.mails("member1@dpsk12.org") == []
+    assert books(scenario.services, number) == {"recipients": 3, "queued": 3}
     act(lead, page, "stop")
-    assert books(services, number) == {"recipients": 3, "withdrawn": 3}
+    assert books(scenario.services, number) == {"recipients": 3, "withdrawn": 3}
 
 
-def test_every_header_of_a_discreet_groups_emails_is_silent(
-    lead, services, keyring, worker, relay, visitor
-):
-    with services.writing.begin() as session:
+def test_every_header_of_a_discreet_groups_emails_is_silent(lead, scenario, visitor):
+    with scenario.services.writing.begin() as session:
         group = group_named(session, SLUG)
-        mailbox.wrap_mailbox(keyring.opener, group, "lgbtq-leads@dpsk12.org")
+        mailbox.wrap_mailbox(scenario.keyring.opener, group, "lgbtq-leads@dpsk12.org")
         name = Group(slug=group.slug, name=group.name)
-        names = VerpAddresses((), services.settings.mail_domain)
-        list_id = names.list_id(keyring.index.list_label(group.public_id))
+        names = VerpAddresses((), scenario.services.settings.mail_domain)
+        list_id = names.list_id(scenario.keyring.index.list_label(group.public_id))
     page = write(lead, SLUG, text_es="Vengan.", subject_es="Té")
     act(lead, page, "test")
     visitor.join(SLUG, "new@dpsk12.org")
     visitor.join(SLUG, "member1@dpsk12.org")
-    release(lead, page, worker)
-    assert len(relay.accepted) >= 7
-    for one in relay.accepted:
+    release(lead, page, scenario.worker)
+    assert len(scenario.relay.accepted) >= 7
+    for one in scenario.relay.accepted:
         headers = dict(header_lines(one.data))
         del headers["To"]  # the reader's own address
         headers.pop("List-Unsubscribe", "")
@@ -348,24 +331,19 @@ def test_every_header_of_a_discreet_groups_emails_is_silent(
             # What is made at random says any four letters by chance.
             said = re.sub("[0-9a-f]{32,}", "", line.replace(list_id, ""))
             assert identifying_word(name, said) == "", line
-    [mail] = relay.to("member2@dpsk12.org")
+    [mail] = scenario.relay.to("member2@dpsk12.org")
     assert mail["Reply-To"] == "dps-belong@example.org"
     assert "the Belong office will see your email address" in text_of(mail)
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_MAIL_FROM": "DPS LGBTQ+ Network"}])
-def test_no_newsletter_of_a_discreet_group_comes_from_an_identifying_sender_name(
-    services, worker, relay
-):
-    with services.writing.begin() as session:
-        queue_issue(session, SLUG)
-    worker.drain()
-    assert relay.accepted == []
+def test_no_newsletter_of_a_discreet_group_comes_from_an_identifying_sender_name(scenario):
+    scenario.do(queue_issue, SLUG)
+    scenario.worker.drain()
+    assert scenario.relay.accepted == []
 
 
-def test_the_worker_asks_no_mailbox_that_names_the_group_or_belongs_to_a_stranger(
-    lead, services, worker, relay
-):
+def test_the_worker_asks_no_mailbox_that_names_the_group_or_belongs_to_a_stranger(lead, scenario):
     """The page refuses it; an intruder in the web can write down any proposal."""
     page = f"/lead/groups/{SLUG}/page"
     typed = {"summary_en": "Company.", "mailbox": "lgbtq-leads@dpsk12.org"}
@@ -373,12 +351,10 @@ def test_the_worker_asks_no_mailbox_that_names_the_group_or_belongs_to_a_strange
     assert answer.status_code == 422
     assert "This address names the group" in answer.text
     for strange in ("pride@dpsk12.org", "eve@example.org"):
-        with services.writing.begin() as session:
+        with scenario.services.writing.begin() as session:
             group, account = group_named(session, SLUG), session.scalars(select(Account)).one()
-            proposed = (session, services.sealer, group, account, strange, "en")
+            proposed = (session, scenario.services.sealer, group, account, strange, "en")
             shared_mailbox.propose_mailbox(*proposed)
-        worker.drain()
-        assert relay.to(strange) == relay.to(LEAD) == []
+        assert scenario.mails(strange) == scenario.relay.to(LEAD) == []
     assert lead.send(page, **{**typed, "mailbox": "group6@dpsk12.org"}).status_code == 303
-    worker.drain()
-    assert len(relay.to("group6@dpsk12.org")) == 1
+    assert len(scenario.mails("group6@dpsk12.org")) == 1

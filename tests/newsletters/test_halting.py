@@ -16,7 +16,6 @@ from belong_mail.groups.models import Group
 from belong_mail.newsletters import release
 from belong_mail.newsletters.jobs import FollowIssue
 from belong_mail.newsletters.models import Newsletter
-from tests.database import execute
 from tests.delivery.factories import books, deliveries, let_grow_stale
 from tests.factories import make_members, queue_at_once
 from tests.markers import on_both
@@ -25,10 +24,10 @@ from tests.scenario import drain_in
 MEMBERS = 200
 
 
-def start_issue(worker, services, keyring, members: int) -> Newsletter:
-    with services.writing.begin() as session:
-        make_members(session, keyring, members)
-        return queue_at_once(worker, session)
+def start_issue(scenario, members: int) -> Newsletter:
+    with scenario.services.writing.begin() as session:
+        make_members(session, scenario.keyring, members)
+        return queue_at_once(scenario.worker, session)
 
 
 def press(lead, issue, verb: str) -> int:
@@ -37,36 +36,34 @@ def press(lead, issue, verb: str) -> int:
 
 
 def test_a_pause_in_the_middle_of_an_issue_acts_within_two_seconds_and_going_on_sends_the_rest(
-    lead, services, keyring, worker, relay
+    lead, scenario
 ):
     """Two copies of each connection may be on their way; all others have waited too long then."""
-    issue = start_issue(worker, services, keyring, MEMBERS)
-    already = len(relay.accepted)
-    relay.delay = 0.02
-    worker.engine._turn()
-    while len(relay.accepted) < already + 10:
-        worker.engine._drive(0)
+    issue = start_issue(scenario, MEMBERS)
+    already = len(scenario.relay.accepted)
+    scenario.relay.delay = 0.02
+    scenario.worker.engine._turn()
+    while len(scenario.relay.accepted) < already + 10:
+        scenario.worker.engine._drive(0)
     assert press(lead, issue, "pause") == 303
-    let_grow_stale(worker)
-    left = len(relay.accepted)
-    worker.drain()
-    assert len(relay.accepted) <= left + 10
+    let_grow_stale(scenario.worker)
+    left = len(scenario.relay.accepted)
+    scenario.worker.drain()
+    assert len(scenario.relay.accepted) <= left + 10
     stands = lead.open(f"/lead/newsletters/{issue.public_id}/sending").text
     assert "Paused" in stands
     assert "Started " in stands
     assert "Sent on" not in stands
 
     assert press(lead, issue, "resume") == 303
-    drain_in(worker, seconds=3)
-    assert books(services, issue.id)[State.ACCEPTED] == MEMBERS
-    recipients = Counter(each.recipient for each in relay.accepted[already:])
+    drain_in(scenario.worker, seconds=3)
+    assert books(scenario.services, issue.id)[State.ACCEPTED] == MEMBERS
+    recipients = Counter(each.recipient for each in scenario.relay.accepted[already:])
     assert set(recipients.values()) == {1}
 
 
-def test_an_issue_stopped_or_paused_before_any_email_left_went_to_nobody(
-    lead, services, keyring, worker
-):
-    issue = start_issue(worker, services, keyring, 40)
+def test_an_issue_stopped_or_paused_before_any_email_left_went_to_nobody(lead, scenario):
+    issue = start_issue(scenario, 40)
     for verb, said in (
         ("pause", "Not sent yet to about 40 members."),
         ("stop", "It wasn’t sent to about 40 members"),
@@ -76,68 +73,63 @@ def test_an_issue_stopped_or_paused_before_any_email_left_went_to_nobody(
         assert "It wasn’t sent to anyone." in page
         assert said in page
         assert ("Stop for good" in page) == (verb == "pause")
-        worker.drain()
-        assert worker.waiting() == {}
+        scenario.worker.drain()
+        assert scenario.worker.waiting() == {}
 
 
 @on_both("claims")
 @pytest.mark.parametrize("verb", ["pause", "stop"])
-def test_a_pause_or_a_stop_acts_by_its_mark_before_the_worker_reads_of_it(
-    verb, lead, services, keyring, worker, relay
-):
-    issue = start_issue(worker, services, keyring, 40)
-    already = len(relay.accepted)
+def test_a_pause_or_a_stop_acts_by_its_mark_before_the_worker_reads_of_it(verb, lead, scenario):
+    issue = start_issue(scenario, 40)
+    already = len(scenario.relay.accepted)
     assert press(lead, issue, verb) == 303
-    execute(services, delete(Job))
-    worker.drain()
-    assert len(relay.accepted) == already
+    scenario.execute(delete(Job))
+    scenario.worker.drain()
+    assert len(scenario.relay.accepted) == already
 
 
 @pytest.mark.parametrize("mark", ["newsletters SET stopped_at", "groups SET ends_at"])
-def test_a_mark_of_a_moment_loses_no_copy_that_a_server_put_off(
-    mark, services, keyring, worker, relay
-):
-    relay.script("RCPT", "451 4.2.1 Not now")
-    start_issue(worker, services, keyring, 1)
-    worker.drain()
+def test_a_mark_of_a_moment_loses_no_copy_that_a_server_put_off(mark, scenario):
+    scenario.relay.script("RCPT", "451 4.2.1 Not now")
+    start_issue(scenario, 1)
+    scenario.worker.drain()
     with time_machine.travel(now() + timedelta(hours=1)):
         for value in ("'2020-01-01'", "NULL"):
-            execute(services, text(f"UPDATE {mark} = {value}"))
-            worker.engine.work()
-            worker.engine.finish()
-    drain_in(worker, hours=2)
-    assert len(relay.accepted) == 1
+            scenario.execute(text(f"UPDATE {mark} = {value}"))
+            scenario.worker.engine.work()
+            scenario.worker.engine.finish()
+    drain_in(scenario.worker, hours=2)
+    assert len(scenario.relay.accepted) == 1
 
 
-def test_no_job_of_the_web_makes_copies_due_that_no_pause_holds(services, keyring, worker, relay):
+def test_no_job_of_the_web_makes_copies_due_that_no_pause_holds(scenario):
     """Whoever holds the web may ask again and again: what a server put off waits as it did."""
-    relay.always("RCPT member1@dpsk12.org", "451 4.2.1 Not now")
-    issue = start_issue(worker, services, keyring, 2)
-    worker.drain()
-    before = [(each.state, each.due_at, each.created_at) for each in deliveries(services)]
+    scenario.relay.always("RCPT member1@dpsk12.org", "451 4.2.1 Not now")
+    issue = start_issue(scenario, 2)
+    scenario.worker.drain()
+    before = [(each.state, each.due_at, each.created_at) for each in deliveries(scenario.services)]
     assert State.DEFERRED in {state for state, _, _ in before}
     with time_machine.travel(now() + timedelta(minutes=1), tick=False):
-        with services.writing.begin() as session:
-            FollowIssue(issue.public_id).ask(session, services.sealer)
-        worker.drain()
-    assert [(each.state, each.due_at, each.created_at) for each in deliveries(services)] == before
+        scenario.seal(FollowIssue(issue.public_id))
+        scenario.worker.drain()
+    assert [
+        (each.state, each.due_at, each.created_at) for each in deliveries(scenario.services)
+    ] == before
 
 
 @on_both("locks")
 @pytest.mark.parametrize("verb", [release.pause, release.stop])
-def test_a_copy_that_was_claimed_before_a_pause_or_a_stop_is_not_written_after_it(
-    verb, services, keyring, worker
-):
-    mailer = worker._issue_mailer
-    issue = start_issue(worker, services, keyring, 2)
-    with services.writing.begin() as session:
+def test_a_copy_that_was_claimed_before_a_pause_or_a_stop_is_not_written_after_it(verb, scenario):
+    mailer = scenario.worker._issue_mailer
+    issue = start_issue(scenario, 2)
+    with scenario.services.writing.begin() as session:
         claimed = claims.claim_chunk(session, "elsewhere", mailer, 100) or []
         ids = [number for number, _ in claimed]
     assert len(ids) == 2
-    with services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         assert [write().recipient for _, write in mailer.read(session, ids)] != []
         release.act(session, session.get_one(Newsletter, issue.id), verb)
-    with services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         for _, write in mailer.read(session, ids):
             with pytest.raises(IssuePaused):
                 write()
@@ -145,26 +137,27 @@ def test_a_copy_that_was_claimed_before_a_pause_or_a_stop_is_not_written_after_i
 
 @pytest.mark.parametrize("way", ["page", "command", "end of the group"])
 def test_copies_that_are_in_hand_at_a_stop_are_withdrawn_once_they_come_back(
-    way, lead, cli, services, keyring, worker, relay
+    way, lead, cli, scenario
 ):
-    issue = start_issue(worker, services, keyring, 2)
-    with services.writing.begin() as session:
+    issue = start_issue(scenario, 2)
+    with scenario.services.writing.begin() as session:
         ids = [
-            one for one, _ in claims.claim_chunk(session, "other", worker._issue_mailer, 9) or []
+            one
+            for one, _ in claims.claim_chunk(session, "other", scenario.worker._issue_mailer, 9)
+            or []
         ]
     if way == "page":
         assert press(lead, issue, "stop") == 303
     elif way == "command":
         assert cli.invoke(args=["newsletter", "stop", issue.public_id]).exit_code == 0
     else:
-        with services.writing.begin() as session:
+        with scenario.services.writing.begin() as session:
             group = session.get_one(Group, issue.group_id)
             group.ends_at = group.announced_end = group.announced_at = now()
             release.retire(session, group)
-    worker.read_jobs()
-    with services.writing.begin() as session:
-        results._give_back(session, "other", ids, now())
-    drain_in(worker, minutes=1)
-    assert books(services, issue.id)[State.WITHDRAWN] == len(ids) == 2
-    assert relay.accepted == []
-    assert worker.waiting() == {}
+    scenario.worker.read_jobs()
+    scenario.do(results._give_back, "other", ids, now())
+    drain_in(scenario.worker, minutes=1)
+    assert books(scenario.services, issue.id)[State.WITHDRAWN] == len(ids) == 2
+    assert scenario.relay.accepted == []
+    assert scenario.worker.waiting() == {}

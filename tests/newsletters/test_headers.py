@@ -23,14 +23,14 @@ MEMBERS = (ADA, BEN)
 
 
 @pytest.fixture
-def sent(worker, relay, services, keyring):
-    with services.writing.begin() as session:
+def sent(scenario):
+    with scenario.services.writing.begin() as session:
         for member in MEMBERS:
-            make_member(session, keyring, member)
+            make_member(session, scenario.keyring, member)
         queue_issue(session)
-    worker.drain()
-    assert not relay.faults
-    return relay.accepted
+    scenario.worker.drain()
+    assert not scenario.relay.faults
+    return scenario.relay.accepted
 
 
 def test_a_newsletter_has_just_these_headers_each_once(sent):
@@ -53,19 +53,19 @@ def test_a_newsletter_has_just_these_headers_each_once(sent):
             assert "=?" not in value or name in {"Subject", "From"}, "machines read it"
 
 
-def test_a_group_has_one_silent_list_id_for_its_whole_life(worker, relay, services, keyring):
-    with services.writing.begin() as session:
+def test_a_group_has_one_silent_list_id_for_its_whole_life(scenario):
+    with scenario.services.writing.begin() as session:
         for slug in ("the-village", "lgbtq"):
-            make_member(session, keyring, ADA, slug)
+            make_member(session, scenario.keyring, ADA, slug)
             queue_issue(session, slug, subject=f"One to {len(slug)}")
-    worker.drain()
-    with services.writing.begin() as session:
+    scenario.worker.drain()
+    with scenario.services.writing.begin() as session:
         group = group_named(session, "lgbtq")
         group.name, group.slug = "Another name", "another-name"
         queue_issue(session, "another-name", subject="Two to 5")
-    worker.drain()
+    scenario.worker.drain()
     ids: dict[str, set[str]] = {}
-    for one in relay.accepted:
+    for one in scenario.relay.accepted:
         headers = dict(header_lines(one.data))
         ids.setdefault(headers["Subject"][-1], set()).add(headers["List-Id"])
     [village], [lgbtq] = ids["1"], ids["5"]
@@ -75,13 +75,13 @@ def test_a_group_has_one_silent_list_id_for_its_whole_life(worker, relay, servic
 
 
 @on_sqlite
-def test_nobody_without_the_workers_key_works_out_a_list_id(sent, services):
+def test_nobody_without_the_workers_key_works_out_a_list_id(sent, scenario):
     """The public id stands on pages; what is known to everybody must not lead to the header."""
-    with services.reading.begin() as session:
+    with scenario.services.reading.begin() as session:
         public_id = group_named(session, "the-village").public_id
     [label] = {dict(header_lines(one.data))["List-Id"][1:17] for one in sent}
     raw = b32decode(label.upper())
-    known = [b"", *(key.encode() for key in services.settings.secret_keys)]
+    known = [b"", *(key.encode() for key in scenario.services.settings.secret_keys)]
     for text in (public_id, "the-village", "The Village", f"list\x00{public_id}\x00"):
         assert hashlib.sha256(text.encode()).digest()[:10] != raw
         for key in known:
@@ -90,31 +90,29 @@ def test_nobody_without_the_workers_key_works_out_a_list_id(sent, services):
     assert own.list_label(public_id) != other.list_label(public_id)
 
 
-def test_the_date_of_all_copies_is_that_of_the_release_in_utc_however_late_they_leave(
-    worker, relay, services, keyring
-):
-    with services.writing.begin() as session:
+def test_the_date_of_all_copies_is_that_of_the_release_in_utc_however_late_they_leave(scenario):
+    with scenario.services.writing.begin() as session:
         for member in MEMBERS:
-            make_member(session, keyring, member)
-        queue_at_once(worker, session)
+            make_member(session, scenario.keyring, member)
+        queue_at_once(scenario.worker, session)
     released_at = datetime.now(UTC)
     with time_machine.travel(released_at + timedelta(minutes=30), tick=True):
-        worker.drain()
-    [value] = {dict(header_lines(one.data))["Date"] for one in relay.accepted}
+        scenario.worker.drain()
+    [value] = {dict(header_lines(one.data))["Date"] for one in scenario.relay.accepted}
     assert value.endswith(" +0000")
     assert abs(parsedate_to_datetime(value) - released_at) < timedelta(seconds=60)
 
 
-def test_a_message_that_is_tried_again_is_the_same_message(worker, relay, services, keyring):
-    with services.writing.begin() as session:
-        make_member(session, keyring, ADA)
+def test_a_message_that_is_tried_again_is_the_same_message(scenario):
+    with scenario.services.writing.begin() as session:
+        make_member(session, scenario.keyring, ADA)
         queue_issue(session)
-    relay.script("DOT", drop(b"25"))
-    relay.script("DOT", "451 4.3.0 Later", "250 Ok")
+    scenario.relay.script("DOT", drop(b"25"))
+    scenario.relay.script("DOT", "451 4.3.0 Later", "250 Ok")
     with time_machine.travel(datetime.now(UTC), tick=True) as clock:
         for _ in range(4):
-            worker.drain()
+            scenario.worker.drain()
             clock.shift(timedelta(hours=3))
-    bodies = [one.data for one in relay.accepted]
+    bodies = [one.data for one in scenario.relay.accepted]
     assert len(bodies) == 2
     assert bodies[0] == bodies[1]

@@ -26,12 +26,12 @@ WORDS = {
 }
 
 
-def test_a_newsletter_that_went_out_is_read_again_in_each_language(lead, worker):
+def test_a_newsletter_that_went_out_is_read_again_in_each_language(lead, scenario):
     assert "No newsletter has been sent yet." in lead.open(PAST).text
     page = write(lead, **WORDS)
     begin(lead)
     assert "It hasn’t been sent yet." in lead.open(f"{page}/read").text
-    release(lead, page, worker)
+    release(lead, page, scenario.worker)
     past = lead.open(PAST).text
     assert past.count("/read") == 1
     assert f"{page}/read" in past
@@ -46,8 +46,8 @@ def test_a_newsletter_that_went_out_is_read_again_in_each_language(lead, worker)
         assert words in shown
 
 
-def test_a_leaders_home_lists_all_open_newsletters_and_the_three_that_ended_last(lead, services):
-    with services.writing.begin() as session:
+def test_a_leaders_home_lists_all_open_newsletters_and_the_three_that_ended_last(lead, scenario):
+    with scenario.services.writing.begin() as session:
         for number in range(25):
             newsletters.draft(session, group_named(session, "the-village"), f"Open {number}", "Tea")
         for number in range(4):
@@ -59,45 +59,42 @@ def test_a_leaders_home_lists_all_open_newsletters_and_the_three_that_ended_last
 
 
 def test_another_leader_of_the_group_reads_who_sent_it_and_nobody_else_reads_it(
-    lead, other_lead, app, services, keyring, worker
+    lead, other_lead, app, scenario
 ):
     page = write(lead)
-    release(lead, page, worker)
+    release(lead, page, scenario.worker)
     address = "second@dpsk12.org"
-    second = sign_in(app, keyring, "the-village", address)
+    second = sign_in(app, scenario.keyring, "the-village", address)
     assert "Written by a group leader. Sent by a group leader." in second.open(f"{page}/read").text
-    with services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         session.scalars(select(Account).order_by(Account.id)).first().name = "Sam <3"
     write(second)  # another newsletter has another writer
     named = "Written by Sam &lt;3. Sent by Sam &lt;3."
     assert named in second.open(f"{page}/read").text
     assert f"{page}/read" in second.open(PAST).text
     assert f"{page}/read" not in other_lead.open("/lead/groups/asian/newsletters").text
-    with services.writing.begin() as session:
-        session.execute(delete(Account).where(Account.id == 1))
+    scenario.execute(delete(Account).where(Account.id == 1))
     assert "sent it." not in second.open(f"{page}/read").text
 
 
-def test_an_undone_newsletter_is_a_draft_and_one_sent_by_a_command_has_no_sender(
-    lead, services, worker
-):
+def test_an_undone_newsletter_is_a_draft_and_one_sent_by_a_command_has_no_sender(lead, scenario):
     page = write(lead)
     assert lead.send(f"{page}/release", when="60").status_code == 303
     assert "Undo: don’t send it" in lead.open(f"{page}/sending").text
     act(lead, page, "undo")
     assert "draft" in lead.open(f"{page}/sending").text
-    with services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         public_id = queue_issue(session).public_id
-    worker.drain()
+    scenario.worker.drain()
     assert "sent it." not in lead.open(f"/lead/newsletters/{public_id}/read").text
     assert "Undo" not in lead.open(f"/lead/newsletters/{public_id}/sending").text
 
 
-def test_the_report_after_a_stop_is_true(lead, members, worker):
+def test_the_report_after_a_stop_is_true(lead, scenario):
     """It was stopped when there was nothing left to stop: then nobody missed it."""
-    members(30)
+    scenario.add_members(30)
     page = write(lead)
-    release(lead, page, worker)
+    release(lead, page, scenario.worker)
     assert "Sent on " in lead.open(f"{page}/sending").text
     act(lead, page, "stop")
     shown = lead.open(f"{page}/sending").text
@@ -107,9 +104,9 @@ def test_the_report_after_a_stop_is_true(lead, members, worker):
     assert "wasn’t sent" not in shown
 
 
-def sent(services, subject: str, text: str, at, preview: str = "", **es: str) -> str:
+def sent(scenario, subject: str, text: str, at, preview: str = "", **es: str) -> str:
     """Keep a newsletter of The Village that went out at a time; return its page."""
-    with services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         issue = newsletters.draft(session, group_named(session, "the-village"), subject, text)
         newsletters.update_draft(
             issue,
@@ -126,10 +123,10 @@ def found(lead, query: str) -> list[str]:
 
 
 @on_both("a search by each dialect")
-def test_past_newsletters_are_found_by_words_in_any_language(lead, services):
+def test_past_newsletters_are_found_by_words_in_any_language(lead, scenario):
     at = now() - timedelta(days=30)
-    tea = sent(services, "Tea & cake", "100% of_us came.", at, title="Té", words="¡Vengan, niños!")
-    walk = sent(services, "A walk", "In the “hills”.", at + timedelta(days=1), "Bring boots")
+    tea = sent(scenario, "Tea & cake", "100% of_us came.", at, title="Té", words="¡Vengan, niños!")
+    walk = sent(scenario, "A walk", "In the “hills”.", at + timedelta(days=1), "Bring boots")
     for words, pages in {
         "TEA": [tea], "te": [tea], "t%C3%A9": [tea], "ninos": [tea], "VENGAN tea": [tea],
         "hills+tea": [], "hills+boots": [walk], "": [walk, tea], "%25": [tea], "of_us": [tea],
@@ -143,9 +140,9 @@ def test_past_newsletters_are_found_by_words_in_any_language(lead, services):
     assert lead.open(f"{PAST}?words={'a' * 101}").status_code == 422
 
 
-def test_past_newsletters_come_in_pages_that_keep_the_search(lead, services):
+def test_past_newsletters_come_in_pages_that_keep_the_search(lead, scenario):
     at = now() - timedelta(days=60)
-    pages = [sent(services, f"Tea {n}", "Tea.", at + timedelta(hours=n)) for n in range(21)]
+    pages = [sent(scenario, f"Tea {n}", "Tea.", at + timedelta(hours=n)) for n in range(21)]
     assert found(lead, "") == pages[:0:-1]
     assert found(lead, "page=2") == pages[:1]
     for beyond in ("9", "-1", "x", "0"):
@@ -157,13 +154,11 @@ def test_past_newsletters_come_in_pages_that_keep_the_search(lead, services):
     assert found(lead, "words=tea&page=2") == pages[:1]
 
 
-def test_a_newsletter_is_duplicated_with_words_and_pictures_and_nothing_else(
-    lead, services, worker
-):
+def test_a_newsletter_is_duplicated_with_words_and_pictures_and_nothing_else(lead, scenario):
     page = begin(lead)
     assert add(lead, page, picture(), says="Twelve people").status_code == 303
     lead.send(page, **{**WORDS, "text": f"Look:\n\n{code_of(lead, page)}"})
-    release(lead, page, worker)
+    release(lead, page, scenario.worker)
     assert f'action="{page}/duplicate"' in lead.open(f"{page}/read").text
     answer = lead.act(f"{page}/duplicate")
     assert answer.status_code == 303
@@ -176,7 +171,7 @@ def test_a_newsletter_is_duplicated_with_words_and_pictures_and_nothing_else(
     assert image.startswith(f"{copy}/pictures/")
     assert lead.open(image).status_code == 200
     assert image.rpartition("/")[2] in fields["text"]
-    with services.reading.begin() as session:
+    with scenario.services.reading.begin() as session:
         old, new = session.scalars(select(Newsletter).order_by(Newsletter.id))
         assert new.images[0].public_id != old.images[0].public_id
         nothing = (new.due_at, new.queued_at, new.released_by, new.held_at)

@@ -22,33 +22,30 @@ from tests.scenario import drain_in
 
 @on_both("journeys")
 @pytest.mark.parametrize("settings", [{"BELONG_COPY_TO_OFFICE": "yes"}])
-def test_a_lead_writes_tests_and_releases(lead, services, members, worker, relay):
-    members(12)
-    with services.writing.begin() as session:
-        count_watched(session)
+def test_a_lead_writes_tests_and_releases(lead, scenario):
+    scenario.add_members(12)
+    scenario.do(count_watched)
     page = write(lead)
     shown = lead.open(f"{page}/release").text
     assert "about 10 members" in shown
     assert Form(shown).fields["when"] == "10", "minutes to undo it, unless one chooses"
     assert "all of us" not in shown, "there is none"
     act(lead, page, "test")
-    worker.drain()
-    test = relay.to("lead-of-the-village@dpsk12.org")[-1]
+    test = scenario.mails("lead-of-the-village@dpsk12.org")[-1]
     assert test["Subject"] == "[Test] Tea on Friday"
     assert "Dear colleague" in text_of(test)
 
     assert lead.send(f"{page}/release", when="10").status_code == 303
-    worker.drain()
-    assert relay.to("member1@dpsk12.org") == []
+    assert scenario.mails("member1@dpsk12.org") == []
     assert "you can undo it" in lead.open(f"{page}/sending").text
     assert "Where it stands" in lead.open(f"{page}/read").text, "there are no results yet"
 
-    drain_in(worker, minutes=11)
-    [mail] = relay.to("member1@dpsk12.org")
+    drain_in(scenario.worker, minutes=11)
+    [mail] = scenario.relay.to("member1@dpsk12.org")
     assert mail["Subject"] == "Tea on Friday"
     assert "<strong>tea</strong>" in html_of(mail)
     assert "Sent to about 10 members." in lead.open(f"{page}/sending").text
-    [copy] = relay.to("dps-belong@example.org")
+    [copy] = scenario.relay.to("dps-belong@example.org")
     assert copy["Subject"] == "Tea on Friday"
     for mail, said in (
         (test, "This copy is for you as a group leader."),
@@ -60,9 +57,9 @@ def test_a_lead_writes_tests_and_releases(lead, services, members, worker, relay
             assert "/leave/" not in part
 
 
-def test_a_lead_reads_that_an_issue_had_nobody_to_go_to(lead, worker):
+def test_a_lead_reads_that_an_issue_had_nobody_to_go_to(lead, scenario):
     page = write(lead)
-    release(lead, page, worker)
+    release(lead, page, scenario.worker)
     assert "The group had no members to send it to." in lead.open(f"{page}/sending").text
 
 
@@ -104,56 +101,55 @@ def test_a_time_that_is_missing_odd_past_or_skipped_is_explained(lead, at, said)
     assert "draft" in lead.open(f"{page}/sending").text
 
 
-def test_an_issue_for_later_leaves_then_and_not_before(lead, members, worker, relay):
-    members(2)
+def test_an_issue_for_later_leaves_then_and_not_before(lead, scenario):
+    scenario.add_members(2)
     page = write(lead)
     later = (now() + timedelta(days=1)).astimezone(DENVER)
     at = f"{later:%Y-%m-%dT%H:%M}"
     assert lead.send(f"{page}/release", when="later", at=at).status_code == 303
-    worker.drain()
-    assert relay.to("member1@dpsk12.org") == []
-    assert worker.waiting() == {"scheduled": 1}
+    assert scenario.mails("member1@dpsk12.org") == []
+    assert scenario.worker.waiting() == {"scheduled": 1}
     with time_machine.travel(later + timedelta(minutes=2), tick=True):
-        worker.drain()
-    assert len(relay.to("member1@dpsk12.org")) == 1
-    assert worker.waiting() == {}
+        scenario.worker.drain()
+    assert len(scenario.relay.to("member1@dpsk12.org")) == 1
+    assert scenario.worker.waiting() == {}
 
 
 def test_an_issue_whose_time_passed_is_held_and_its_lead_asked_in_the_language_they_chose(
-    lead, members, worker, relay
+    lead, scenario
 ):
-    members(2)
+    scenario.add_members(2)
     assert "Our emails to you are in <strong>English</strong>" in lead.open("/account").text
     assert lead.act("/account/language", language="fr").status_code == 400
     chosen = lead.act("/account/language", language="es")
     assert "Our emails to you are in <strong>Español</strong>" in lead.open(chosen.location).text
     page = write(lead)
     lead.send(f"{page}/release", when="1")
-    drain_in(worker, hours=2)
-    assert relay.to("member1@dpsk12.org") == []
-    asked = relay.to("lead-of-the-village@dpsk12.org")[-1]
+    drain_in(scenario.worker, hours=2)
+    assert scenario.relay.to("member1@dpsk12.org") == []
+    asked = scenario.relay.to("lead-of-the-village@dpsk12.org")[-1]
     assert asked["Subject"] == "Tu boletín no se envió. ¿Qué quieres hacer?"
     assert f"{page}/sending?lang=es" in text_of(asked)
     shown = lead.open(f"{page}/sending").text
     assert "Not sent at the scheduled time. What would you like to do?" in shown
 
-    release(lead, page, worker)
-    assert len(relay.to("member1@dpsk12.org")) == 1
+    release(lead, page, scenario.worker)
+    assert len(scenario.relay.to("member1@dpsk12.org")) == 1
 
 
-def test_releasing_twice_or_undoing_too_late_changes_nothing(lead, members, worker, relay):
-    members(1)
+def test_releasing_twice_or_undoing_too_late_changes_nothing(lead, scenario):
+    scenario.add_members(1)
     page = write(lead)
     form = Form(lead.open(f"{page}/release").text).fields | {"when": "1"}
     assert lead.press(f"{page}/release", **form).status_code == 303
     assert lead.press(f"{page}/release", **form).status_code == 409
     for verb in ("release", "stop"):  # opened again, or typed: the page with “Undo”
         assert lead.open(f"{page}/{verb}").location == f"{page}/sending"
-    drain_in(worker, minutes=3)
+    drain_in(scenario.worker, minutes=3)
     assert lead.open(f"{page}/release").location == f"{page}/sending"
     assert lead.open(f"{page}/stop").status_code == 200
     assert lead.press(f"{page}/undo", csrf_token=form["csrf_token"]).status_code == 409
-    assert len(relay.to("member0@dpsk12.org")) == 1
+    assert len(scenario.relay.to("member0@dpsk12.org")) == 1
 
 
 SPY = "https://spy.example.org/?n={first_name}"
@@ -207,8 +203,8 @@ def copies_for(scenario, address: str) -> list[str]:
 
 
 @pytest.fixture
-def second(app, keyring):
-    return sign_in(app, keyring, "the-village", SECOND)
+def second(app, scenario):
+    return sign_in(app, scenario.keyring, "the-village", SECOND)
 
 
 def ask(lead, page: str, whom: str) -> str:
@@ -220,7 +216,7 @@ def ask(lead, page: str, whom: str) -> str:
 @pytest.mark.usefixtures("other_lead", "second")
 @pytest.mark.parametrize(("whom", "to_second"), [("me", 0), ("all", 2)])
 def test_a_test_copy_in_each_language_goes_to_the_leaders_who_were_chosen(
-    lead, services, scenario, whom, to_second
+    lead, scenario, whom, to_second
 ):
     page = write(lead, **BOTH)
     shown = lead.open(f"{page}/release").text
@@ -235,7 +231,7 @@ def test_a_test_copy_in_each_language_goes_to_the_leaders_who_were_chosen(
         if str(mail["Subject"]) == "[Prueba] Té":
             assert "Vengan." in text_of(mail)
             assert 'lang="es"' in html_of(mail)
-    [entry] = trail(services, Kind.TEST_SENT)
+    [entry] = trail(scenario.services, Kind.TEST_SENT)
     assert (entry.group_slug, page.endswith(str(entry.newsletter))) == ("the-village", True)
 
 

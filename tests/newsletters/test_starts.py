@@ -58,7 +58,7 @@ def test_newsletters_start_from_the_template_that_a_leader_saved(lead):
     assert words_of(lead, start(lead))["subject"] == "Tea"
 
 
-def test_a_template_is_edited_replaced_and_deleted_and_is_no_draft(lead, services):
+def test_a_template_is_edited_replaced_and_deleted_and_is_no_draft(lead, scenario):
     save_template(lead)
     template = template_of(lead)
     assert "Draft" in lead.open("/lead/").text
@@ -68,10 +68,10 @@ def test_a_template_is_edited_replaced_and_deleted_and_is_no_draft(lead, service
     assert words_of(lead, start(lead))["subject"] == "Coffee"
     save_template(lead, subject="Lunch")
     assert lead.open(template).status_code == 404
-    with services.reading.begin() as session:
+    with scenario.services.reading.begin() as session:
         [only] = session.scalars(select(Newsletter).where(Newsletter.is_template))
         assert only.default_subject == "Lunch"
-    assert len(trail(services, Kind.TEMPLATE_SAVED)) == 2
+    assert len(trail(scenario.services, Kind.TEMPLATE_SAVED)) == 2
     template = template_of(lead)
     assert "Delete the group’s template …" in lead.open(template).text
     assert "Deleted." in lead.open(lead.act(f"{template}/delete").location).text
@@ -79,21 +79,21 @@ def test_a_template_is_edited_replaced_and_deleted_and_is_no_draft(lead, service
     assert words_of(lead, start(lead))["subject"] == ""
 
 
-def test_a_template_never_goes_out(lead, services, members, worker, relay):
-    members(1)
+def test_a_template_never_goes_out(lead, scenario):
+    scenario.add_members(1)
     save_template(lead)
     template = template_of(lead)
     for page in ("release", "sending", "read"):
         assert lead.open(f"{template}/{page}").status_code == 404
     act(lead, template, "test", 404)
     assert lead.act(f"{template}/release", when="1").status_code == 404
-    with services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         found = session.scalars(select(Newsletter).where(Newsletter.is_template)).one()
         with pytest.raises(InvalidState):
             issue_release.release(session, found, now())
         found.due_at = now()
-    drain_in(worker, minutes=2)
-    assert relay.to("member0@dpsk12.org") == []
+    drain_in(scenario.worker, minutes=2)
+    assert scenario.relay.to("member0@dpsk12.org") == []
 
 
 def test_the_first_page_shows_first_what_goes_out(lead):
@@ -110,13 +110,12 @@ def test_the_first_page_shows_first_what_goes_out(lead):
 
 
 def test_the_first_page_shows_since_when_a_draft_is_there_by_whom_and_the_next_dates(
-    lead, services
+    lead, scenario
 ):
-    with services.writing.begin() as session:
-        plan_meeting(session)
+    scenario.do(plan_meeting)
     lead.send(begin(lead), **WORDS)
     home = lead.open("/lead/").text
     row = home.partition(">Tea</a>")[2].partition("</li>")[0]
-    day = now().astimezone(services.settings.timezone).date()
+    day = now().astimezone(scenario.services.settings.timezone).date()
     assert f">{i18n.format_day(day, i18n.DEFAULT, 'short')}</span>" in row
     assert "4:00 – 5:00 PM" in home.partition("Next meetings")[2]

@@ -46,20 +46,20 @@ Bring a friend.
 """
 
 
-def send(worker, services, keyring, language="en", **words) -> None:
-    with services.writing.begin() as session:
-        make_member(session, keyring, ADA, language=language)
+def send(scenario, language="en", **words) -> None:
+    with scenario.services.writing.begin() as session:
+        make_member(session, scenario.keyring, ADA, language=language)
         issue = newsletters.start_draft(session, group_named(session, "the-village"))
         newsletters.update_draft(
             issue, **{"subject": {"en": "Tea"}, "text": {"en": PLAIN}, **words}
         )
         release(session, issue, now())
-    worker.drain()
+    scenario.worker.drain()
 
 
-def test_both_parts_say_and_link_the_same(worker, relay, services, keyring):
-    send(worker, services, keyring, text={"en": ISSUE})
-    [mail] = relay.to(ADA)
+def test_both_parts_say_and_link_the_same(scenario):
+    send(scenario, text={"en": ISSUE})
+    [mail] = scenario.relay.to(ADA)
     kinds = [part.get_content_type() for part in mail.walk()]
     assert kinds == ["multipart/alternative", "text/plain", "text/html"]
     text, links = text_of(mail), links_of(html_of(mail))
@@ -104,39 +104,35 @@ NAMED_WORDS = (
 )  # fmt: skip
 
 
-def make_named(session, keyring) -> None:
-    member = make_member(session, keyring, ADA)
-    member.wrapped_name = wrap_field(keyring, "Zebulon", "wrapped_name", member.public_id)
+def make_named(session, scenario) -> None:
+    member = make_member(session, scenario.keyring, ADA)
+    member.wrapped_name = wrap_field(scenario.keyring, "Zebulon", "wrapped_name", member.public_id)
 
 
 @pytest.mark.parametrize("link", NAMED_LINKS, ids=range(len(NAMED_LINKS)))
-def test_an_issue_with_the_readers_name_in_a_link_is_not_sent(
-    link, worker, relay, services, keyring
-):
-    with services.writing.begin() as session:
-        make_named(session, keyring)
+def test_an_issue_with_the_readers_name_in_a_link_is_not_sent(link, scenario):
+    with scenario.services.writing.begin() as session:
+        make_named(session, scenario)
         issue = queue_issue(session, text=f"{link}\n\nHello {{first_name}}!")
-        found = checklist.checklist(issue, services.renderer, services.links)
+        found = checklist.checklist(issue, scenario.services.renderer, scenario.services.links)
         told = checklist.GATE[Rule.PERSONAL], "{first_name}"
         assert told in [(each.words, each.named) for each in found]
-    worker.drain()
-    assert relay.to(ADA) == []
+    assert scenario.mails(ADA) == []
 
 
 @pytest.mark.parametrize("text", NAMED_WORDS, ids=range(len(NAMED_WORDS)))
-def test_words_beside_a_link_hold_the_readers_name(text, worker, relay, services, keyring):
-    with services.writing.begin() as session:
-        make_named(session, keyring)
+def test_words_beside_a_link_hold_the_readers_name(text, scenario):
+    with scenario.services.writing.begin() as session:
+        make_named(session, scenario)
         queue_issue(session, text=text)
-    worker.drain()
-    [mail] = relay.to(ADA)
+    [mail] = scenario.mails(ADA)
     for part in (text_of(mail), html_of(mail)):
         assert part.count("Zebulon") == text.count("{first_name}")
 
 
-def test_the_footer_speaks_the_members_language(worker, relay, services, keyring):
-    send(worker, services, keyring, "es")
-    [mail] = relay.to(ADA)
+def test_the_footer_speaks_the_members_language(scenario):
+    send(scenario, "es")
+    [mail] = scenario.relay.to(ADA)
     assert "You’re getting this because" not in text_of(mail)
     assert "Dear colleague," in text_of(mail), "in the language of the words"
     assert 'lang="es"' in html_of(mail)
@@ -161,12 +157,12 @@ def test_the_footer_speaks_the_members_language(worker, relay, services, keyring
     ids=range(13),
 )  # fmt: skip
 def test_empty_words_endless_words_and_words_that_could_become_a_header_are_refused(
-    subject, text, said, services
+    subject, text, said, scenario
 ):
     """F1: what hides a line end is refused where it is typed, not stripped, not sent."""
     with (
         pytest.raises(newsletters.InvalidNewsletter, match=said),
-        services.writing.begin() as session,
+        scenario.services.writing.begin() as session,
     ):
         newsletters.draft(session, group_named(session, "the-village"), subject, text)
 
@@ -175,11 +171,11 @@ def test_empty_words_endless_words_and_words_that_could_become_a_header_are_refu
 
 
 def test_a_newsletter_is_small_made_of_tables_for_outlook_and_keeps_directions_and_line_breaks(
-    worker, relay, services, keyring
+    scenario,
 ):
     """Outlook draws with Word, which knows neither a block's padding nor its greatest width."""
-    send(worker, services, keyring)
-    [mail] = relay.to(ADA)
+    send(scenario)
+    [mail] = scenario.relay.to(ADA)
     html = html_of(mail).replace("\r\n", "\n")
     assert len(html.encode()) < 12_000
     assert '<!--[if mso]><table role="presentation" width="600"' in html
@@ -213,10 +209,10 @@ def test_a_newsletter_is_small_made_of_tables_for_outlook_and_keeps_directions_a
     ],
 )
 def test_an_inbox_shows_the_preview_line_and_nothing_of_the_text(
-    worker, relay, services, keyring, language, words, expected
+    scenario, language, words, expected
 ):
-    send(worker, services, keyring, language, **words)
-    html = html_of(relay.to(ADA)[0])
+    send(scenario, language, **words)
+    html = html_of(scenario.relay.to(ADA)[0])
     found = PREHEADER.search(html)
     assert found is not None
     assert found[1].startswith(expected)
@@ -238,7 +234,7 @@ def test_an_inbox_shows_the_preview_line_and_nothing_of_the_text(
         ("El grupo {group} se reúne", "es", "El grupo Asian se reúne"),
     ],
 )
-def test_a_group_in_a_text_is_called_as_in_a_sentence(services, text, language, expected):
-    with services.reading.begin() as session:
+def test_a_group_in_a_text_is_called_as_in_a_sentence(scenario, text, language, expected):
+    with scenario.services.reading.begin() as session:
         filled = fill_text(text, group_named(session, "asian"), language)
     assert re.sub("=+", "===", markdown.to_text(filled)).strip() == expected

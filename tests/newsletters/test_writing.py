@@ -50,21 +50,20 @@ def test_an_invalid_field_is_explained_and_nothing_is_lost(lead, field, words, s
     assert said in saved.json["problem"]
 
 
-def test_no_braces_are_a_template_language(lead, worker, relay):
+def test_no_braces_are_a_template_language(lead, scenario):
     words = "{{7*7}} ${x} %(x)s {% if 1 %} {first_name} {0} {} {{first_name}} <%= 1 %>"
     page = write(lead, subject="For {first_name}: {{7*7}}", text="{group}: " + words)
     act(lead, page, "test")
-    worker.drain()
-    mail = relay.to("lead-of-the-village@dpsk12.org")[-1]
+    mail = scenario.mails("lead-of-the-village@dpsk12.org")[-1]
     assert mail["Subject"] == "[Test] For colleague: {{7*7}}"
     kept = "{{7*7}} ${x} %(x)s {% if 1 %} colleague {0} {} {{first_name}} <%= 1 %>"
     assert f"The Village Belong Group: {kept}" in text_of(mail)
     assert "49" not in html_of(mail).partition("<h1")[2].partition("This copy is for you")[0]
 
 
-def test_two_leads_share_a_draft_and_lose_nothing_when_both_write(lead, app, keyring):
+def test_two_leads_share_a_draft_and_lose_nothing_when_both_write(lead, app, scenario):
     page = begin(lead)
-    second = sign_in(app, keyring, "the-village", "second@dpsk12.org")
+    second = sign_in(app, scenario.keyring, "the-village", "second@dpsk12.org")
     early = Form(second.open(page).text).fields
     assert lead.send(page, subject="Mine", text="First words").status_code == 303
     answer = second.press(page, **{**early, "subject": "Theirs", "text": "Second words"})
@@ -109,18 +108,18 @@ def test_words_are_saved_while_they_are_typed(lead):
     assert "Some more words" in lead.open(page).text
 
 
-def test_the_preview_is_the_mail_that_goes_out(lead, services, members, worker, relay):
+def test_the_preview_is_the_mail_that_goes_out(lead, scenario):
     words = {
         "subject": "Tea & cake",
         "preheader": "For {first_name} & friends",
         "text": "Dear {first_name},\n\n# Tea\n\n- <b>one</b>\n- *two*",
     }
-    members(1)
-    release(lead, write(lead, **words), worker)
-    sent = html_of(relay.to("member0@dpsk12.org")[-1])
+    scenario.add_members(1)
+    release(lead, write(lead, **words), scenario.worker)
+    sent = html_of(scenario.relay.to("member0@dpsk12.org")[-1])
     leave = sent.split('href="')[1].split('"')[0]
     assert leave.startswith("http://localhost:5000/leave/")
-    expected = sent.replace(leave, services.settings.base_url)
+    expected = sent.replace(leave, scenario.services.settings.base_url)
     page = begin(lead)
     for kind in ("phone", "nonsense"):
         assert preview(lead, page, kind, **words) == expected

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from belong_mail.groups import service as groups
 from belong_mail.groups.seeds import GROUPS
 from belong_mail.pages.onboarding import qr_code
-from tests.factories import group_named, plan_meeting
+from tests.factories import plan_meeting, retire
 from tests.markers import on_sqlite
 from tests.pages.codes import SCALE, drawn_in, read
 
@@ -26,9 +26,8 @@ def test_every_short_address_leads_to_its_group_in_the_readers_language(visitor)
     assert visitor.open("/g/1?lang=es").location == f"/groups/{SLUGS[0]}?lang=es"
 
 
-def test_numbers_that_nobody_printed_lead_to_a_kind_page(visitor, services):
-    with services.writing.begin() as session:
-        groups.mark_retired(session, group_named(session, "asian"))
+def test_numbers_that_nobody_printed_lead_to_a_kind_page(visitor, scenario):
+    scenario.do(retire, "asian")
     for number in ("2", "0", "11", "99999", "100000", "9" * 40, "-1", "x", "1.5"):
         answer = visitor.open(f"/g/{number}")
         assert answer.status_code == 404, number
@@ -63,9 +62,8 @@ def test_the_sheet_has_each_group_once_in_two_languages_with_a_code_that_reads(v
         assert f'<p lang="es">{summary["es"]}</p>' in page
 
 
-def test_words_that_a_group_has_in_one_language_stand_there_once(visitor, services):
-    with services.writing.begin() as session:
-        groups.add(session, "night", "Night Shift", "For the <night>.", is_upcoming=False)
+def test_words_that_a_group_has_in_one_language_stand_there_once(visitor, scenario):
+    scenario.do(groups.add, "night", "Night Shift", "For the <night>.", is_upcoming=False)
     page = visitor.open("/new-colleagues/sheet").text
     assert page.count("For the &lt;night&gt;.") == 1
     assert len(drawn_in(page)) == len(SLUGS) + 2
@@ -84,10 +82,10 @@ def test_a_poster_says_what_the_group_is_and_its_code_reads(visitor, language):
 
 
 @on_sqlite
-def test_a_poster_shows_the_next_dates_where_there_are_meetings(services, visitor):
+def test_a_poster_shows_the_next_dates_where_there_are_meetings(scenario, visitor):
     poster = "/groups/the-village/poster"
     assert "Next dates" not in visitor.open(poster).text
-    with services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         plan_meeting(session, repeats="weekly", place="Room <4>", is_open=True)
         plan_meeting(session, place="Behind closed doors", is_open=False)
     page = visitor.open(poster).text

@@ -28,7 +28,7 @@ from belong_mail.members.models import PendingConfirmation, Subscription, Waitli
 from belong_mail.members.wrapped_fields import wrap_field
 from belong_mail.newsletters.models import Newsletter, RenderedIssue
 from tests.browser_client import html_of, link_to, links_in, path_of, text_of
-from tests.factories import group_named, make_member, queue_issue
+from tests.factories import change_group, group_named, make_member, queue_issue
 from tests.scenario import Scenario, drain_in
 
 ADA, ADAS_NAME = "ada@dpsk12.org", "Adalberta"
@@ -156,8 +156,7 @@ def test_a_member_whose_index_is_the_intruders_for_a_while_is_not_introduced(
         if way == "made lead":
             let_lead(session, scenario)
         introduce(session, victim, account(session, MALLORY, scenario))
-    scenario.worker.drain()
-    assert is_colleague or scenario.relay.to(MALLORY) == []
+    assert is_colleague or scenario.mails(MALLORY) == []
 
 
 @pytest.mark.parametrize("is_with_proof", [False, True], ids=["a bare row", "with a stolen proof"])
@@ -180,8 +179,7 @@ def test_an_intruder_made_leader_by_a_row_is_not_told_of_new_members(scenario, *
 
 def test_a_group_whose_id_is_the_offices_name_makes_no_leader_of_it_one_of_the_office(scenario):
     keys, new = scenario.keyring, "new@dpsk12.org"
-    with scenario.services.writing.begin() as session:
-        group_named(session, THEIRS).public_id = "office"
+    scenario.do(change_group, THEIRS, public_id="office")
     scenario.invite_lead(new, THEIRS)
     with scenario.services.writing.begin() as session:
         account = required(find_account(session, keys.index, new), ValueError)
@@ -236,13 +234,11 @@ def test_groups_that_exchange_their_names_bring_no_lead_new_members(scenario):
     with scenario.services.writing.begin() as session:
         session.delete(row(session, ADA, OURS, scenario))
     link = scenario.confirm_link(ADA, OURS, first_name=ADAS_NAME, introduce_me="y")
-    with scenario.services.writing.begin() as session:
-        let_lead(session, scenario)
+    scenario.do(let_lead, scenario)
     scenario.visitor.press(link)
     with scenario.services.writing.begin() as session:
         exchange(session, group_named(session, OURS), group_named(session, THEIRS), "public_id")
-    scenario.worker.drain()
-    assert scenario.relay.to(MALLORY) == []
+    assert scenario.mails(MALLORY) == []
 
 
 def test_a_sign_up_typed_for_one_group_joins_no_other(scenario):
@@ -284,8 +280,7 @@ def test_a_mail_that_waits_is_not_made_one_of_another_kind(scenario, kind):
         session.execute(update(Delivery).values(kind=kind))
         victim = row(session, ADA, OURS, scenario)
         victim.address_index = scenario.keyring.index.member(victim.group.public_id, address)
-    scenario.worker.drain()
-    assert scenario.relay.to(address) == []
+    assert scenario.mails(address) == []
 
 
 def test_a_copy_holds_and_erasing_takes_no_row_that_only_says_it_is_ones_own(scenario):
@@ -296,8 +291,7 @@ def test_a_copy_holds_and_erasing_takes_no_row_that_only_says_it_is_ones_own(sce
         index = victim.address_index
         victim.address_index = scenario.keyring.index.member(victim.group.public_id, MALLORY)
     scenario.visitor.press(f"{link}/copy")
-    scenario.worker.drain()
-    copy = all_of(scenario.relay.to(MALLORY)[-1])
+    copy = all_of(scenario.mails(MALLORY)[-1])
     assert "Asian" in copy
     assert "LGBTQ" not in copy
     scenario.visitor.follow(f"{link}/erase")
@@ -323,8 +317,7 @@ def test_a_new_address_takes_no_membership_of_somebody_else_along(scenario):
     with scenario.services.writing.begin() as session:
         exchange(session, again(session, victim), again(session, own), "public_id")
         queue_issue(session, OURS)
-    scenario.worker.drain()
-    assert len(scenario.relay.to(ADA)) == 1
+    assert len(scenario.mails(ADA)) == 1
     assert len(scenario.relay.to(new)) == 1
 
 
@@ -337,8 +330,7 @@ def test_a_note_of_somebody_else_is_not_listed_as_ones_own(scenario):
     link = _link_of_mallory(scenario)
     assert awaited not in all_of(scenario.relay.to(MALLORY)[-1])
     scenario.visitor.press(f"{link}/copy")
-    scenario.worker.drain()
-    assert awaited not in all_of(scenario.relay.to(MALLORY)[-1])
+    assert awaited not in all_of(scenario.mails(MALLORY)[-1])
 
 
 @pytest.mark.parametrize(
@@ -373,8 +365,7 @@ def test_replies_to_an_issue_never_go_to_another_groups_mailbox(scenario, way):
             moved.public_id = "a/b" if way == "names run together" else moved.public_id
             asked = {"kind": "newsletter", "newsletter_id": issue.id}
             session.add_all(Delivery(**asked, subscription_id=each.id) for each in members)
-    scenario.worker.drain()
-    assert [mail for who in (ADA, BOB) for mail in scenario.relay.to(who)] == []
+    assert [mail for who in (ADA, BOB) for mail in scenario.mails(who)] == []
 
 
 @pytest.mark.parametrize(
@@ -396,8 +387,7 @@ def test_a_copy_of_an_issue_says_only_its_own_readers_name(scenario, columns):
         for member in (victim, own):
             welcome(session, member)
             session.add(Delivery(kind="already-member", subscription_id=member.id))
-    scenario.worker.drain()
-    for mail in scenario.relay.to(ADA):
+    for mail in scenario.mails(ADA):
         assert "Someone" not in all_of(mail)
         assert "Asian" not in all_of(mail)
     for mail in scenario.relay.to(MALLORY):
@@ -421,8 +411,7 @@ def welcome(session, *members: Subscription) -> None:
 def test_whether_two_memberships_are_one_persons_is_not_tried_out(scenario):
     """Rows of one person, and of two, that exchange group and index fail alike."""
     columns = "group_id", "address_index"
-    with scenario.services.writing.begin() as session:
-        make_member(session, scenario.keyring, ADA, THEIRS)
+    scenario.add_member(ADA, THEIRS)
     for address in (ADA, MALLORY):
         with scenario.services.writing.begin() as session:
             pair = row(session, ADA, OURS, scenario), row(session, address, THEIRS, scenario)
@@ -447,8 +436,7 @@ def test_a_pending_confirmation_that_is_moved_to_another_row_is_of_no_use(scenar
         own.wrapped_name = pending.wrapped_name
         introduce(session, own, account(session, MALLORY, scenario))
         welcome(session, own)
-    scenario.worker.drain()
-    assert scenario.relay.to(MALLORY) == []
+    assert scenario.mails(MALLORY) == []
 
 
 def test_a_forged_request_mails_nobody_outside_the_district(scenario):
@@ -481,8 +469,7 @@ def test_email_for_the_office_goes_to_no_address_in_a_row(scenario):
         forged = scenario.services.sealer.seal(STRANGER.encode(), "deliveries.sealed_to")
         for kind in ("newsletter-copy", "alert"):
             session.add(Delivery(kind=kind, sealed_to=forged, about_id=issue.id))
-    scenario.worker.drain()
-    assert scenario.relay.to(STRANGER) == []
+    assert scenario.mails(STRANGER) == []
 
 
 def test_a_lead_is_mailed_about_the_groups_they_lead_alone(scenario):
@@ -495,8 +482,7 @@ def test_a_lead_is_mailed_about_the_groups_they_lead_alone(scenario):
             ("mailbox-changed", group),
         ):  # fmt: skip
             session.add(Delivery(kind=kind, account_id=lead, about_id=about))
-    scenario.worker.drain()
-    assert scenario.relay.to(MALLORY) == []
+    assert scenario.mails(MALLORY) == []
 
 
 @pytest.mark.parametrize("is_late", [False, True], ids=["from the first", "at the last button"])
@@ -530,6 +516,5 @@ def test_a_sign_in_link_goes_to_no_account_with_anothers_index(scenario):
 
 def _link_of_mallory(scenario) -> str:
     scenario.visitor.send("/my-groups", email=MALLORY)
-    scenario.worker.drain()
-    [url] = [each for each in links_in(scenario.relay.to(MALLORY)[-1]) if "/my-groups/" in each]
+    [url] = [each for each in links_in(scenario.mails(MALLORY)[-1]) if "/my-groups/" in each]
     return path_of(url).partition("?")[0]

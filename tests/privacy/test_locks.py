@@ -60,8 +60,7 @@ def test_single_email_leaves_while_the_table_of_newsletters_is_locked(scenario):
     """Also beside a copy that is due again."""
     scenario.enter(ADA)
     scenario.relay.script("RCPT", "451 4.3.0 Later")
-    with scenario.services.writing.begin() as session:
-        queue_issue(session)
+    scenario.do(queue_issue)
     scenario.worker.drain()
     scenario.visitor.join(VILLAGE, BEN)
     with time_machine.travel(now() + timedelta(minutes=10)):
@@ -214,8 +213,7 @@ def test_a_row_that_the_server_cannot_load_ends_no_turn(scenario, made_up):
 def test_no_locks_keep_an_alert_back_for_longer_than_they_are_held(scenario):
     """A task that meets one is tried again within the minute, however often that was so."""
     scenario.worker.drain()
-    with scenario.services.writing.begin() as session:
-        jobs.note_failure(session, now())
+    scenario.do(jobs.note_failure, now())
     # What another worker's transaction keeps locked while it waits for a lock of the web's.
     row = text("SELECT key FROM worker_limits FOR UPDATE")
     for minute in range(1, 6):
@@ -226,8 +224,7 @@ def test_no_locks_keep_an_alert_back_for_longer_than_they_are_held(scenario):
         ):
             other.execute(row)
             scenario.worker._backoff._clock = lambda: now().timestamp()
-            scenario.worker.drain()
-            assert not scenario.relay.to(OPERATOR)
+            assert not scenario.mails(OPERATOR)
     with time_machine.travel(now() + timedelta(minutes=12), tick=False):
         scenario.worker.drain()
     told = [text_of(mail) for mail in scenario.relay.to(OPERATOR)]
@@ -239,16 +236,14 @@ def test_no_locks_keep_an_alert_back_for_longer_than_they_are_held(scenario):
 def test_the_operator_hears_while_tables_are_locked(has_begun, scenario):
     """All that the web may lock; also from a worker that starts meanwhile."""
     scenario.enter(ADA)
-    with scenario.services.writing.begin() as session:
-        jobs.note_failure(session, now())
+    scenario.do(jobs.note_failure, now())
     scenario.worker._do_keys_fit = has_begun
     tables = ", ".join(table for table, rights in WEB.items() if rights.may_delete)
     with (
         time_machine.travel(now() + timedelta(minutes=2)),
         locked_by_web(scenario.engine, f"LOCK TABLE {tables}"),
     ):
-        scenario.worker.drain()
-        assert FAILED in "".join(map(text_of, scenario.relay.to(OPERATOR)))
+        assert FAILED in "".join(map(text_of, scenario.mails(OPERATOR)))
     assert scenario.worker._are_all_tried == has_begun
     scenario.worker._check_at = 0.0
     scenario.worker.drain()

@@ -27,7 +27,7 @@ from belong_mail.members.jobs import Join, SendMyGroups
 from belong_mail.members.service import ask_to_join
 from belong_mail.ops.grants import WEB
 from tests.browser_client import link_to, text_of
-from tests.factories import group_named
+from tests.factories import change_group, group_named
 from tests.markers import OPERATOR, alerted, on_both, on_postgresql, periodic_tasks
 from tests.privacy.doors import DOORS, EVE, INBOX, OFFICE, OTHER, guess, used
 from tests.scenario import VILLAGE, drain_in
@@ -200,8 +200,7 @@ def silence(scenario, statement: str) -> None:
 
 
 def seal(scenario, said: SealedJob) -> None:
-    with scenario.services.writing.begin() as session:
-        said.ask(session, scenario.services.sealer)
+    scenario.seal(said)
 
 
 def ids(scenario, address: str) -> tuple[str, str]:
@@ -225,8 +224,7 @@ def invite_quietly(scenario) -> None:
 
 
 def test_a_long_name_makes_no_email_that_tells_of_a_right_too_large_for_a_relay(scenario):
-    with scenario.services.writing.begin() as session:
-        group_named(session, VILLAGE).name = "é'" * 100_000
+    scenario.do(change_group, VILLAGE, name="é'" * 100_000)
     invite_quietly(scenario)
     assert scenario.relay.to(OFFICE)
     assert max(len(each.data) for each in scenario.relay.accepted) < 100_000
@@ -440,8 +438,7 @@ def test_an_invitation_takes_no_proof_from_a_person_who_has_the_right(scenario):
 
 @alerted
 def test_the_operator_hears_of_an_email_that_cannot_be_written(scenario):
-    with scenario.services.writing.begin() as session:
-        post_to_address(session, scenario.keyring, "mailbox-changed", MEMBER, "en")
+    scenario.do(post_to_address, scenario.keyring, "mailbox-changed", MEMBER, "en")
     scenario.worker.drain()
     assert "Emails to people could not be written, so they were not sent\n" in hear(scenario)
 

@@ -32,15 +32,13 @@ SIGNED = {
 
 
 def test_neither_a_manage_sessions_nor_a_browser_sessions_secret_is_in_the_database(
-    app, visitor, worker, relay, services, keyring
+    app, visitor, scenario
 ):
-    with services.writing.begin() as session:
-        make_member(session, keyring, ADA)
+    scenario.add_member(ADA)
     visitor.send("/my-groups", email=ADA)
-    worker.drain()
-    sheet = bare(link_to(relay.to(ADA)[-1], "my-groups")).rpartition("/")[2]
-    lead = sign_in(app, keyring)
-    rows = b"\n".join(cells_of([dump_of(services)]))
+    sheet = bare(link_to(scenario.mails(ADA)[-1], "my-groups")).rpartition("/")[2]
+    lead = sign_in(app, scenario.keyring)
+    rows = b"\n".join(cells_of([dump_of(scenario.services)]))
     assert len(sheet) >= 40
     assert not stands_in(rows, sheet)
     assert not stands_in(rows, token_of(app, lead))
@@ -80,30 +78,30 @@ def token_of(app, lead) -> str:
 
 
 def test_two_memberships_cannot_be_linked_before_during_or_after_their_manage_session(
-    visitor, worker, relay, services, keyring
+    visitor, scenario
 ):
-    with services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         for slug in GROUPS:
-            make_member(session, keyring, ADA, slug)
-            make_member(session, keyring, "grace@dpsk12.org", slug)
-    seen = [dump_of(services)]
+            make_member(session, scenario.keyring, ADA, slug)
+            make_member(session, scenario.keyring, "grace@dpsk12.org", slug)
+    seen = [dump_of(scenario.services)]
     visitor.send("/my-groups", email=ADA)
-    seen.append(dump_of(services))
-    worker.read_jobs()
-    seen.append(dump_of(services))
-    worker.drain()
-    seen.append(dump_of(services))
-    sheet = bare(link_to(relay.to(ADA)[-1], "my-groups"))
+    seen.append(dump_of(scenario.services))
+    scenario.worker.read_jobs()
+    seen.append(dump_of(scenario.services))
+    scenario.worker.drain()
+    seen.append(dump_of(scenario.services))
+    sheet = bare(link_to(scenario.relay.to(ADA)[-1], "my-groups"))
     visitor.send(f"{sheet}/change-address", email="ada.new@dpsk12.org")
     visitor.press(f"{sheet}/copy")
-    seen.append(dump_of(services))
-    worker.drain()
-    seen.append(dump_of(services))
+    seen.append(dump_of(scenario.services))
+    scenario.worker.drain()
+    seen.append(dump_of(scenario.services))
     for dump in seen:
         assert joined(dump) == []
     visitor.follow(f"{sheet}/erase")
-    worker.drain()
-    assert joined(dump_of(services)) == []
+    scenario.worker.drain()
+    assert joined(dump_of(scenario.services)) == []
 
 
 def joined(dump: Dump) -> list[str]:

@@ -114,8 +114,7 @@ def test_leaders_are_told_that_their_mailbox_changes_whatever_marks_the_web_sets
     with scenario.services.writing.begin() as session:
         mailbox.wrap_mailbox(scenario.keyring.opener, group_named(session, VILLAGE), OLD)
     seal(scenario, ProposeMailbox(group, by, NEW, "en"))
-    scenario.worker.drain()
-    links = [link_to(scenario.relay.to(each)[-1], "confirm-mailbox") for each in (NEW, LEAD)]
+    links = [link_to(scenario.mails(each)[-1], "confirm-mailbox") for each in (NEW, LEAD)]
     for link in links:
         scenario.visitor.press(link)
     del scenario.relay.accepted[:]

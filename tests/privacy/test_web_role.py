@@ -31,6 +31,7 @@ from config import Config
 from tests import crawl
 from tests.browser_client import Visitor, link_to, text_of
 from tests.clients import signed_in
+from tests.database import do, execute
 from tests.factories import make_member, members_of, queue_at_once, queue_issue
 from tests.inbound.mail import complaint
 from tests.markers import on_both, on_postgresql
@@ -220,8 +221,7 @@ def test_a_whole_life_with_two_roles(site, environment, services, keyring, worke
         assert answer.status_code < 500
     proved = [each.status_code for each in crawl.prove_again(lead, scenario)]
     assert proved == [403, 200, 303, 200]
-    with services.writing.begin() as session:
-        queue_issue(session)
+    do(services, queue_issue)
     worker.drain()
     issue = relay.to("ada@dpsk12.org")[-1]
     returned = environment | {"BELONG_DATABASE_URL": url_of_web(environment["BELONG_DATABASE_URL"])}
@@ -265,15 +265,13 @@ def test_the_doctor_says_whether_the_webs_role_has_exactly_its_rights(environmen
         (f"GRANT CREATE ON SCHEMA public TO {role}", "CREATE in the schema"),
         ("GRANT INSERT ON rights TO PUBLIC", "such as: INSERT rights"),
     ):
-        with services.writing.begin() as session:
-            session.execute(text(change))
+        execute(services, text(change))
         code, said = doctor(settings)
         assert code == 1
         assert expected in said
         assert run(settings, "db", "upgrade").returncode == 0
         if "POLICY" in change:
-            with services.writing.begin() as session:
-                session.execute(text("DROP POLICY more ON groups"))
+            execute(services, text("DROP POLICY more ON groups"))
     assert doctor(settings)[0] == 0
 
 

@@ -125,8 +125,7 @@ def test_an_import_asks_no_known_or_suppressed_address(scenario, bring, later):
     names = "member", "left", "never", "waits", "gone", "new"
     people = {each: f"{each}@dpsk12.org" for each in names}
     keys = scenario.keyring
-    with scenario.services.writing.begin() as session:
-        erasure.start_erasure(session, keys.opener, keys.index, people["gone"], set())
+    scenario.do(erasure.start_erasure, keys.opener, keys.index, people["gone"], set())
     scenario.enter(people["member"])
     scenario.visitor.press(link_to(scenario.enter(people["left"]), "leave"))
     scenario.visitor.press(link_to(scenario.ask(people["never"]), "not-me"), choice="never")

@@ -12,7 +12,7 @@ from belong_mail.members.address_list import AddressList
 from tests.browser_client import Form
 from tests.canary import found_in
 from tests.db_dump import dump_of
-from tests.factories import group_named
+from tests.factories import change_group, group_named
 from tests.markers import on_both, on_sqlite
 from tests.office.conftest import office
 from tests.overlapping import do_twice_at_once
@@ -101,8 +101,7 @@ def test_only_the_file_that_was_looked_at_is_started_or_deleted(office, scenario
 
 def test_nobody_is_asked_once_their_group_is_to_end_however_far_the_file_is(office, scenario):
     def end(at) -> None:
-        with scenario.services.writing.begin() as session:
-            group_named(session, "the-village").ends_at = at
+        scenario.do(change_group, "the-village", ends_at=at)
 
     fields = Form(office.open(PAGE).text).fields | {"file": (io.BytesIO(ADA.encode()), "a.csv")}
     upload(office, ADA)

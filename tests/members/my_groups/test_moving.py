@@ -178,8 +178,7 @@ def test_a_new_address_that_wants_no_mail_gets_none(mine):
 
 def test_two_memberships_of_one_group_become_one_and_one_that_has_ended_gives_way(mine):
     stays, ended = mine.join(NEW, "the-village", "lgbtq")
-    with mine.services.writing.begin() as session:
-        members.leave(session, ended)
+    mine.do(members.leave, ended)
     mine.press(mine.ask_to_move(mine.sheet(), NEW))
     mine.worker.drain()
     spelled = "Ada.King@dpsk12.org"

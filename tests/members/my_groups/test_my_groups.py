@@ -8,7 +8,6 @@ from dateutil.relativedelta import relativedelta
 from sqlalchemy import select
 
 from belong_mail.core.db import now
-from belong_mail.delivery import suppressions
 from belong_mail.members.models import Subscription
 from tests.browser_client import Form, html_of, text_of
 from tests.scenario import ADA
@@ -44,8 +43,7 @@ def test_a_nonmember_is_told_so_five_times_an_hour_as_a_member_gets_a_link(mine)
 
 def test_an_outside_address_gets_the_link_only_as_a_member_and_a_suppressed_one_never(mine):
     mine.join(BARRED, "the-village")
-    with mine.services.writing.begin() as session:
-        suppressions.suppress(session, mine.keyring.index, BARRED, "asked")
+    mine.suppress(BARRED)
     mine.send("/my-groups", email="somebody@example.org")
     mine.send("/my-groups", email=BARRED)
     mine.worker.drain()

@@ -20,19 +20,18 @@ from tests.newsletters.pictures.samples import HTML, SVG, add, attach, file, pho
 from tests.newsletters.writing import act, begin, refused
 
 
-def added(services) -> list[Image]:
-    with services.reading.begin() as session:
-        return list(session.scalars(select(Image).order_by(Image.id)))
+def added(scenario) -> list[Image]:
+    return scenario.query(select(Image).order_by(Image.id))
 
 
 def write(lead, page: str, text: str, **words: str) -> None:
     assert lead.send(page, subject="Tea on Friday", text=text, **words).status_code == 303
 
 
-def test_a_description_left_in_the_main_versions_words_is_mentioned(lead, services):
+def test_a_description_left_in_the_main_versions_words_is_mentioned(lead, scenario):
     page = begin(lead)
     add(lead, page, picture(), says="Tea")
-    [image] = added(services)
+    [image] = added(scenario)
     said = "describes a picture in the words of the main version"
     for words, is_said in (("Tea", True), ("Té", False)):
         spanish = {"subject_es": "Té", "text_es": f"![{words}](picture:{image.public_id})"}
@@ -41,12 +40,12 @@ def test_a_description_left_in_the_main_versions_words_is_mentioned(lead, servic
 
 
 @on_both("octets")
-def test_a_picture_travels_inside_the_mail_and_nothing_is_fetched(lead, services, worker, relay):
+def test_a_picture_travels_inside_the_mail_and_nothing_is_fetched(lead, scenario):
     page = begin(lead)
     added_one = add(lead, page, photograph(), "Two [people] & *tea*", "me at home.jpg")
     assert added_one.status_code == 303
     assert add(lead, page, picture(), says="Not shown").status_code == 303
-    [image, _unused] = added(services)
+    [image, _unused] = added(scenario)
     listed = lead.open(page).text
     assert f"(picture:{image.public_id})" in listed
     write(lead, page, f"Look:\n\n{image.source}\n\n![gone](https://example.org/pixel.gif)")
@@ -56,8 +55,7 @@ def test_a_picture_travels_inside_the_mail_and_nothing_is_fetched(lead, services
     preview = lead.press(f"{page}/preview?as=phone", **Form(lead.open(page).text).fields).text
 
     act(lead, page, "test")
-    worker.drain()
-    mail = relay.to("lead-of-the-village@dpsk12.org")[-1]
+    mail = scenario.mails("lead-of-the-village@dpsk12.org")[-1]
     [inside] = [part for part in mail.walk() if part.get_content_maintype() == "image"]
     cid = inside["Content-ID"].strip("<>")
     html = html_of(mail)
@@ -74,9 +72,9 @@ def test_a_picture_travels_inside_the_mail_and_nothing_is_fetched(lead, services
     assert "village" not in cid.lower()
 
 
-def test_another_groups_picture_is_not_shown_in_a_text(lead, other_lead, services):
+def test_another_groups_picture_is_not_shown_in_a_text(lead, other_lead, scenario):
     add(lead, begin(lead), picture())
-    [image] = added(services)
+    [image] = added(scenario)
     page = begin(other_lead, "asian")
     write(other_lead, page, image.source)
     assert "isn’t in this newsletter" in other_lead.open(f"{page}/release").text
@@ -114,20 +112,20 @@ BAD = {
 
 @pytest.mark.parametrize("name", BAD)
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_bad_files_and_words_are_explained_and_what_was_typed_stays(lead, services, name):
+def test_bad_files_and_words_are_explained_and_what_was_typed_stays(lead, scenario, name):
     send, content, words, problem = BAD[name]
     answer = send(lead, begin(lead), content or b"", words, "" if content is None else "tea")
     assert answer.status_code == 422
     assert problem in answer.text
     assert f'value="{words.strip()}"' in answer.text or "\n" in words or not words.strip()
-    with services.reading.begin() as session:
+    with scenario.services.reading.begin() as session:
         kept = (session.scalar(select(func.count(kind.id))) for kind in (Image, Flyer))
         assert list(kept) == [0, 0]
     del answer
     gc.collect()  # the client leaves a large upload's file open; here its warning is ignored
 
 
-def test_a_far_too_large_body_is_refused_and_a_large_one_on_every_other_page(lead, services):
+def test_a_far_too_large_body_is_refused_and_a_large_one_on_every_other_page(lead, scenario):
     page = begin(lead)
 
     def announce(url: str, octets: int):
@@ -143,10 +141,10 @@ def test_a_far_too_large_body_is_refused_and_a_large_one_on_every_other_page(lea
         assert announce(f"{page}/{kind}", MAX_BODY).status_code == 400, "without the page’s token"
     for other in (page, f"{page}/save", f"{page}/preview"):
         assert announce(other, 600_000).status_code == 413
-    assert added(services) == []
+    assert added(scenario) == []
 
 
-def test_the_editors_script_is_told_the_code_or_what_is_wrong(lead, services):
+def test_the_editors_script_is_told_the_code_or_what_is_wrong(lead, scenario):
     page = begin(lead)
 
     def told(content: bytes):
@@ -157,24 +155,24 @@ def test_the_editors_script_is_told_the_code_or_what_is_wrong(lead, services):
         return answer.status_code, answer.json
 
     answered = told(picture())
-    [image] = added(services)
+    [image] = added(scenario)
     assert answered == (200, {"source": f"![](picture:{image.public_id})"})
     assert told(SVG) == (422, {"problem": "We can’t use this file. Upload a JPEG, PNG or WebP."})
     for _ in range(9):
         assert told(picture())[0] == 200
     full = "A newsletter can have up to 10 pictures. Remove one to add another."
     assert told(picture()) == (422, {"problem": full})
-    assert lead.send(page, remove=added(services)[-1].public_id).status_code == 303
+    assert lead.send(page, remove=added(scenario)[-1].public_id).status_code == 303
     assert told(picture())[0] == 200
     write(lead, page, answered[1]["source"])
     assert "A picture has no description" in lead.open(f"{page}/release").text
     act(lead, page, "delete")
-    assert added(services) == [], "a draft that is thrown away takes its pictures along"
+    assert added(scenario) == [], "a draft that is thrown away takes its pictures along"
 
 
-def test_a_text_with_too_heavy_pictures_is_not_released(lead, services):
+def test_a_text_with_too_heavy_pictures_is_not_released(lead, scenario):
     page = begin(lead)
-    with services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         issue = session.scalars(select(Newsletter)).one()
         noise = Pillow.effect_noise((600, 600), 90)
         heavy = EncodedImage("image/png", file(noise, "PNG") * 6, 600, 600)
