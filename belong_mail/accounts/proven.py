@@ -38,6 +38,12 @@ def account(work: Work, public_id: str) -> Account:
     return required(work.session.scalar(found), Refused)
 
 
+def named_group(work: Work, public_id: str) -> Group:
+    """Find a group by its public id, even a retired one."""
+    found = select(Group).where(Group.public_id == public_id)
+    return required(work.session.scalar(found), Refused)
+
+
 def office(work: Work, public_id: str, leaving: Account | None = None) -> Account:
     """Return the account that asks, if it provably works for the office.
 
@@ -52,9 +58,8 @@ def office(work: Work, public_id: str, leaving: Account | None = None) -> Accoun
 
 def lead(work: Work, group_id: str, public_id: str) -> tuple[Group, Account]:
     """Return a group, and the leader who asks, whose right must be a day old."""
-    group = work.session.scalar(select(Group).where(Group.public_id == group_id))
-    by = account(work, public_id)
-    if group is None or not may_meet_members(work.session, work.keys.opener, by, group):
+    group, by = named_group(work, group_id), account(work, public_id)
+    if not may_meet_members(work.session, work.keys.opener, by, group):
         raise Refused
     return group, by
 

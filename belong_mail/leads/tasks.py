@@ -10,7 +10,7 @@ from sqlalchemy import delete, select
 
 from belong_mail.accounts import proven, right_tasks
 from belong_mail.core import audit
-from belong_mail.core.db import ago, new_public_id
+from belong_mail.core.db import ago, new_public_id, required
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.rate_limits import MAILBOX_RATE, MAX_WAIT
 from belong_mail.core.retention import ADDRESS_CHANGE_AGE, in_batches
@@ -73,20 +73,26 @@ def receive_removal(work: JobWork, _asked: RemoveMailbox) -> None:
 @does(ConfirmMailbox)
 def receive_confirmation(work: Work, asked: ConfirmMailbox) -> None:
     """Record a confirmed link; after the last one, set the mailbox and notify."""
-    session, keys = work.session, work.keys
+    proposal, wanted = _proven(work, asked)
+    _keep(work.keys, proposal, wanted)
+    if not wanted["awaited"]:
+        work.session.delete(proposal)
+        _change(work, wanted)
+
+
+def _proven(work: Work, asked: ConfirmMailbox) -> tuple[MailboxChange, dict[str, Any]]:
+    """Lock a proposal; return it and its contents, in which the job's secret is used up.
+
+    Only the email to one of the two has the secret.
+    """
     found = select(MailboxChange).where(MailboxChange.public_id == asked.proposal)
-    proposal = session.scalar(found.with_for_update())
-    if proposal is None:
-        raise Refused
-    wanted = json.loads(keys.opener.unwrap(proposal.wrapped, CHANGE_COLUMN, proposal.public_id))
-    digest = secret_hash(asked.secret).hex()
+    proposal = required(work.session.scalar(found.with_for_update()), Refused)
+    opened = work.keys.opener.unwrap(proposal.wrapped, CHANGE_COLUMN, proposal.public_id)
+    wanted, digest = json.loads(opened), secret_hash(asked.secret).hex()
     if digest not in wanted["awaited"] or datetime.fromisoformat(wanted["until"]) < work.at:
         raise Refused
     wanted["awaited"].remove(digest)
-    _keep(keys, proposal, wanted)
-    if not wanted["awaited"]:
-        session.delete(proposal)
-        _change(work, wanted)
+    return proposal, wanted
 
 
 def _change(work: Work, wanted: dict[str, str]) -> None:

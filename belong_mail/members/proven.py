@@ -15,15 +15,28 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import required
-from belong_mail.core.decryption import DecryptionError, Keyring
+from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring
 from belong_mail.core.tokens import link_hash
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.work import JobWork, Refused, Work
 from belong_mail.groups.models import Group
 from belong_mail.mail.address import folded, sent_as
 from belong_mail.members import erasure
-from belong_mail.members.jobs import ForList, MoveAddress, NeverMail, Signup
-from belong_mail.members.models import AddressChange, Subscription, WaitlistEntry
+from belong_mail.members.jobs import (
+    FinishConfirmation,
+    ForList,
+    JoinByCode,
+    MoveAddress,
+    NeverMail,
+    Signup,
+)
+from belong_mail.members.models import (
+    AddressChange,
+    PendingConfirmation,
+    Subscription,
+    WaitlistEntry,
+)
+from belong_mail.members.staff_codes import SECRET_LENGTH, in_letters, with_check
 from belong_mail.members.wrapped_fields import address_of, find_by_address, is_genuine
 
 # The use for which the secret of a link that refuses all email is derived.
@@ -32,6 +45,12 @@ PERMIT = "manage_sessions.slip"
 # The link is sent within half an hour and works for as long; the worker has an hour to do the job.
 PERMIT_MAX_AGE = timedelta(hours=2)
 ADDRESS_CHANGE = "address_changes.wrapped"
+HOUR_SECONDS = 3600
+# A code is valid in the hour in which it was made, and for so many hours after it.
+HOURS_AFTER = 3
+# Most time between a form's sending and the check of its code: the worker may have been busy, but
+# beyond this it does not believe the web.
+GRACE = timedelta(hours=1)
 log = logging.getLogger(__name__)
 
 
@@ -41,6 +60,43 @@ def group(work: JobWork, asked: Signup) -> Group:
     if asked.group != found.public_id:
         raise DecryptionError(asked.kind)
     return found
+
+
+def group_of_code(work: JobWork, asked: JoinByCode) -> Group:
+    """Return a sign-up's group, if we made its code for this group and page within HOURS_AFTER."""
+    index, found, hour = work.keys.index, group(work, asked), hour_sent(work)
+    made = (code_of(index, found, asked.nonce, hour - ago) for ago in range(HOURS_AFTER + 1))
+    typed = asked.code.encode()
+    if not any(compare_digest(typed, code.encode()) for code in made):
+        raise Refused
+    return found
+
+
+def code_of(index: BlindIndex, group: Group, nonce: str, hour: int) -> str:
+    made = index.staff_code(group.public_id, nonce, hour)
+    return with_check(in_letters(made, SECRET_LENGTH), nonce)
+
+
+def hour_sent(work: JobWork) -> int:
+    """Return the hour since 1970 in which a form was sent, but at most GRACE ago.
+
+    An earlier time, which the web could write, would make a code that expires unsent: its delivery,
+    without an email, would show that the address is not barred.
+    """
+    at = min(work.at, max(work.job.created_at, work.at - GRACE))
+    return int(at.timestamp()) // HOUR_SECONDS
+
+
+def confirmed(work: JobWork, asked: FinishConfirmation) -> PendingConfirmation:
+    """Return the sign-up that the job's link confirmed, unless its member has left meanwhile."""
+    found = select(PendingConfirmation).where(
+        PendingConfirmation.confirm_id == asked.confirm_id,
+        PendingConfirmation.subscription_id == work.job.subscription_id,
+    )
+    pending = work.session.scalar(found)
+    if pending is None or not pending.subscription.is_active:
+        raise Refused
+    return pending
 
 
 def member(session: Session, keyring: Keyring, group: Group, identity: str) -> Subscription | None:

@@ -1,12 +1,11 @@
 """The worker's functions for staff codes: send them, and accept them."""
 
-import hmac
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from belong_mail.accounts.proven import named_group
 from belong_mail.core import rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.decryption import BlindIndex
@@ -19,18 +18,12 @@ from belong_mail.delivery.work import JobWork, Refused, Work, does
 from belong_mail.groups.models import Group
 from belong_mail.mail.address import folded, untagged
 from belong_mail.members import proven
-from belong_mail.members.jobs import JoinByCode, SendStaffCode, Signup
-from belong_mail.members.staff_codes import SECRET_LENGTH, end_of_day, in_letters, with_check
+from belong_mail.members.jobs import JoinByCode, SendStaffCode
+from belong_mail.members.staff_codes import end_of_day
 from belong_mail.members.tasks import is_barred, let_in
 
 # The kind of the email.
 CODE = "staff-code"
-HOUR_SECONDS = 3600
-# A code is valid in the hour in which it was made, and for so many hours after it.
-HOURS_AFTER = 3
-# Most time between a form's sending and the check of its code: the worker may have been busy, but
-# beyond this it does not believe the web.
-GRACE = timedelta(hours=1)
 
 
 @does(SendStaffCode)
@@ -39,17 +32,16 @@ def send_code(work: JobWork, asked: SendStaffCode) -> None:
 
     Barred people get none, so that they cannot come back with a personal address.
     """
-    if work.job.created_at < work.at - timedelta(hours=HOURS_AFTER):
+    if work.job.created_at < work.at - timedelta(hours=proven.HOURS_AFTER):
         raise Refused
-    session, keys = work.session, work.keys
-    group = session.scalar(select(Group).where(Group.public_id == asked.group))
-    if group is None or not _may_prove(work, group, asked.address):
+    index, group = work.keys.index, named_group(work, asked.group)
+    if not _may_prove(work, group, asked.address):
         raise Refused
-    if not _count(session, keys.index, asked):
+    if not _count(work.session, index, asked):
         raise Refused
-    hour = _hour(_sent_at(work))
-    code = code_of(keys.index, group, asked.nonce, hour)
-    until = (hour + HOURS_AFTER + 1) * HOUR_SECONDS
+    hour = proven.hour_sent(work)
+    code = proven.code_of(index, group, asked.nonce, hour)
+    until = (hour + proven.HOURS_AFTER + 1) * proven.HOUR_SECONDS
     work.post(CODE, untagged(asked.address), asked.language, code=code, until=str(until))
 
 
@@ -79,39 +71,11 @@ def join(work: JobWork, asked: JoinByCode) -> None:
     Only a right code causes an email, so that no one can have us email strangers. The codes' own
     rate limits suffice, so confirmations are not counted by source.
     """
-    session, keys, group = work.session, work.keys, proven.group(work, asked)
+    group = proven.group_of_code(work, asked)
     if not group.allows_personal_addresses or not work.settings.staff.is_personal(asked.address):
         raise Refused
-    if not _is_right(keys.index, group, asked, _sent_at(work)):
-        raise Refused
     # The key of a used code is a hash of its page's nonce, not of an address.
-    key = keys.index.limited("staff-code-used", group.public_id, asked.nonce)
-    if rate_limits.try_use(session, key, STAFF_CODE_USED_RATE, end_of_day(now())) is None:
+    key = work.keys.index.limited("staff-code-used", group.public_id, asked.nonce)
+    if rate_limits.try_use(work.session, key, STAFF_CODE_USED_RATE, end_of_day(now())) is None:
         raise Refused
     let_in(work, group, replace(asked, source=""))
-
-
-def _is_right(index: BlindIndex, group: Group, wanted: Signup, at: datetime) -> bool:
-    """Return whether we made this code for this group and page within HOURS_AFTER."""
-    hour = _hour(at)
-    made = (code_of(index, group, wanted.nonce, hour - ago) for ago in range(HOURS_AFTER + 1))
-    typed = wanted.code.encode()
-    return any(hmac.compare_digest(typed, code.encode()) for code in made)
-
-
-def code_of(index: BlindIndex, group: Group, nonce: str, hour: int) -> str:
-    made = index.staff_code(group.public_id, nonce, hour)
-    return with_check(in_letters(made, SECRET_LENGTH), nonce)
-
-
-def _sent_at(work: JobWork) -> datetime:
-    """Return when a form was sent, but at most GRACE ago.
-
-    An earlier time, which the web could write, would make a code that expires unsent: its delivery,
-    without an email, would show that the address is not barred.
-    """
-    return min(work.at, max(work.job.created_at, work.at - GRACE))
-
-
-def _hour(at: datetime) -> int:
-    return int(at.timestamp()) // HOUR_SECONDS

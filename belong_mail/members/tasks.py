@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import bindparam, exists, func, select
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts.proven import holders, introduced_from
+from belong_mail.accounts.proven import holders, introduced_from, named_group
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.db import new_public_id, now
 from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, UnknownKey
@@ -158,13 +158,7 @@ def complete_confirmation(work: JobWork, asked: FinishConfirmation) -> None:
 
     Does nothing if the member has left meanwhile.
     """
-    session = work.session
-    found = select(PendingConfirmation).where(PendingConfirmation.confirm_id == asked.confirm_id)
-    pending = session.scalar(
-        found.where(PendingConfirmation.subscription_id == work.job.subscription_id)
-    )
-    if pending is None or not pending.subscription.is_active:
-        raise Refused
+    session, pending = work.session, proven.confirmed(work, asked)
     subscription = pending.subscription
     if asked.is_new:
         # Without a plus tag of version 1.0: the confirmed email went to the mailbox.
@@ -327,10 +321,7 @@ def receive_removal(work: Work, asked: RemoveAddress) -> None:
     An intruder in the web can cause this, too, for a few addresses a day. So each member is
     notified, and the office's inbox of each bar, without the address.
     """
-    session, keys = work.session, work.keys
-    group = session.scalar(select(Group).where(Group.public_id == asked.group))
-    if group is None:
-        raise Refused
+    session, keys, group = work.session, work.keys, named_group(work, asked.group)
     work.use(REMOVALS, REMOVAL_RATE)
     identity = address.folded(asked.address)
     key = _bar_key(keys.index, group, identity)

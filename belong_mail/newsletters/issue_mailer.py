@@ -11,12 +11,10 @@ from urllib.parse import quote
 from sqlalchemy import and_, bindparam, false, func, not_, or_, select
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import proven
-from belong_mail.accounts.models import Account
 from belong_mail.core import i18n
 from belong_mail.core.database_errors import NO_DATABASE, is_too_slow
 from belong_mail.core.db import UtcTime, new_public_id, now, update_if_free
-from belong_mail.core.decryption import DecryptionError, Opener, UnknownKey
+from belong_mail.core.decryption import DecryptionError, UnknownKey
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.core.links import Links
 from belong_mail.core.services import Settings
@@ -43,7 +41,7 @@ from belong_mail.members import erasure
 from belong_mail.members.models import Subscription
 from belong_mail.members.wrapped_fields import ADDRESS_COLUMN
 from belong_mail.members.wrapped_fields import row_of as of_member
-from belong_mail.newsletters import approval, files
+from belong_mail.newsletters import files
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.checklist import FitMessage, UnfitIssue
 from belong_mail.newsletters.models import Newsletter, RenderedIssue
@@ -80,24 +78,6 @@ class IssueCopy(NamedTuple):
 # By kind of delivery: returns a copy of an issue with its recipient, or raises SkipDelivery.
 COPIES = Declared[Callable[[Session, Mailer, Delivery], IssueCopy]]()
 writes_copy = COPIES.of
-
-
-def may_go_out(opener: Opener, session: Session, newsletter: Newsletter) -> bool:
-    """Return whether an issue needs no approval, or two proven leads of its group approved it.
-
-    An intruder in the web can write rows that name two accounts, but cannot make an account that
-    provably leads the group.
-    """
-    if approval.is_needed(session, newsletter):
-        return False
-    found = newsletter.approval
-    if found is None or not approval.is_wanted(session, newsletter.group):
-        return True
-    both = [session.get(Account, each) for each in (found.asked_by, found.approved_by) if each]
-    return all(
-        each is not None and proven.is_proven(session, opener, each, newsletter.group)
-        for each in both
-    )
 
 
 def keep_messages(

@@ -144,7 +144,7 @@ def _queue_or_hold(work: Work, newsletter: Newsletter) -> None:
     made = issue_mailer.fit_messages(work.mailer, newsletter)
     if not made:
         why = "unfit"
-    elif not issue_mailer.may_go_out(work.keys.opener, work.session, newsletter):
+    elif not _may_go_out(work, newsletter):
         why = "unapproved"
     elif newsletter.due_at and newsletter.due_at < now() - LATE_AFTER:
         why = "late"
@@ -159,6 +159,21 @@ def _queue_or_hold(work: Work, newsletter: Newsletter) -> None:
     newsletter.held_at, newsletter.due_at = now(), None
     if ask_leads(work, newsletter, why):
         audit.record(work.session, audit.Kind.HELD, group=newsletter.group, newsletter=newsletter)
+
+
+def _may_go_out(work: Work, newsletter: Newsletter) -> bool:
+    """Return whether an issue needs no approval, or two proven leads of its group approved it.
+
+    An intruder in the web can write rows that name two accounts, but cannot make an account that
+    provably leads the group.
+    """
+    session, opener, found = work.session, work.keys.opener, newsletter.approval
+    if approval.is_needed(session, newsletter):
+        return False
+    if found is None or not approval.is_wanted(session, newsletter.group):
+        return True
+    both = [session.get(Account, each) for each in (found.asked_by, found.approved_by) if each]
+    return all(each and proven.is_proven(session, opener, each, newsletter.group) for each in both)
 
 
 def ask_leads(work: Work, newsletter: Newsletter, why: str) -> bool:
