@@ -166,6 +166,16 @@ def is_out_of_office(message: Message) -> bool:
     )
 
 
+def answers_for_a_person(message: Message) -> bool:
+    """Return whether a program answers that may quote a bounce, but reports none."""
+    is_bounce = (
+        is_from_server(message)
+        or "x-failed-recipients" in message.fields
+        or is_said("failed_in_subject", message.first("subject"))
+    )
+    return is_automatic_reply(message) and not is_bounce
+
+
 def is_automatic_reply(message: Message) -> bool:
     """Return whether a program answers for a person, or confirms that our email was displayed."""
     submitted = message.first("auto-submitted").lower().partition(";")[0].strip()

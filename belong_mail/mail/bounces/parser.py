@@ -18,6 +18,7 @@ from belong_mail.mail.bounces.dsn import (
 from belong_mail.mail.bounces.heuristics import (
     RECEIPT,
     BounceText,
+    answers_for_a_person,
     asks_to_unsubscribe,
     bounce_text_of,
     is_automatic_reply,
@@ -120,6 +121,8 @@ def _report(message: Message, account: BounceText) -> Report:
 def _without_fields(message: Message, account: BounceText) -> Report:
     if is_refused_by_list(message, account.report_text):
         return _undelivered(Kind.BOUNCE, [classify_bounce(_LISTS_REFUSAL, "")], ())
+    if answers_for_a_person(message):
+        return Report(Kind.AUTO_REPLY)
     if outcome := account.outcome(message):
         return _by_words(outcome, message, account)
     return Report(Kind.AUTO_REPLY) if is_automatic_reply(message) else OTHER
