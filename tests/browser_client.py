@@ -29,13 +29,21 @@ class ReadingClient(FlaskClient):
 
 
 class Form:
-    """A page's main form, else its last: what a browser would send if nothing were typed."""
+    """What a browser would send if nothing were typed.
 
-    def __init__(self, page: str) -> None:
+    By the first button of these words; else by a page's main form, else by its last.
+    """
+
+    def __init__(self, page: str, words: str = "") -> None:
         root = document_fromstring(page)
         forms = [*root.xpath("//form[@id='main-form']"), *root.forms[::-1], fromstring("<form>")]
-        self.action = forms[0].get("action", "")
         self.fields: dict[str, Any] = {}
+        if words:
+            button = next(one for one in root.iter("button") if read(one.text_content()) == words)
+            forms = list(button.iterancestors("form"))
+            if "name" in button.attrib:
+                self.fields[button.get("name")] = button.get("value")
+        self.action = forms[0].get("action", "")
         for each in [*forms[0].inputs, *root.xpath("//*[@form='main-form']")]:
             self._add(each)
 
@@ -47,11 +55,10 @@ class Form:
             value = (given.text or "").lstrip("\r\n")
         elif given.tag == "select":
             value = given.value or ""
-        elif given.get("type") in {"checkbox", "radio"}:
-            if "checked" not in given.attrib:
-                return
-            if name in self.fields:
-                value = [*_listed(self.fields[name]), value]
+        elif given.get("type") in {"checkbox", "radio"} and "checked" not in given.attrib:
+            return
+        if name in self.fields:
+            value = [*_listed(self.fields[name]), value]
         self.fields[name] = value
 
 
@@ -74,6 +81,11 @@ class Visitor:
         """Press a button as somebody who is signed in, with the token of their pages."""
         token = Form(self.open("/account").text).fields["csrf_token"]
         return self.press(path, csrf_token=token, **fields)
+
+    def choose(self, page: str, words: str, **typed: Any) -> Any:
+        """Press the first button of these words on a page, with what its form has."""
+        form = Form(page, words)
+        return self.press(form.action, **form.fields | typed)
 
     def follow(self, url: str, **fields: Any) -> Any:
         """Press the button of a page, and open the page that says what came of it."""

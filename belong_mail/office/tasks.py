@@ -65,7 +65,7 @@ def _announce(work: Work, group: Group) -> None:
     """
     session, keys = work.session, work.keys
     group.announced_end = group.ends_at
-    group.announced_at = work.at if group.ends_at else None
+    group.announced_at = work.at
     if group.ends_at is None:  # canceled, perhaps after it had passed
         group.retired_at = None
     kept_until = emptied_after(group)

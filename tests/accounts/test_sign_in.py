@@ -60,15 +60,15 @@ def test_a_lead_signs_in_once_and_out_again(app, scenario):
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_BASE_URL": "https://localhost"}, {}])
-@pytest.mark.parametrize("everywhere", [{}, {"everywhere": "1"}], ids=["here", "everywhere"])
+@pytest.mark.parametrize("everywhere", [False, True], ids=["here", "everywhere"])
 def test_signing_out_empties_the_browser_where_it_may_be_told_to(everywhere, app, scenario):
     """Signing out leaves nothing but what makes the browser known; "everywhere" takes that too."""
-    lead = sign_in(app, scenario.keyring, "the-village")
-    answer = lead.act("/sign-out", **everywhere)
+    lead, _other = (sign_in(app, scenario.keyring, "the-village") for _ in range(2))
+    answer = lead.choose(lead.open(PAGE).text, "Sign out everywhere" if everywhere else "Sign out")
     is_secure = scenario.services.settings.base_url.startswith("https:")
     cleared = answer.headers.get("Clear-Site-Data", "")
     assert ('"storage"' in cleared) == cleared.startswith('"cache", ') == is_secure
-    assert ('"cookies"' in cleared) == (is_secure and bool(everywhere))
+    assert ('"cookies"' in cleared) == (is_secure and everywhere)
     ended = [each for each in answer.headers.getlist("Set-Cookie") if "Max-Age=0" in each]
     names = {each.partition("=")[0] for each in ended}
     assert names == ({"belong", "belong-known"} if everywhere else {"belong"})
@@ -106,13 +106,13 @@ def test_ones_sessions_are_listed_and_ended_one_by_one_or_all_but_this_one(app, 
     assert page.count("This one, where you are now") == 1
     [other] = [each for each in rows(scenario) if f'value="{each}"' in page]
     assert page.index("This one, where") < page.index(f'value="{other}"'), "the newest first"
-    assert here.act(f"{PAGE}/sessions/end", session=other).status_code == 303
+    assert here.choose(page, "Sign out there").status_code == 303
     assert phone.open("/lead/").status_code == 302
     others = [signed_in(app, scenario.keyring, LEAD) for _ in range(2)]
     before = len(rows(scenario))
     sign_in_by_email(scenario, here)
     assert len(rows(scenario)) == before, "its session until now has ended"
-    here.act(f"{PAGE}/sessions/end", others="1")
+    here.choose(here.open(PAGE).text, "Sign out everywhere but here")
     assert [each.open("/lead/").status_code for each in others] == [302, 302]
     assert here.open("/lead/").status_code == elses.open("/lead/").status_code == 200
 

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from belong_mail.core.db import now
 from tests.browser_client import Form, text_of
 from tests.factories import group_named, plan_meeting
 from tests.markers import on_both
@@ -120,11 +121,12 @@ def test_the_welcome_email_is_previewed_in_each_language_and_stored_when_it_is_s
     lead, scenario
 ):
     scenario.do(plan_meeting, place="Room 4")
+    scenario.do(plan_meeting, place="Room 9", cancelled_at=now())
     words = {"welcome_en": "Come <in>\n& sit down", "welcome_es": "Pasa <ya>"}
     fields = {**Form(lead.open(PAGE).text).fields, **words}
     shown = lead.press(PAGE, **fields, welcome="en")
     assert "Come &lt;in&gt;\n&amp; sit down" in shown.text.replace("\r\n", "\n")
-    assert "Room 4" in shown.text
+    assert [f"Room {each}" in shown.text for each in (4, 9)] == [True, False], "one is canceled"
     assert "The Village Belong Group" in shown.text
     assert "sandbox" in shown.headers["Content-Security-Policy"]
     spanish = lead.press(PAGE, **fields, welcome="es").text

@@ -52,6 +52,7 @@ def link(scenario) -> str:
 
 def test_the_owner_lifts_it_by_the_link_and_can_join_again(alone):
     url = link(alone)
+    assert "Did you once ask us" in alone.visitor.open(PAGE).text
     assert "We send it once a week at most." in alone.visitor.open(f"{PAGE}/sent").text
     [mail] = alone.relay.to(ADA)[-1:]
     for part in (str(mail), text_of(mail), html_of(mail)):
@@ -105,6 +106,7 @@ def test_the_link_ends_after_three_days_or_when_its_owner_again_asks_for_no_emai
         over = alone.visitor.follow(url)
         assert over.status_code == 404
         assert "works for three days" in over.text
+        assert f'href="{PAGE}?lang=en"' in over.text
     with alone.services.writing.begin() as session:
         session.scalars(select(Suppression)).one().since -= timedelta(days=1)
     alone.visitor.follow(url)

@@ -104,6 +104,7 @@ def test_the_command_says_what_is_in_a_file_and_prints_no_address(scenario, brin
     assert changed <= {"audit_entries"}
     real = bring(content)
     assert "To be asked: 2." in real.output
+    assert "Another file waits already." in bring(content).output
     for output in (dry.output, real.output):
         assert "Our email list is moving" in output
         assert "Nuestra lista de correo se muda" in output

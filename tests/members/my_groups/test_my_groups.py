@@ -80,7 +80,7 @@ def test_the_page_still_says_later_until_when_leaving_can_be_undone(mine):
     assert "All your groups" not in page, "who is in one group or none is asked nothing about all"
     assert "leave-all" not in page
     left_at = now()
-    left = mine.press(f"{path}/leave", membership=village).location
+    left = mine.visitor.choose(page, "Leave The Village Belong Group").location
     assert left.endswith("#done")
     assert 'id="done"' in mine.open(left).text
     assert mine.open(f"{path}/leave-all").location == path
@@ -88,7 +88,7 @@ def test_the_page_still_says_later_until_when_leaving_can_be_undone(mine):
     until = (left_at + timedelta(hours=1)).astimezone(mine.services.settings.timezone)
     assert f", {until:%-I:%M %p} (Denver time)." in card_of(page, village)
     assert "Undo: keep me in The Village Belong Group" in page
-    mine.press(f"{path}/undo", membership=village)
+    mine.visitor.choose(page, "Undo: keep me in The Village Belong Group")
     assert 'id="done"' not in mine.open(left).text, "it is so no more"
     for bent in ("done=leave&of=x", "done=x&of=" + village, "done=language&of=x&was=zz"):
         assert 'id="done"' not in mine.open(f"{path}?{bent}").text
@@ -151,14 +151,10 @@ def test_all_groups_are_left_after_one_question_and_come_back_together(mine):
     asked = mine.open(f"{path}/leave-all").text
     assert {mine.state(each)[0] for each in both} == {True}
     assert all(name in asked for name in ("The Village", "LGBTQ"))
-    [action] = re.findall(r'<form method="post" action="([^"]+)"', asked)
-    named = re.findall(r'name="membership" value="([^"]+)"', asked)
-    assert sorted(named) == sorted(both)
-    page = mine.open(mine.press(action, membership=named).location).text
+    page = mine.open(mine.visitor.choose(asked, "Leave all groups").location).text
     assert "You left. No one was told." in page
     assert {mine.state(each)[0] for each in both} == {False}
-    undo = Form(page.partition('id="done"')[2].partition("</div>")[0])
-    mine.press(undo.action, membership=named)
+    mine.visitor.choose(page, "Undo")
     assert {mine.state(each)[0] for each in both} == {True}
     assert mine.state(other)[0] is True
     for named in ([*both, other], other, []):
@@ -204,6 +200,10 @@ def test_one_press_pauses_for_a_month_or_for_three(mine):
 
 def test_a_member_pauses_a_group_resumes_it_changes_its_language_and_is_reminded(mine):
     path, village, lgbtq = mine.belong("the-village", "lgbtq")
+
+    def choose(page: str, group: str, words: str) -> str:
+        return mine.open(mine.visitor.choose(card_of(page, group), words).location).text
+
     day = (now() + timedelta(days=40)).date()
     page = mine.follow(f"{path}/pause", **a_day(village, day)).text
     assert "You’re still a member" in page
@@ -214,23 +214,24 @@ def test_a_member_pauses_a_group_resumes_it_changes_its_language_and_is_reminded
     )
     assert mine.state(lgbtq)[1] is None
 
-    resumed = mine.press(f"{path}/resume", membership=village)
+    page = choose(page, village, "Resume newsletters")
     assert mine.state(village)[1] <= now()
-    assert "You’re still a member" not in mine.open(resumed.location).text
+    assert "You’re still a member" not in page
 
-    page = mine.follow(f"{path}/language", membership=village, language="es").text
+    page = choose(page, village, "Change to Español")
     assert "The language of your emails is changed." in card_of(page, village)
     assert re.findall('name="language" value="([^"]+)"', card_of(page, village)) == ["en"]
     assert mine.state(village)[2] == "es"
     assert mine.state(lgbtq)[2] == "en"
 
-    for wish, words in (
-        ("yes", "You’ll get an email the day before each meeting."),
-        ("no", "You won’t get emails before meetings anymore."),
+    for button, words in (
+        ("Remind me", "You’ll get an email the day before each meeting."),
+        ("Stop reminders", "You won’t get emails before meetings anymore."),
     ):
-        assert words in mine.follow(f"{path}/remind", membership=village, remind=wish).text
+        page = choose(page, village, button)
+        assert words in page
         wished = select(Subscription.is_reminded).where(Subscription.public_id == village)
-        assert mine.query(wished) == [wish == "yes"]
+        assert mine.query(wished) == [button == "Remind me"]
 
 
 def test_a_day_that_cannot_be_today_or_beyond_a_year_is_asked_for_again(mine):
