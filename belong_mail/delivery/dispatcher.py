@@ -20,7 +20,7 @@ from belong_mail.delivery import journal, outcomes
 from belong_mail.delivery.models import State
 from belong_mail.delivery.outcomes import GIVE_BACK, STALE, Outcome
 from belong_mail.delivery.throttle import MAX_IN_HAND, ConcurrencyLimit
-from belong_mail.mail.message.mime import Envelope
+from belong_mail.mail.message.mime import Copy, Envelope
 from belong_mail.mail.smtp.connection import RelayUnavailable
 from belong_mail.mail.smtp.protocol import WELCOME, OutgoingMessage
 from belong_mail.mail.smtp.replies import Reply
@@ -42,7 +42,7 @@ class IssuePaused(Exception):
 
 
 # Renders a message, without the database. Raises SkipDelivery or IssuePaused.
-Compose = Callable[[], Envelope]
+Compose = Callable[[], Copy]
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ class MemberQuery(Protocol):
 def compose_message(pending: PendingMessage) -> Envelope | Outcome:
     """Render a message, or return the outcome if that fails."""
     try:
-        return pending.write()
+        return pending.write().envelope
     except (IssuePaused, UnknownKey):
         return PAUSED
     except SkipDelivery as reason:

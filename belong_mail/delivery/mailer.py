@@ -20,7 +20,13 @@ from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.mail.address import normalise
 from belong_mail.mail.message.headers import format_mailbox
-from belong_mail.mail.message.mime import Envelope, clean_text, compose, date_header
+from belong_mail.mail.message.mime import (
+    Copy,
+    GatedMessage,
+    clean_text,
+    compose,
+    date_header,
+)
 
 # MS-OXCMAIL 2.1.3.2.20: suppress every kind of automatic response but NDR, the bounces we need.
 SUPPRESSED_RESPONSES = "DR, RN, NRN, OOF, AutoReply"
@@ -59,27 +65,37 @@ class Mailer:
     names: VerpAddresses
     settings: Settings
 
-    def envelope(self, delivery: Delivery, email: Email) -> Envelope:
-        """Render an automatic message to one person.
+    def write(self, delivery: Delivery, email: Email) -> Copy:
+        """Render an automatic message to one person."""
+        message = _AutomaticMessage(self, delivery, email)
+        return Copy(message, self.names.return_path(delivery.id), email.to, {})
 
-        Its headers are not searched for a group's words: templates put none in, and an intruder who
-        adds a common word to a row could block any email.
-        """
-        rendered = self.renderer.render(delivery.kind, email.language, **email.context)
+
+class _AutomaticMessage(GatedMessage):
+    """A message made of a file of `emails/`.
+
+    Its headers are not searched for a group's words: templates put none in, and an intruder who
+    adds a common word to a row could block any email.
+    """
+
+    def __init__(self, mailer: Mailer, delivery: Delivery, email: Email) -> None:
+        rendered = mailer.renderer.render(delivery.kind, email.language, **email.context)
         headers = [
-            ("From", self.settings.sender),
+            ("From", mailer.settings.sender),
             ("To", format_mailbox("", email.to)),
             ("Subject", clean_text(rendered.subject)),
             ("Date", date_header(delivery.created_at)),
-            ("Message-ID", self.names.message_id(delivery.id, normalise(email.to))),
+            ("Message-ID", mailer.names.message_id(delivery.id, normalise(email.to))),
             ("Auto-Submitted", "auto-generated"),
             ("X-Auto-Response-Suppress", SUPPRESSED_RESPONSES),
         ]
         if email.reply_to:
             headers.insert(2, ("Reply-To", format_mailbox("", email.reply_to)))
         boundary = f"belong-{delivery.id}"
-        wire = compose(headers, rendered.text, rendered.html, boundary=boundary)
-        return Envelope(self.names.return_path(delivery.id), email.to, wire.fill({}))
+        super().__init__(compose(headers, rendered.text, rendered.html, boundary=boundary))
+
+    def require_fit(self) -> None:
+        pass
 
 
 SEALED_TO = "deliveries.sealed_to"

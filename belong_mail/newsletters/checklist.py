@@ -13,7 +13,7 @@ from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.header_words import is_discreet, word_finder
 from belong_mail.mail.message import markdown
 from belong_mail.mail.message.linter import Expected, Problem, Rule, lint, split_link
-from belong_mail.mail.message.mime import clean_text
+from belong_mail.mail.message.mime import GatedMessage, clean_text
 from belong_mail.mail.message.template import MessageTemplate, slot
 from belong_mail.newsletters import files, rendering
 from belong_mail.newsletters import service as newsletters
@@ -89,18 +89,18 @@ class UnfitIssue(newsletters.InvalidState):
         self.problems = tuple(problems)
 
 
-class FitMessage:
-    """An issue's message that has passed the gate; the constructor raises UnfitIssue.
-
-    Copies are made only from it, so that no unchecked message is sent.
-    """
+class FitMessage(GatedMessage):
+    """An issue's message that has passed the gate; the constructor raises UnfitIssue."""
 
     def __init__(
         self, newsletter: Newsletter, template: MessageTemplate, language: str, root: str
     ) -> None:
-        if found := _problems_of(newsletter, template, language, root):
-            raise UnfitIssue(found)
-        self.template = template
+        self._problems = _problems_of(newsletter, template, language, root)
+        super().__init__(template)
+
+    def require_fit(self) -> None:
+        if self._problems:
+            raise UnfitIssue(self._problems)
 
 
 @dataclass(frozen=True, slots=True)

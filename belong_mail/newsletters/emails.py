@@ -1,5 +1,6 @@
 """Copies of an issue for leads and office, and the emails about issues that wait."""
 
+from functools import partial
 from typing import Any
 
 from sqlalchemy import select
@@ -9,12 +10,12 @@ from belong_mail.accounts import proven
 from belong_mail.core.db import now
 from belong_mail.core.i18n import DEFAULT, format_day
 from belong_mail.core.translatable import gettext_noop
-from belong_mail.delivery.dispatcher import SkipDelivery
+from belong_mail.delivery.dispatcher import Compose, SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer, read_posted
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.work import writes
 from belong_mail.newsletters import approval, issue_mailer, release
-from belong_mail.newsletters.issue_mailer import IssueCopy, writes_copy
+from belong_mail.newsletters.issue_mailer import copy_for, writes_copy
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.release import APPROVE, HELD, OFFICE_ACTED, OFFICE_COPY, TEST_COPY
 from belong_mail.newsletters.rendering import IssueText
@@ -24,7 +25,7 @@ TEST_MARK = gettext_noop("Test")
 
 
 @writes_copy(TEST_COPY)
-def test_copy(session: Session, mailer: Mailer, delivery: Delivery) -> IssueCopy:
+def test_copy(session: Session, mailer: Mailer, delivery: Delivery) -> Compose:
     """Send a leader the issue as it is now, in the requested language."""
     newsletter = _issue(session, delivery)
     to, said = read_posted(mailer.keys.opener, delivery)
@@ -35,15 +36,15 @@ def test_copy(session: Session, mailer: Mailer, delivery: Delivery) -> IssueCopy
     spoken = IssueText.from_issue(newsletter).of(language)[2]
     prefix = f"[{mailer.renderer.words(spoken, TEST_MARK)}] "
     fit = issue_mailer.build(mailer, newsletter, language, prefix=prefix, copy_for="lead")
-    return IssueCopy(fit, to, spoken)
+    return partial(copy_for, mailer, delivery, fit, to, spoken)
 
 
 @writes_copy(OFFICE_COPY)
-def office_copy(session: Session, mailer: Mailer, delivery: Delivery) -> IssueCopy:
+def office_copy(session: Session, mailer: Mailer, delivery: Delivery) -> Compose:
     """Send the office its copy of an issue, to the address in the settings, whatever rows say."""
     newsletter = _issue(session, delivery)
     fit = issue_mailer.build(mailer, newsletter, DEFAULT, copy_for="office")
-    return IssueCopy(fit, mailer.settings.contact_inbox, DEFAULT)
+    return partial(copy_for, mailer, delivery, fit, mailer.settings.contact_inbox, DEFAULT)
 
 
 @writes(HELD)

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import and_, bindparam, false, func, not_, or_, select
@@ -35,8 +35,8 @@ from belong_mail.groups import mailbox
 from belong_mail.groups.models import Group
 from belong_mail.mail.address import normalise
 from belong_mail.mail.message.headers import format_mailbox
-from belong_mail.mail.message.mime import Envelope, date_header
-from belong_mail.mail.message.template import FastTemplate, MessageTemplate, slot
+from belong_mail.mail.message.mime import Copy, date_header
+from belong_mail.mail.message.template import MessageTemplate, slot
 from belong_mail.members import erasure
 from belong_mail.members.models import Subscription
 from belong_mail.members.wrapped_fields import ADDRESS_COLUMN
@@ -66,17 +66,8 @@ log = logging.getLogger(__name__)
 Headers = list[tuple[str, str]]
 
 
-class IssueCopy(NamedTuple):
-    """A copy of an issue for a leader or the office: the checked message, and its recipient."""
-
-    message: FitMessage
-    to: str
-    # Language of its words.
-    language: str
-
-
-# By kind of delivery: returns a copy of an issue with its recipient, or raises SkipDelivery.
-COPIES = Declared[Callable[[Session, Mailer, Delivery], IssueCopy]]()
+# By kind of delivery: return what writes a copy of an issue, or raise SkipDelivery.
+COPIES = Declared[Callable[[Session, Mailer, Delivery], Compose]]()
 writes_copy = COPIES.of
 
 
@@ -191,17 +182,18 @@ def leaving_headers(settings: Settings, links: Links) -> Headers:
     return [("List-Unsubscribe", ", ".join(ways)), post]
 
 
-def envelope_of(mailer: Mailer, delivery: Delivery, copy: IssueCopy) -> Envelope:
-    """Return the envelope of an issue's copy for a leader or the office."""
-    wire = copy.message.template
+def copy_for(
+    mailer: Mailer, delivery: Delivery, message: FitMessage, to: str, language: str
+) -> Copy:
+    """Return an issue's copy for a leader or the office; its words are in `language`."""
     values = {
-        "to": format_mailbox("", copy.to),
+        "to": format_mailbox("", to),
         "date": date_header(delivery.created_at),
-        "message_id": mailer.names.message_id(delivery.id, normalise(copy.to)),
-        "first_name": first_name("", copy.language),
+        "message_id": mailer.names.message_id(delivery.id, normalise(to)),
+        "first_name": first_name("", language),
     }
-    message = wire.fill({name: values[name] for name in wire.slots})
-    return Envelope(mailer.names.return_path(delivery.id), copy.to, message)
+    used = {name: values[name] for name in message.template.slots}
+    return Copy(message, mailer.names.return_path(delivery.id), to, used)
 
 
 class IssueTemplate:
@@ -210,19 +202,18 @@ class IssueTemplate:
     def __init__(
         self, mailer: Mailer, newsletter: Newsletter, at: datetime, language: str, fit: FitMessage
     ) -> None:
-        wire, self.end = fit.template.without_end()
-        """The end of every copy, if that is long: pictures and flyers."""
+        self.message, slots = fit, fit.template.slots
         self.date = date_header(at)
         ways = (
             ("leave", mailer.links.signer(Purpose.LEAVE, at)),
             ("one_click", mailer.links.signer(Purpose.ONE_CLICK, at)),
             ("leave_address", mailer.names.leave_address),
         )
-        self.tokens = tuple((name, token) for name, token in ways if name in wire.slots)
+        self.tokens = tuple((name, token) for name, token in ways if name in slots)
         """Slots for links, each with a function from a member's public id to its value."""
         ours = {name: token(new_public_id()) for name, token in self.tokens}
         ours |= {"date": self.date, "message_id": mailer.names.message_id(0, "")}
-        self.template = FastTemplate(wire, ours)
+        fit.hasten(ours)
         self.group = newsletter.group.public_id
         """Associated data of its members' addresses."""
         self.language = IssueText.from_issue(newsletter).of(language)[2]
@@ -289,7 +280,7 @@ class IssueMailer:
                 self._writers[key] = template
             yield row[0], partial(self._write, row, template)
 
-    def _write(self, row: Any, template: IssueTemplate | Exception) -> Envelope:
+    def _write(self, row: Any, template: IssueTemplate | Exception) -> Copy:
         """Write one member's copy.
 
         The address can be decrypted only for this row and group. The blind index is not checked, as
@@ -315,12 +306,10 @@ class IssueMailer:
         }
         for slot_name, token in template.tokens:
             values[slot_name] = token(public_id)
-        if "first_name" in template.template.wire.slots:
+        if "first_name" in template.message.template.slots:
             named = unwrap(name, "subscriptions.wrapped_name", public_id).decode() if name else ""
             values["first_name"] = first_name(named, template.language)
-        message = template.template.fill(values)
-        return_path = names.return_path(number)
-        return Envelope(return_path, to, message, is_verified=True, end=template.end)
+        return Copy(template.message, names.return_path(number), to, values)
 
     def _writer(
         self, session: Session, newsletter_id: int, language: str

@@ -14,9 +14,9 @@ from belong_mail.delivery.dispatcher import Compose, IssuePaused
 from belong_mail.delivery.mailer import Mailer
 from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.work import Work
-from belong_mail.mail.message.mime import Envelope
+from belong_mail.mail.message.mime import Copy
 from belong_mail.monitoring.alerts import NO_ALERT
-from belong_mail.newsletters.issue_mailer import IssueMailer, envelope_of
+from belong_mail.newsletters.issue_mailer import IssueMailer
 from belong_mail.ops.rooms import COPIES, EMAILS, PERIODIC_TASKS, RETENTION
 from belong_mail.worker.periodic_tasks import PeriodicTask
 
@@ -72,15 +72,14 @@ def _compose_single(mailer: Mailer, session: Session, delivery_id: int) -> Compo
         with session.begin_nested():
             delivery = session.get_one(Delivery, delivery_id)
             if delivery.kind in COPIES:
-                copy = COPIES[delivery.kind](session, mailer, delivery)
-                return partial(envelope_of, mailer, delivery, copy)
+                return COPIES[delivery.kind](session, mailer, delivery)
             letter = EMAILS[delivery.kind](session, mailer, delivery)
-            return partial(mailer.envelope, delivery, letter)
+            return partial(mailer.write, delivery, letter)
     except NO_DATABASE:
         raise
     except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
         return partial(_raise, error)
 
 
-def _raise(error: Exception) -> Envelope:
+def _raise(error: Exception) -> Copy:
     raise error

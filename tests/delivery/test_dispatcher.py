@@ -15,11 +15,18 @@ from belong_mail.delivery.journal import Journal
 from belong_mail.delivery.models import State
 from belong_mail.delivery.outcomes import GIVE_BACK, STALE, TOO_SLOW, UNWRITABLE
 from belong_mail.delivery.throttle import MAX_IN_HAND, ConcurrencyLimit
-from belong_mail.mail.message.mime import Envelope
+from belong_mail.mail.message.mime import Copy, GatedMessage
+from belong_mail.mail.message.template import MessageTemplate
 from belong_mail.mail.smtp.protocol import WELCOME
 from belong_mail.mail.smtp.replies import Reply
 
-LETTER = Envelope("", "", b"")
+
+class Letter(GatedMessage):
+    def require_fit(self) -> None:
+        pass
+
+
+LETTER = Copy(Letter(MessageTemplate.of([b""])), "", "", {})
 HOUR = 3600.0
 
 
@@ -162,7 +169,7 @@ def test_the_dispatcher_knows_whether_its_messages_grow_stale_within_a_given_tim
 
 
 def test_a_message_waits_where_a_library_does_not_load():
-    def write() -> Envelope:
+    def write() -> Copy:
         raise ImportError
 
     assert compose_message(PendingMessage(1, write)) == TOO_SLOW

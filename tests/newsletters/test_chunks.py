@@ -52,9 +52,10 @@ def test_copies_read_as_their_chunk_is_claimed_equal_those_read_later(worker, se
         ids = [delivery_id for delivery_id, _ in claimed]
         later = dict(worker._issue_mailer.read(session, ids))
     assert ids == sorted(later)
-    assert [writing() for _, writing in claimed] == [later[each]() for each in ids]
+    copies = [writing().envelope for _, writing in claimed]
+    assert copies == [later[each]().envelope for each in ids]
     wanted = [names(8)[number] for number in (1, 2, 3, 5, 7)]
-    assert [writing().recipient for _, writing in claimed] == wanted
+    assert [copy.recipient for copy in copies] == wanted
     assert books(services, issue) == {"recipients": 8, "sending": 5, "withdrawn": 3}
 
 

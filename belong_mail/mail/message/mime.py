@@ -1,6 +1,7 @@
 """Compose MIME messages (RFC 5322, 2045) with images (RFC 2387) and attachments (RFC 2183)."""
 
 import re
+from abc import ABC, abstractmethod
 from base64 import encodebytes
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,11 +9,18 @@ from datetime import UTC, datetime
 from email.parser import BytesParser
 from email.utils import format_datetime
 from itertools import zip_longest
-from typing import Final
+from typing import Final, final
 
 from belong_mail.mail.message import headers as header
 from belong_mail.mail.message.headers import InvalidHeader, InvalidMessage
-from belong_mail.mail.message.template import BodySlot, HeaderSlot, MessageTemplate, quote, split
+from belong_mail.mail.message.template import (
+    BodySlot,
+    FastTemplate,
+    HeaderSlot,
+    MessageTemplate,
+    quote,
+    split,
+)
 
 _NOT_TEXT = re.compile("[\ue000-\ue1ff\x00-\x08\x0b-\x1f\x7f-\x9f]")
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -35,6 +43,35 @@ class Envelope:
     @property
     def size(self) -> int:
         return len(self.message) + len(self.end)
+
+
+class GatedMessage(ABC):
+    """A message that has passed its gate, which every subclass has to name."""
+
+    def __init__(self, template: MessageTemplate) -> None:
+        self.require_fit()
+        self.template: Final = template
+        self.fill, self.is_verified, self.end = template.fill, False, b""
+
+    @abstractmethod
+    def require_fit(self) -> None:
+        """Raise an error if the message must not be sent."""
+
+    def hasten(self, ours: Mapping[str, str]) -> None:
+        """Prepare for many copies, which share a long end; `ours` is as for `FastTemplate`."""
+        template, self.end = self.template.without_end()
+        self.fill, self.is_verified = FastTemplate(template, ours).fill, True
+
+
+@final
+class Copy:
+    """One person's copy of a message: delivery takes nothing else, and only a gate gives one."""
+
+    def __init__(
+        self, message: GatedMessage, return_path: str, to: str, values: Mapping[str, str]
+    ) -> None:
+        filled = message.fill(values)
+        self.envelope: Final = Envelope(return_path, to, filled, message.is_verified, message.end)
 
 
 def clean_text(text: str) -> str:
