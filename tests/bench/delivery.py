@@ -1,4 +1,4 @@
-"""How fast and how small the sending is, beside other senders, in one run on one machine."""
+"""How fast and how small the sending is, beside another sender, in one run on one machine."""
 
 import json
 import os
@@ -33,7 +33,7 @@ PAGE = tools.ROOT / "docs" / "performance.md"
 @click.option("--write-docs", is_flag=True, help="Put the table into docs/, if all went well.")
 @click.option("--folder", type=click.Path(path_type=Path), default=tools.FOLDER, hidden=True)
 def main(number: int, only: str, folder: Path, *, quick: bool, write_docs: bool) -> None:
-    """Measure the delivery of newsletters beside smtp-source and mlmmj."""
+    """Measure the delivery of newsletters beside smtp-source."""
     if write_docs and (quick or number < ENOUGH):
         raise click.UsageError(f"The documents take {ENOUGH} whole rounds.")
     parts = _chosen(only or ",".join(rounds.PARTS), rounds.PARTS)

@@ -12,7 +12,7 @@ from tests.processes import ROOT
 
 BENCH = (sys.executable, "-m", "tests.bench.delivery", "--quick", "--rounds", "1", "--only")
 # The parts of a quick round that need nothing from a network.
-NEEDED = "core,calls,mlmmj"
+NEEDED = "core,calls"
 
 
 @night("benches")
@@ -29,7 +29,7 @@ def test_a_round_measures_us_as_shipped_beside_the_others(tmp_path):
     kept = json.loads((tmp_path / "delivery.json").read_text())
     assert kept["about"]["trouble"] == {}
     [measured] = kept["rounds"]
-    for name in ("source", "sqlite", "postgresql", "tls", "mlmmj"):
+    for name in ("source", "sqlite", "postgresql", "tls"):
         assert measured[f"{name}.cpu"] > 0
     protections = kept["about"]["protections"]
     assert protections.keys() == {"journal", "sealing", "suppression", "pacing"}

@@ -1,1 +1,1 @@
-"""The parts of the benchmark of delivery: meters, the product, its peers, the table."""
+"""The parts of the benchmark of delivery: meters, the product, its peer, the table."""

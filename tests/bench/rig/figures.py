@@ -44,9 +44,6 @@ FIGURES = (
     Figure("CPU a message, PostgreSQL, to smtp-source", "postgresql.cpu", "source.cpu", 1.25, 1.7),
     Figure("CPU a message over TLS, to plain smtp-source", "tls.cpu", "source.cpu", 1.6, 2.0),
     Figure(
-        "CPU a message, Debian’s mlmmj to ours", "mlmmj.cpu", "sqlite.cpu", 100, 60, is_least=True
-    ),
-    Figure(
         "Messages a second at 20 ms round trip, to smtp-source", "far.rate", "far source.rate",
         3.8, 3.5, is_least=True,
     ),

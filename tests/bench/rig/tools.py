@@ -1,4 +1,4 @@
-"""The programs that measure and a peer: fetched into var/bench, never installed, no daemon."""
+"""The programs that measure and the peer: fetched into var/bench, never installed, no daemon."""
 
 import os
 import shutil
@@ -18,7 +18,6 @@ PACKAGES = {
     "usr/sbin/smtp-source": ("postfix",),
     "usr/sbin/smtp-sink": ("postfix",),
     "usr/bin/stunnel4": ("stunnel4", "libwrap0"),
-    "usr/bin/mlmmj-send": ("mlmmj",),
     "usr/bin/strace": ("strace",),
 }
 
