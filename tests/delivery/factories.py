@@ -14,6 +14,7 @@ from belong_mail.delivery.models import Delivery, IssueCount, Lease, State
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import Worker
+from tests.database import query
 from tests.factories import make_members, queue_at_once
 
 
@@ -59,8 +60,7 @@ def books(services, issue: int) -> dict[str, int]:
 
 
 def deliveries(services) -> list[Delivery]:
-    with services.reading.begin() as session:
-        return list(session.scalars(select(Delivery).order_by(Delivery.id)))
+    return query(services, select(Delivery).order_by(Delivery.id))
 
 
 def count_faults(session) -> list[str]:

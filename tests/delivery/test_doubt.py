@@ -15,6 +15,7 @@ from belong_mail.members import service as members
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
+from tests.database import execute
 from tests.delivery.factories import books, deliveries, queue
 from tests.markers import on_both
 from tests.servers.smtp import drop
@@ -50,8 +51,7 @@ def test_a_copy_whose_resend_fails_stays_uncertain_since_its_answer_was_lost(
     assert (after.state, after.finished_at) == (State.UNCERTAIN, before.finished_at)
     assert after.finished_at == after.lost_at
     assert after.is_dot_sent, "It counts against the relay's day."
-    with services.writing.begin() as session:
-        session.execute(delete(Subscription))
+    execute(services, delete(Subscription))
 
 
 @pytest.mark.usefixtures("uncertain_issue")

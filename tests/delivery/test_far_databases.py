@@ -14,6 +14,7 @@ from belong_mail.core.db import make_engine, now
 from belong_mail.delivery import claims, results, throttle
 from belong_mail.delivery.models import SentPerMinute
 from belong_mail.delivery.throttle import MAX_IN_HAND
+from tests.database import execute, query
 from tests.delivery.factories import books, queue
 from tests.markers import on_both, on_postgresql
 from tests.processes import run
@@ -35,8 +36,7 @@ def test_an_issue_leaves_by_a_database_that_is_far_away(environment, relay, serv
         assert run({**environment, "BELONG_DATABASE_URL": url}, "worker", "--drain").returncode == 0
     assert books(services, issue) == {"recipients": MEMBERS, "accepted": MEMBERS}
     assert len({each.recipient for each in relay.accepted}) == len(relay.accepted) == MEMBERS
-    with services.reading.begin() as session:
-        assert session.scalar(select(func.sum(SentPerMinute.stale))) <= MAX_IN_HAND
+    assert query(services, select(func.sum(SentPerMinute.stale)))[0] <= MAX_IN_HAND
 
 
 @on_postgresql
@@ -197,6 +197,5 @@ def test_more_given_back_than_sent_is_wrong_for_ten_minutes(services, cli):
     assert "More messages are claimed and given back than are sent (now 101)." in (
         cli.invoke(args=["status"]).output
     )
-    with services.writing.begin() as session:
-        session.execute(update(SentPerMinute).values(minute=now() - timedelta(minutes=11)))
+    execute(services, update(SentPerMinute).values(minute=now() - timedelta(minutes=11)))
     assert "given back" not in cli.invoke(args=["status"]).output

@@ -17,6 +17,7 @@ from belong_mail.members.models import Subscription
 from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter, RenderedIssue
 from belong_mail.newsletters.tasks import queue_due
+from tests.database import query
 from tests.delivery.factories import books
 from tests.delivery.interleaving import Actor, GatedDatabase, orders
 from tests.factories import make_members, queue_at_once
@@ -111,12 +112,10 @@ class Issues:
         members.leave(session, member)
 
     def rows(self, table: type[Chunk | SentPerMinute], column: str) -> list[int | None]:
-        with self._services.reading.begin() as session:
-            return list(session.scalars(select(getattr(table, column))))
+        return query(self._services, select(getattr(table, column)))
 
     def holders(self) -> set[str | None]:
-        with self._services.reading.begin() as session:
-            return set(session.scalars(select(Delivery.claimed_by)))
+        return set(query(self._services, select(Delivery.claimed_by)))
 
     def books(self) -> dict[str, int]:
         return books(self._services, self.id)

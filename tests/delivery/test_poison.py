@@ -19,6 +19,7 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.tasks import queue_due
 from belong_mail.worker.loop import Worker
 from tests.at_once import at_once
+from tests.database import execute, query
 from tests.db_dump import dump_of
 from tests.delivery.factories import books, deliveries, end_lease, hold, queue
 from tests.factories import group_named, make_member, queue_issue
@@ -159,8 +160,7 @@ def test_a_count_of_attempts_that_the_web_wrote_stops_no_worker(attempts, worker
     queue(services, 1)
     relay.always("RCPT", "450 4.2.1 Later")
     worker.drain()
-    with services.writing.begin() as session:
-        session.execute(update(Delivery).values(attempts=attempts, due_at=now()))
+    execute(services, update(Delivery).values(attempts=attempts, due_at=now()))
     worker.drain()
     [delivery] = deliveries(services)
     assert delivery.state == State.DEFERRED
@@ -194,8 +194,7 @@ def test_a_request_with_a_negative_count_of_failures_is_given_up_too(worker, ser
         session.add(Job(kind="join", sealed=b"", failures=-(2**31)))
     for _ in range(4):
         worker.step()
-    with services.reading.begin() as session:
-        assert session.scalars(select(Job.failures)).all() == [3]
+    assert query(services, select(Job.failures)) == [3]
 
 
 def test_a_request_whose_statement_fails_as_a_missing_databases_would_waits_alone(
@@ -217,8 +216,7 @@ def test_the_results_of_a_worker_whose_lease_was_lost_are_refused(worker, relay,
     issue = queue(services, 1)
 
     def steal(_command: str) -> None:
-        with services.writing.begin() as session:
-            session.execute(update(Delivery).values(claimed_by="another"))
+        execute(services, update(Delivery).values(claimed_by="another"))
 
     relay.on("DATA", steal)
     relay.script("DOT", "550 5.1.1 No such user")

@@ -10,6 +10,7 @@ from sqlalchemy import update
 from belong_mail.core.db import now
 from belong_mail.delivery import claims, outbox
 from belong_mail.delivery.models import Delivery, State
+from tests.database import execute
 from tests.delivery.factories import books, deliveries, queue
 from tests.factories import make_member, queue_issue
 from tests.markers import on_sqlite
@@ -70,8 +71,7 @@ def test_a_reply_resets_a_deliverys_count_of_worker_deaths(worker, relay, servic
     queue(services)
     relay.always("RCPT", "450 4.2.1 Later")
     worker.drain()
-    with services.writing.begin() as session:
-        session.execute(update(Delivery).values(deaths=5, due_at=Delivery.created_at))
+    execute(services, update(Delivery).values(deaths=5, due_at=Delivery.created_at))
     worker.drain()
     [delivery] = deliveries(services)
     assert (delivery.state, delivery.deaths) == (State.DEFERRED, 0)

@@ -11,6 +11,7 @@ from belong_mail.members.address_list import read_addresses
 from belong_mail.members.import_tasks import INVITED
 from belong_mail.members.models import Subscription
 from belong_mail.worker.loop import Worker
+from tests.database import query
 from tests.db_dump import dump_of, kept_of
 from tests.factories import group_named
 from tests.faults.failing import failures
@@ -46,8 +47,7 @@ def test_workers_killed_between_batches_ask_each_person_once(scene):
 @on_both("savepoints")
 def test_a_batch_that_fails_at_any_statement_is_done_whole_or_not_at_all(scene):
     bring(scene)
-    with scene.services.reading.begin() as session:
-        batch = session.scalars(select(func.min(imports.ImportBatch.id))).one()
+    batch = query(scene.services, select(func.min(imports.ImportBatch.id)))[0]
     before = kept_of(scene.services)
     worker = Worker(scene.services, scene.keyring)
     worker.engine.close()

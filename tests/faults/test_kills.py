@@ -5,6 +5,7 @@ from sqlalchemy import select
 
 from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.retry import MAX_DEATHS
+from tests.database import query
 from tests.faults.scene import CONNECTIONS
 from tests.markers import in_turn, on_sqlite, one_by_day
 from tests.servers.conversation import EXTENSIONS, SLOW
@@ -90,8 +91,7 @@ def test_a_recipient_at_whom_every_worker_dies_is_put_aside_and_the_rest_goes_on
     issue = scene.queue(MEMBERS)
     for _ in range(MAX_DEATHS):
         scene.kill_worker("RCPT member3@dpsk12.org", 1, "--drain")
-    with scene.services.reading.begin() as session:
-        suspects = session.scalars(select(Delivery.deaths).where(Delivery.deaths > 0)).all()
+    suspects = query(scene.services, select(Delivery.deaths).where(Delivery.deaths > 0))
     assert sorted(suspects) == [MAX_DEATHS - 1], "who only waited is not suspected"
     scene.drain()
     books = scene.books(issue)

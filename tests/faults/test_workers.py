@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from belong_mail.core.db import now
 from belong_mail.delivery.models import Lease
+from tests.database import query
 from tests.inbound.mail import bounce, hand_back
 from tests.markers import night, on_both, on_sqlite
 from tests.processes import SECONDS
@@ -25,8 +26,7 @@ def test_copies_that_a_lost_host_held_are_taken_over_after_a_minute(scene):
     """
 
     def leases() -> int:
-        with scene.services.reading.begin() as session:
-            return len(session.scalars(select(Lease)).all())
+        return len(query(scene.services, select(Lease)))
 
     issue = scene.queue(30)
     scene.kill_worker("DATA", 5, "--drain")

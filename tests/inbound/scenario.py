@@ -10,6 +10,7 @@ from belong_mail.core.rate_limits import WorkerLimit
 from belong_mail.delivery.models import Delivery
 from belong_mail.inbound import pipe
 from belong_mail.members.models import Subscription
+from tests.database import execute
 from tests.delivery.factories import books
 from tests.factories import make_member, queue_issue
 from tests.inbound.mail import UNKNOWN, bounce, hand_back
@@ -82,8 +83,7 @@ class BounceScenario(Scenario):
         """Let the last mails have left in one transaction, as those of one turn do."""
         at = now()
         recent = update(Delivery).where(Delivery.finished_at > at - timedelta(days=1))
-        with self.services.writing.begin() as session:
-            session.execute(recent.values(finished_at=at))
+        execute(self.services, recent.values(finished_at=at))
 
     def handed_over(self) -> dict[int, datetime | None]:
         """Return when the relay took each delivery."""

@@ -21,6 +21,7 @@ from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.inbound.attribution import MAX_MESSAGES
 from belong_mail.members.models import Subscription
+from tests.database import query
 from tests.db_dump import Dump, kept_of
 from tests.inbound.mail import UNKNOWN, report, several
 from tests.inbound.scenario import ADA
@@ -76,8 +77,7 @@ def kept(scenario) -> Dump:
 
 
 def states(scenario) -> list[str]:
-    with scenario.services.reading.begin() as session:
-        return list(session.scalars(select(Delivery.state).order_by(Delivery.id)))
+    return query(scenario.services, select(Delivery.state).order_by(Delivery.id))
 
 
 def bounces_of(scenario, days: tuple[float, ...], **forged: object) -> None:
@@ -232,8 +232,7 @@ def test_the_key_that_signs_return_paths_makes_no_message_id(copy, scenario, ser
     """The web can: it would try out guesses while it reads the database."""
     keys, domain = services.settings.secret_keys, services.settings.mail_domain
     webs = VerpAddresses(keys, domain, keys[-1].encode()[:32])
-    with services.reading.begin() as session:
-        ids = list(session.scalars(select(Delivery.id)))
+    ids = query(services, select(Delivery.id))
     before = kept(scenario)
     for number in ids:
         forged = head_of(copy).replace(message_id(copy), webs.message_id(number, ADA))
@@ -265,7 +264,6 @@ def test_our_return_path_counts_before_any_message_id(copy, scenario):
     """Ben writes to his own return path, and names Ada's message."""
     bens = scenario.copies(BEN)[-1].return_path
     scenario.take(bens, Returned(head_of(copy)).write())
-    with scenario.services.reading.begin() as session:
-        [bounced] = session.scalars(select(Delivery).where(Delivery.state == State.BOUNCED))
+    [bounced] = query(scenario.services, select(Delivery).where(Delivery.state == State.BOUNCED))
     settings = scenario.services.settings
     assert VerpAddresses(settings.secret_keys, settings.mail_domain).read(bens) == bounced.id

@@ -11,6 +11,7 @@ from belong_mail.inbound import bounces
 from belong_mail.members.models import Subscription
 from belong_mail.worker.loop import Worker
 from tests.browser_client import link_to
+from tests.database import query
 from tests.factories import queue_at_once
 from tests.inbound.mail import NO_DOMAIN, SPAM, UNKNOWN, bounce
 from tests.inbound.scenario import ADA, VILLAGE
@@ -67,8 +68,7 @@ def test_a_hundred_unknown_at_once_are_not_believed(scenario, caplog):
     assert scenario.members() == MANY
     logged = [each for each in caplog.messages if "said not to exist" in each]
     assert len(logged) == 2, "once a day"
-    with scenario.services.reading.begin() as session:
-        assert session.scalar(bounces.IS_ALARMING)
+    assert query(scenario.services, bounces.IS_ALARMING)[0]
     scenario.pass_days(1)
     issue = scenario.issue()
     assert scenario.books(issue) == {"recipients": MANY, "accepted": MANY}
@@ -179,8 +179,7 @@ def test_the_office_undoes_what_happened_since_a_time(scenario):
     assert scenario.members() == 1
     bring_back(scenario, timedelta(hours=1))
     assert scenario.members() == 3
-    with scenario.services.reading.begin() as session:
-        assert set(session.scalars(select(Subscription.is_unreachable))) == {False}
+    assert set(query(scenario.services, select(Subscription.is_unreachable))) == {False}
 
 
 def test_a_member_brought_back_while_an_issue_waits_is_not_in_it(scenario):

@@ -11,6 +11,7 @@ from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import WorkerLimit
 from belong_mail.inbound import pipe
 from belong_mail.worker.loop import RETURNED_AT_ONCE
+from tests.database import query
 from tests.inbound.mail import bounce, hand_back
 from tests.inbound.scenario import ADA, VILLAGE
 from tests.markers import on_sqlite
@@ -52,8 +53,7 @@ def test_a_flood_that_nobody_reads_is_left_to_the_mail_server(
     assert "Too many" in capsys.readouterr().err
     small = cli.invoke(args=["inbound"], input=b"x" * 1_000)
     assert small.exit_code == (octets == 1), "there is room for a small one"
-    with services.reading.begin() as session:
-        assert session.scalar(select(func.count(Job.id))) == waiting + 1 + (octets > 1)
+    assert query(services, select(func.count(Job.id)))[0] == waiting + 1 + (octets > 1)
 
 
 def test_email_to_a_return_path_that_we_did_not_sign_is_refused(environment, scenario, cli):
@@ -65,8 +65,7 @@ def test_email_to_a_return_path_that_we_did_not_sign_is_refused(environment, sce
     for address in (forged.upper(), "b+00@example.org", "b+@example.org", f"<{forged}>"):
         result = cli.invoke(args=["inbound", address], input=bounce(address, ADA))
         assert (result.exit_code, result.output) == (67, "")
-    with scenario.services.reading.begin() as session:
-        assert session.scalar(select(func.count(Job.id))) == 0
+    assert query(scenario.services, select(func.count(Job.id)))[0] == 0
     done = feed(environment, bounce(path, ADA), "inbound", path.upper())
     assert (done.returncode, done.stderr) == (0, b"")
     for arguments in (["b@example.org"], []):

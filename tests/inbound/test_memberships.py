@@ -11,6 +11,7 @@ from belong_mail.mail.bounces.parser import Kind, parse_report
 from belong_mail.mail.phrases import known_phrase, reply_phrases
 from belong_mail.mail.smtp.replies import Reply, ReplyClass, classify_reply
 from tests.browser_client import link_to
+from tests.database import query
 from tests.factories import make_member
 from tests.inbound.mail import DISABLED, FULL, NO_DOMAIN, UNKNOWN, bounce, forwarded
 from tests.inbound.scenario import ADA, VILLAGE
@@ -93,8 +94,7 @@ def test_two_emails_that_left_in_one_moment_can_both_bounce(scenario):
         for copy in scenario.copies()[-2:]:
             scenario.take(copy.return_path, bounce(copy.return_path, ADA))
     assert scenario.members() == 0
-    with scenario.services.reading.begin() as session:
-        states = list(session.scalars(select(Delivery.state)))
+    states = query(scenario.services, select(Delivery.state))
     assert states == ["bounced"] * 4
 
 

@@ -16,6 +16,7 @@ from belong_mail.core.jobs import Job
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.inbound import pipe
 from belong_mail.mail.bounces import MAX_OCTETS
+from tests.database import query
 from tests.db_dump import dump_of
 from tests.inbound.mail import UNKNOWN, apple, bounce
 from tests.inbound.scenario import ADA
@@ -30,8 +31,7 @@ PIPE = [sys.executable, "-m", "belong_mail.inbound.pipe"]
 
 
 def requests(services) -> list[Job]:
-    with services.reading.begin() as session:
-        return list(session.scalars(select(Job)))
+    return query(services, select(Job))
 
 
 @pytest.mark.parametrize("program", [FLASK, PIPE], ids=["flask", "pipe"])

@@ -10,6 +10,7 @@ from belong_mail.core.jobs import Job
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.members.models import Subscription
 from tests.browser_client import link_to
+from tests.database import query
 from tests.db_dump import kept_of
 from tests.inbound.mail import BROKEN_LIMIT, FULL, SPAM, UNKNOWN, apple, bounce, complaint, several
 from tests.inbound.scenario import ADA
@@ -197,6 +198,5 @@ def test_an_unreadable_report_is_put_aside_and_stops_nothing(scenario, caplog):
         scenario.take(path, junk)
     scenario.take(path, bounce(path, ADA))
     assert scenario.books(issue) == {"recipients": 1, "bounced": 1}
-    with scenario.services.reading.begin() as session:
-        assert [each.failures for each in session.scalars(select(Job))] == [3]
+    assert [each.failures for each in query(scenario.services, select(Job))] == [3]
     assert "dpsk12.org" not in caplog.text

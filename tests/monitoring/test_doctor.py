@@ -17,6 +17,7 @@ from belong_mail.mail.smtp.connection import RelayUnavailable, connect
 from belong_mail.mail.smtp.transport import parse_relay
 from belong_mail.monitoring import doctor
 from belong_mail.ops.inspection import check_database
+from tests.database import execute
 from tests.delivery.factories import queue
 from tests.markers import on_both, on_postgresql, on_sqlite
 from tests.monitoring.looking import doctor as told
@@ -115,8 +116,7 @@ def test_email_that_the_relay_has_not_judged_counts_as_waiting_though_it_is_retr
     queue(services, 1)
     relay.always("MAIL", "535 5.7.8 Authentication credentials invalid")
     worker.drain()
-    with services.writing.begin() as session:
-        session.execute(update(Delivery).values(created_at=now() - timedelta(minutes=16)))
+    execute(services, update(Delivery).values(created_at=now() - timedelta(minutes=16)))
     _, _, bad = told({**environment, "BELONG_SMTP_URL": "mailbox:"})
     [words] = [words for words in bad if "(now 16 minutes)." in words]
     assert "The relay’s last answer: 535 5.7.8 authentication." in words

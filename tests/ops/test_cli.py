@@ -67,8 +67,7 @@ def test_an_issue_is_sent_from_a_file_and_reported_without_addresses(
     assert dict(line.split("\t") for line in table.splitlines()) == {
         key: str(number) for key, number in counts.items()
     }
-    with services.reading.begin() as session:
-        assert session.scalars(select(Newsletter.text)).one()["en"].startswith("# Hello")
+    assert query(services, select(Newsletter.text))[0]["en"].startswith("# Hello")
     shown = [cli.invoke(args=asked).output for asked in (["group", "list"], ["hold", "status"])]
     assert "ada" not in "".join([report.output, table, *shown])
 

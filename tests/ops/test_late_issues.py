@@ -10,6 +10,7 @@ from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
 from tests.browser_client import text_of
 from tests.clients import sign_in
+from tests.database import execute
 from tests.delivery.factories import books, queue
 from tests.factories import queue_issue
 from tests.markers import on_both, one_by_day
@@ -93,8 +94,7 @@ def test_a_worker_that_was_down_for_five_days_asks_before_it_goes_on(
     clock, worker_with, relay, services, keyring
 ):
     issue = queue(services, 3)
-    with services.writing.begin() as session:
-        session.execute(update(Account).values(language="es"))
+    execute(services, update(Account).values(language="es"))
     clock.shift(5 * DAY)
     late = worker_with(keyring)
     late.drain()

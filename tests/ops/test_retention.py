@@ -22,6 +22,7 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import rooms
 from tests.browser_client import link_to
 from tests.counting import listening, statements_of
+from tests.database import query
 from tests.db_dump import dump_of
 from tests.delivery.factories import queue
 from tests.factories import group_named, make_member, queue_issue
@@ -230,8 +231,7 @@ def test_words_of_an_email_to_be_resent_or_just_ended_are_kept(scenario):
     for values in (again, ended):
         scenario.execute(update(Delivery).values(**values))
         scenario.purge(2 * DAY)
-        with scenario.services.reading.begin() as session:
-            assert session.scalars(select(Delivery.sealed_arguments)).one() is not None
+        assert query(scenario.services, select(Delivery.sealed_arguments))[0] is not None
 
 
 def test_mail_that_still_waits_is_never_cleared_away(scenario):

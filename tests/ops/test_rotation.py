@@ -18,6 +18,7 @@ from belong_mail.members.wrapped_fields import address_of
 from belong_mail.ops import key_rotation
 from belong_mail.ops.rooms import WRAPPED_COLUMNS
 from tests.conftest import KEYS
+from tests.database import execute
 from tests.delivery.factories import queue
 from tests.factories import group_named, make_members
 from tests.markers import on_both
@@ -56,8 +57,7 @@ def test_the_worker_wraps_anew_and_then_the_old_key_may_go(
     assert left(services, both) == 5 + 2
     worker_with(Keyring(both, keyring.index)).drain()
     assert left(services, both) == 0
-    with services.writing.begin() as session:
-        session.execute(update(Delivery).where(Delivery.due_at.is_not(None)).values(due_at=now()))
+    execute(services, update(Delivery).where(Delivery.due_at.is_not(None)).values(due_at=now()))
     worker_with(Keyring(Opener((NEW["private"],)), keyring.index)).drain()
     assert sorted(one.recipient for one in relay.accepted) == [
         f"member{number}@dpsk12.org" for number in range(5)

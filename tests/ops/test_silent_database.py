@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from belong_mail.core.db import make_engine, now
 from belong_mail.ops.hold import Host
+from tests.database import query
 from tests.delivery.factories import books, queue
 from tests.factories import make_members, queue_issue
 from tests.markers import on_postgresql, one_by_day
@@ -178,13 +179,11 @@ def test_a_host_that_freezes_within_a_transaction_stops_the_others_for_seconds_o
 
 
 def _is_met(services, after: datetime) -> bool:
-    with services.reading.begin() as session:
-        return any(seen_at > after for seen_at in session.scalars(select(Host.seen_at)))
+    return any(seen_at > after for seen_at in query(services, select(Host.seen_at)))
 
 
 def _count(services, what: str) -> int:
-    with services.reading.begin() as session:
-        return session.scalar(text(f"SELECT count(*) FROM {what}")) or 0  # noqa: S608 - our own words
+    return query(services, select(text(f"count(*) FROM {what}")))[0]
 
 
 def _has_arrived(connection: Connection) -> bool:

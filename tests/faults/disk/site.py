@@ -22,6 +22,7 @@ from belong_mail.ops import schema
 from belong_mail.worker.loop import Worker
 from config import Config
 from tests.browser_client import Visitor
+from tests.database import execute
 from tests.faults.scene import Scene
 
 MEMBERS = 4
@@ -90,8 +91,7 @@ class Site:
 
     def end_leases(self) -> None:
         """Let a minute pass, after which others take over what a lost worker has in hand."""
-        with self.scene.services.writing.begin() as session:
-            session.execute(update(Lease).values(until=now() - timedelta(minutes=1)))
+        execute(self.scene.services, update(Lease).values(until=now() - timedelta(minutes=1)))
 
     def close(self) -> None:
         self._engine.dispose()

@@ -11,6 +11,7 @@ from belong_mail.core.db import now
 from belong_mail.core.retention import READ_MAIL_AGE
 from belong_mail.inbound.models import InboundDigest, InboundMailbox, last_polled
 from belong_mail.members.models import Subscription
+from tests.database import execute, query
 from tests.inbound.mail import UNKNOWN, bounce, complaint
 from tests.inbound.scenario import ADA, jobs_of, poll
 from tests.markers import on_both, on_sqlite
@@ -42,15 +43,13 @@ def test_a_mailbox_that_is_numbered_anew_is_read_again_and_nothing_counts_twice(
     inbox.put(message)
     poll(scenario.worker)
     assert scenario.members() == 0
-    with scenario.services.writing.begin() as session:
-        session.execute(update(Subscription).values(ended_at=None, is_suppressed=False))
+    execute(scenario.services, update(Subscription).values(ended_at=None, is_suppressed=False))
     inbox.put(message, HUMAN)
     inbox.number_anew()
     poll(scenario.worker)
     assert inbox.counts() == (0, 3)
     assert scenario.members() == 1
-    with scenario.services.reading.begin() as session:
-        assert session.scalar(select(func.count(InboundDigest.id))) == 2
+    assert query(scenario.services, select(func.count(InboundDigest.id)))[0] == 2
 
 
 @on_sqlite
@@ -122,8 +121,7 @@ def test_a_wrong_password_is_told_in_words_and_the_next_polls_are_rarer(
     first = worker._intake.poll_at - time.monotonic()
     poll(worker)
     assert worker._intake.poll_at - time.monotonic() > first + 30
-    with services.writing.begin() as session:
-        session.execute(update(InboundMailbox).values(failures=99))
+    execute(services, update(InboundMailbox).values(failures=99))
     poll(worker)
     assert worker._intake.poll_at - time.monotonic() <= 900
     assert "could not be used, at LOGIN." in caplog.text

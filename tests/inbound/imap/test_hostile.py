@@ -11,6 +11,7 @@ from belong_mail.core.jobs import Job
 from belong_mail.inbound import pipe
 from belong_mail.inbound.models import InboundDigest, InboundMailbox, last_polled
 from belong_mail.monitoring.checks import CHECKS
+from tests.database import execute, query
 from tests.inbound.scenario import ADA, jobs_of
 from tests.markers import on_sqlite
 from tests.monitoring.looking import wrong_names
@@ -48,8 +49,7 @@ def wait_for_command(scripted, verb: str, number: int, worker: Forked) -> None:
 
 
 def digests(services) -> int:
-    with services.reading.begin() as session:
-        return session.scalar(select(func.count(InboundDigest.id))) or 0
+    return query(services, select(func.count(InboundDigest.id)))[0]
 
 
 def taken(services) -> int:
@@ -261,8 +261,7 @@ def test_an_operator_hears_when_it_was_not_read_for_an_hour(worker, scripted, se
         ({"looked_at": almost}, False),
         ({"looked_at": more, "failures": 0}, False),  # no poll has failed since
     ):
-        with services.writing.begin() as session:
-            session.execute(update(InboundMailbox).values(noted))
+        execute(services, update(InboundMailbox).values(noted))
         assert ("inbound_seconds" in wrong_names(services)) is is_told
     [check] = [check for check in CHECKS if check.name == "inbound_seconds"]
     assert check.emails
