@@ -1,61 +1,35 @@
-"""Pictures of every page and mail: `python -m tests.browser.screenshots FOLDER`."""
+"""Pictures of every page and email: `python -m tests.browser.screenshots FOLDER`."""
 
+import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import sync_playwright
+import pytest
 
-from tests.browser import leads, members, strangers
-from tests.browser.chromium import FLAGS, MISSING, PATH
-from tests.browser.site import Site
+from tests.browser.pages import OURS, shown
+from tests.markers import on_sqlite
 
-# Who walks past which pages, and how many they are with the emails that they cause.
-WALKS = (
-    ("strangers", strangers.strangers, 58),
-    ("members", members.members, 23),
-    ("leads", leads.leads, 66),
-)
+FOLDER = "PICTURES"
 WIDTHS = (320, 768, 1440)
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-HEIGHT = 740
 
 
-def take(browser, site, language, folder: Path) -> None:
-    """Take every picture in one language: both themes, each width."""
-    for who, pages, _ in WALKS:
-        context = browser.new_context(base_url=site.url, locale=language)
-        page, address = context.new_page(), f"{who}.{language}@dpsk12.org"
-        for name in pages(page, site, address):
-            _picture(page, folder / f"{name}-{language}")
-        letter = context.new_page()
-        for name, html in strangers.mails(site, address):
-            letter.set_content(html)
-            _picture(letter, folder / f"{name}-{language}")
-        context.close()
-
-
-def _picture(page, file: Path) -> None:
-    for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": HEIGHT})
-        for theme in THEMES:
-            page.emulate_media(color_scheme=theme)
-            page.screenshot(path=f"{file}-{width}-{theme}.png", full_page=True)
-    page.emulate_media(color_scheme="light")
-
-
-def main(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as state, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=PATH, args=FLAGS)
-        with Site(Path(state)) as site:
-            for language in ("en", "es"):
-                take(browser, site, language, folder)
-        browser.close()
+@on_sqlite
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_pictures_are_taken_in_both_themes_at_each_width(browser, app, scenario, language):
+    context, folder = browser.new_context(base_url=OURS, locale=language), Path(os.environ[FOLDER])
+    for number, (name, page) in enumerate(shown(context, app, scenario, language)):
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 740})
+            for theme in THEMES:
+                page.emulate_media(color_scheme=theme)
+                file = folder / f"{number:03}-{name}-{language}-{width}-{theme}.png"
+                page.screenshot(path=file, full_page=True)
+    context.close()
 
 
 if __name__ == "__main__":
-    if PATH is None or len(sys.argv) != 2:
-        sys.exit(MISSING if PATH is None else __doc__)
-    main(Path(sys.argv[1]))
+    os.environ[FOLDER] = str(Path(sys.argv[1]).absolute())
+    sys.exit(pytest.main([__file__, "-n", "0"]))

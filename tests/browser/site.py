@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,8 +15,6 @@ from belong_mail.core import encryption
 from belong_mail.core.db import make_engine, now
 from belong_mail.core.decryption import worker_keys
 from belong_mail.core.rate_limits import Limit, WorkerLimit
-from belong_mail.groups.models import Group
-from belong_mail.groups.service import UNDO_LAUNCH
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops.launcher import WORKER_ALONE
 from belong_mail.pages import dev_mailbox
@@ -30,7 +27,6 @@ from tests.waiting import wait_until
 
 PATIENCE = 60
 LEAD = "lead@dpsk12.org"
-OFFICE = "dps-belong@example.org"
 SLUG = "the-village"
 ISSUE = """# A heading
 
@@ -80,15 +76,10 @@ class Served:
             for plan in plans:
                 plan_meeting(session, **plan)
 
-    def let_starts_be_final(self) -> None:
-        """Bring the groups that have just started beyond the hour in which that can be undone."""
-        started = update(Group).where(Group.established_at > now() - UNDO_LAUNCH)
-        self.execute(started.values(established_at=now() - UNDO_LAUNCH))
-
-    def let_time_pass(self, beyond: timedelta = timedelta(0)) -> None:
-        """Bring the issues that wait for their time to it, or so far beyond it."""
+    def let_time_pass(self) -> None:
+        """Bring the issues that wait for their time to it."""
         waiting = Newsletter.due_at.is_not(None) & Newsletter.queued_at.is_(None)
-        self.execute(update(Newsletter).where(waiting).values(due_at=now() - beyond))
+        self.execute(update(Newsletter).where(waiting).values(due_at=now()))
 
     def forget_limits(self) -> None:
         """Let everybody ask again as often as if nobody had asked before."""
