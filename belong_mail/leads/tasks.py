@@ -1,21 +1,34 @@
-"""The worker's functions for a group's shared mailbox: ask, confirm, set, remove."""
+"""The worker's functions and emails for a group's shared mailbox: ask, confirm, set, remove."""
 
 import json
 import secrets
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
 
 from belong_mail.accounts import proven, right_tasks
 from belong_mail.core import audit
-from belong_mail.core.db import ago, new_public_id, required
+from belong_mail.core.db import ago, new_public_id, now, required
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.rate_limits import MAILBOX_RATE, MAX_WAIT
 from belong_mail.core.retention import ADDRESS_CHANGE_AGE, in_batches
-from belong_mail.core.tokens import secret_hash
-from belong_mail.delivery.work import RETENTION, JobWork, Refused, Work, does
+from belong_mail.core.tokens import Purpose, secret_hash
+from belong_mail.delivery.dispatcher import SkipDelivery
+from belong_mail.delivery.mailer import Email, Mailer
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.work import (
+    RETENTION,
+    JobWork,
+    Refused,
+    Work,
+    as_posted,
+    does,
+    unless_suppressed,
+    writes,
+)
 from belong_mail.groups import mailbox
 from belong_mail.groups.header_words import tells_by_address
 from belong_mail.groups.models import Group
@@ -25,6 +38,7 @@ from belong_mail.mail.address import normalise
 
 ASKED, CHANGED = "confirm-mailbox", "mailbox-changed"
 CHANGE_COLUMN = "mailbox_changes.wrapped"
+TIME_TO_ANSWER = timedelta(hours=6)
 
 
 RETENTION["mailbox proposals"] = in_batches(
@@ -112,3 +126,34 @@ def _change(work: Work, wanted: dict[str, str]) -> None:
 def _keep(keyring: Keyring, proposal: MailboxChange, wanted: dict[str, object]) -> None:
     content = json.dumps(wanted).encode()
     proposal.wrapped = keyring.opener.wrap(content, CHANGE_COLUMN, proposal.public_id)
+
+
+@writes(ASKED)
+def confirm_mailbox_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Email a link that confirms a proposed mailbox, unless its time is over.
+
+    Its expiry is fixed in the proposal, so the link is not signed anew as in other emails.
+    """
+    letter = unless_suppressed(session, mailer, delivery)
+    named = letter.context["named"]
+    public_id, _, _secret = named.partition(".")
+    found = select(MailboxChange.created_at).where(MailboxChange.public_id == public_id)
+    at = session.scalar(found)
+    if at is None:
+        raise SkipDelivery(State.WITHDRAWN)
+    if now() > at + LINK_MAX_AGE - TIME_TO_ANSWER:
+        raise SkipDelivery(State.EXPIRED)
+    url = mailer.links.signed(
+        "shared_mailbox.confirm", Purpose.CONFIRM_MAILBOX, named, at, letter.language
+    )
+    return letter.saying(confirm_url=url, expires=at + LINK_MAX_AGE)
+
+
+@writes(CHANGED)
+def mailbox_changed_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Notify a leader or the previous mailbox of a change, without the new address.
+
+    A leader gets it even if suppressed: an intruder could have suppressed them.
+    """
+    letter = as_posted(session, mailer, delivery)
+    return letter if letter.context["is_lead"] else unless_suppressed(session, mailer, delivery)

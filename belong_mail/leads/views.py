@@ -20,6 +20,7 @@ from belong_mail.leads.forms import PageForm
 from belong_mail.meetings import service as meetings
 from belong_mail.meetings.formatting import meeting_view
 from belong_mail.members import service as members
+from belong_mail.members.models import WELCOME
 from belong_mail.newsletters import approval, archive, progress, release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
@@ -135,7 +136,7 @@ def _preview_welcome(session: Session, group: Group, form: PageForm) -> Response
     language, settings = known_language(request.form["welcome"]), services().settings
     coming = meetings.next_held(session, settings.timezone, now(), meetings.NEXT, group)
     sample = services_as_set(session).renderer.render(
-        "welcome-member",
+        WELCOME,
         language,
         group=group,
         first_name="",

@@ -23,8 +23,16 @@ from belong_mail.groups.presenters import localized
 from belong_mail.mail.address import folded, normalise
 from belong_mail.meetings import formatting
 from belong_mail.meetings import service as meetings
-from belong_mail.members import erasure, import_tasks, proven, staff_code_tasks, tasks
+from belong_mail.members import (
+    erasure,
+    import_tasks,
+    proven,
+    self_service_tasks,
+    tasks,
+)
 from belong_mail.members.models import (
+    INTRODUCE,
+    WELCOME,
     AddressChange,
     ManageSession,
     PendingConfirmation,
@@ -32,7 +40,6 @@ from belong_mail.members.models import (
     WaitlistEntry,
 )
 from belong_mail.members.self_service import LINK_MAX_AGE, calendar_name
-from belong_mail.members.self_service_tasks import messages_of
 from belong_mail.members.service import noon_utc
 from belong_mail.members.wrapped_fields import (
     INTRODUCTION_COLUMN,
@@ -55,7 +62,7 @@ def confirmation_email(session: Session, mailer: Mailer, delivery: Delivery) -> 
     return _asking(session, mailer, delivery, at)
 
 
-@writes("already-member")
+@writes(tasks.ALREADY)
 def already_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Tell a member who signed up again that they are a member."""
     letter, at = unless_suppressed(session, mailer, delivery), delivery.created_at
@@ -64,7 +71,7 @@ def already_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
     return letter.saying(leave_url=leave)
 
 
-@writes("welcome-member")
+@writes(WELCOME)
 def welcome_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     subscription = require_member(session, delivery)
     language, link, own = subscription.language, mailer.links.signed, calendar_name(subscription)
@@ -86,7 +93,7 @@ def welcome_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
     )
 
 
-@writes("introduce-member")
+@writes(INTRODUCE)
 def introduction_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Introduce a member to a leader, at the member's request; replies go to the member."""
     subscription = session.get(Subscription, delivery.about_id)
@@ -173,7 +180,7 @@ def _asking(session: Session, mailer: Mailer, delivery: Delivery, at: datetime) 
     )
 
 
-@writes("my-groups")
+@writes(self_service_tasks.MY_GROUPS)
 def link_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Email the link to “My groups”, whose half hour starts now."""
     letter = notes_email(session, mailer, delivery)
@@ -184,7 +191,7 @@ def link_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     return letter
 
 
-@writes("email-again")
+@writes(self_service_tasks.EMAIL_AGAIN)
 def email_again_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Email the link that lifts a suppression; the suppression does not stop this email."""
     letter, at = as_posted(session, mailer, delivery), delivery.created_at
@@ -198,7 +205,7 @@ def email_again_email(session: Session, mailer: Mailer, delivery: Delivery) -> E
     return with_link(mailer, letter, "self_service.email_again", purpose, at, permission)
 
 
-@writes("no-groups")
+@writes(self_service_tasks.NO_GROUPS)
 def notes_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Tell somebody for which groups they wait, each with a link that withdraws the request."""
     letter = unless_suppressed(session, mailer, delivery)
@@ -211,7 +218,7 @@ def notes_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     )
 
 
-@writes("my-copy")
+@writes(self_service_tasks.COPY)
 def copy_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Email people a copy of the data stored about them."""
     letter, keyring = unless_suppressed(session, mailer, delivery), mailer.keys
@@ -224,7 +231,7 @@ def copy_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
             (each.group.name_in_emails, noon_utc(each.kept_until))
             for each in rows_of(session, keyring, WaitlistEntry, identity)
         ],
-        messages=messages_of(session, mailer.keys.opener, identity),
+        messages=self_service_tasks.messages_of(session, mailer.keys.opener, identity),
     )
 
 
@@ -243,7 +250,7 @@ def _status_text(keyring: Keyring, subscription: Subscription, reader: str) -> d
     }
 
 
-@writes("change-address")
+@writes(self_service_tasks.NEW_ADDRESS)
 def confirm_change_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Ask to confirm a new address; neither the old one nor a group is named."""
     letter = unless_suppressed(session, mailer, delivery)
@@ -253,7 +260,7 @@ def confirm_change_email(session: Session, mailer: Mailer, delivery: Delivery) -
     return with_link(mailer, letter, "address_change.confirm", Purpose.CHANGE_ADDRESS, at)
 
 
-@writes(staff_code_tasks.CODE)
+@writes(tasks.STAFF_CODE)
 def code_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Email a staff code; the email neither names a group nor links to the page."""
     letter = unless_suppressed(session, mailer, delivery)
@@ -263,5 +270,5 @@ def code_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     return letter.saying(code=in_fours(letter.context["code"]), expires=expires)
 
 
-writes("erased", tasks.REMOVED, "address-changed")(unless_suppressed)
+writes(self_service_tasks.ERASED, self_service_tasks.MOVED, tasks.REMOVED)(unless_suppressed)
 writes(tasks.BAR_CHANGED)(as_posted)

@@ -23,7 +23,7 @@ from belong_mail.delivery.models import UNFINISHED, Chunk, Delivery, State
 from belong_mail.delivery.work import WRAPPED_COLUMNS, WrappedColumn
 from belong_mail.groups.models import Group
 from belong_mail.mail.address import normalise
-from belong_mail.members.models import Erasure, Subscription, WaitlistEntry
+from belong_mail.members.models import INTRODUCE, Erasure, Subscription, WaitlistEntry
 from belong_mail.members.wrapped_fields import open_address
 
 ERASURE_COLUMN = "erasures.wrapped"
@@ -167,7 +167,7 @@ def forget_subscriptions(session: Session, rows: list[Subscription]) -> None:
     if not rows:
         return
     ids = [each.id for each in rows]
-    about = and_(Delivery.kind == "introduce-member", Delivery.about_id.in_(ids))
+    about = and_(Delivery.kind == INTRODUCE, Delivery.about_id.in_(ids))
     theirs = update(Delivery).where(or_(Delivery.subscription_id.in_(ids), about))
     theirs = theirs.execution_options(synchronize_session=False)
     state = case(

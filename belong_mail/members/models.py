@@ -20,6 +20,8 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from belong_mail.core.db import Base, IdBase, Language, PublicIdBase, new_public_id, now
 from belong_mail.groups.models import Group
 
+# Kinds of email.
+INTRODUCE, WELCOME = "introduce-member", "welcome-member"
 INACTIVE = "confirmed_at IS NULL OR ended_at IS NOT NULL OR is_suppressed = 1"
 
 

@@ -17,9 +17,10 @@ from belong_mail.core.retention import (
 from belong_mail.delivery.models import UNFINISHED, Delivery
 from belong_mail.delivery.work import RETENTION
 from belong_mail.groups.models import Group
-from belong_mail.members import staff_code_tasks
+from belong_mail.members import tasks
 from belong_mail.members.imports import Import
 from belong_mail.members.models import (
+    INTRODUCE,
     AddressChange,
     ManageSession,
     PendingConfirmation,
@@ -41,13 +42,13 @@ def _waits(column: str, kind: str | None = None) -> ColumnElement[bool]:
 RETENTION["introductions"] = in_batches(
     update(Subscription).values(wrapped_introduction=None),
     Subscription.wrapped_introduction.is_not(None),
-    or_(Subscription.ended_at.is_not(None), ~_waits("about_id", "introduce-member")),
+    or_(Subscription.ended_at.is_not(None), ~_waits("about_id", INTRODUCE)),
 )
 # Recipients and times of staff codes: a minute after the email was sent.
 RETENTION["codes that prove staff"] = in_batches(
     delete(Delivery),
     Delivery.sealed_arguments.is_not(None),
-    Delivery.kind == staff_code_tasks.CODE,
+    Delivery.kind == tasks.STAFF_CODE,
     Delivery.finished_at.is_not(None),
     Delivery.due_at.is_(None),
 )

@@ -52,6 +52,8 @@ from belong_mail.members.wrapped_fields import (
     wrap_address,
 )
 
+MY_GROUPS, NO_GROUPS, EMAIL_AGAIN = "my-groups", "no-groups", "email-again"
+COPY, ERASED, NEW_ADDRESS, MOVED = "my-copy", "erased", "change-address", "address-changed"
 # Messages decrypted to find a person's; and bytes of a sealed message, more than a form allows.
 MAX_MESSAGES, MAX_MESSAGE_OCTETS = 1_000, 100_000
 
@@ -84,9 +86,9 @@ def my_groups(work: Work, asked: SendMyGroups) -> None:
         session.add(
             ManageSession(secret_hash=secret_hash(secret), locked=locked, expires_at=expires_at)
         )
-        work.post("my-groups", to, asked.language, notes=notes, secret=secret)
+        work.post(MY_GROUPS, to, asked.language, notes=notes, secret=secret)
     else:
-        work.post("no-groups", addresses.untagged(asked.address), asked.language, notes=notes)
+        work.post(NO_GROUPS, addresses.untagged(asked.address), asked.language, notes=notes)
 
 
 @does(SendEmailAgain)
@@ -96,7 +98,7 @@ def email_again(work: Work, asked: SendEmailAgain) -> None:
     if suppressions.lift_permission(work.session, index, identity, work.at) is None:
         raise Refused
     work.use(index.limited("email-again", identity), EMAIL_AGAIN_RATE)
-    work.post("email-again", addresses.untagged(asked.address), asked.language)
+    work.post(EMAIL_AGAIN, addresses.untagged(asked.address), asked.language)
 
 
 @does(Lift)
@@ -110,7 +112,7 @@ def my_copy(work: Work, asked: SendCopy) -> None:
     """Queue a copy of someone's data, which is collected when the email is rendered."""
     address = address_of(work.keys, proven.permitted(work, asked)[0])
     key = work.keys.index.limited("my-copy", addresses.folded(address))
-    work.post("my-copy", address, asked.language, work.use(key, COPY_RATE, MAX_WAIT))
+    work.post(COPY, address, asked.language, work.use(key, COPY_RATE, MAX_WAIT))
 
 
 @does(Erase)
@@ -131,7 +133,7 @@ def erase(work: Work, asked: Erase) -> None:
     name = erasure.name_of
     names = {*map(name, held), *map(name, waiting), *map(name, mailed)}
     erasure.start_erasure(session, keys.opener, keys.index, identity, names)
-    work.post("erased", address, asked.language)
+    work.post(ERASED, address, asked.language)
 
 
 @each_minute("What is to be erased stays", select(Erasure.address_index).exists())
@@ -191,7 +193,7 @@ def change_address(work: Work, asked: ChangeAddress) -> None:
     session.add(change)
     session.flush()
     rows = Rows(about_id=change.id)
-    work.post("change-address", new, asked.language, due_at, rows, secret=secret)
+    work.post(NEW_ADDRESS, new, asked.language, due_at, rows, secret=secret)
 
 
 @does(MoveAddress)
@@ -200,7 +202,7 @@ def move_address(work: Work, asked: MoveAddress) -> None:
     session, keys, (wanted, held) = work.session, work.keys, proven.moving(work, asked)
     identity = addresses.folded(wanted["new"])
     old = address_of(keys, held[0])
-    work.post("address-changed", old, wanted["language"])
+    work.post(MOVED, old, wanted["language"])
     _move_notes(work, addresses.folded(old), wanted["new"])
     for subscription in held:
         if not is_barred(session, keys.index, subscription.group, identity):

@@ -1,8 +1,9 @@
-"""The worker's functions for sign-up, removal and waiting list."""
+"""The worker's functions for sign-up, staff codes, removal and waiting list."""
 
 import json
 import logging
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,6 +24,9 @@ from belong_mail.core.rate_limits import (
     CONFIRMATION_GAP_RATE,
     MAX_WAIT,
     REMOVAL_RATE,
+    STAFF_CODE_RATE,
+    STAFF_CODE_SOURCE_RATE,
+    STAFF_CODE_USED_RATE,
 )
 from belong_mail.core.tokens import link_hash
 from belong_mail.delivery import outbox, suppressions
@@ -37,18 +41,23 @@ from belong_mail.members.counts import IS_WATCHED, count_watched
 from belong_mail.members.jobs import (
     FinishConfirmation,
     Join,
+    JoinByCode,
     NeverMail,
     RemoveAddress,
+    SendStaffCode,
     Signup,
     WaitForGroup,
 )
 from belong_mail.members.models import (
+    INTRODUCE,
+    WELCOME,
     BarredAddress,
     PendingConfirmation,
     Subscription,
     WaitlistEntry,
 )
 from belong_mail.members.service import BAR, LET_IN, RECORDED, REMOVALS, last_day
+from belong_mail.members.staff_codes import end_of_day
 from belong_mail.members.wrapped_fields import (
     NOTE_COLUMN,
     address_of,
@@ -58,10 +67,11 @@ from belong_mail.members.wrapped_fields import (
     wrap_field,
 )
 
-CONFIRM, ALREADY = "confirm-subscription", "already-member"
+CONFIRM, ALREADY, STARTS = "confirm-subscription", "already-member", "group-starts"
 REMOVED, BAR_CHANGED = "removed-by-office", "bar-changed"
+STAFF_CODE = "staff-code"
 # Kinds of email that ask to confirm a sign-up.
-CONFIRMATION_KINDS = (CONFIRM, "group-starts")
+CONFIRMATION_KINDS = (CONFIRM, STARTS)
 log = logging.getLogger(__name__)
 each_minute("Leads see old numbers", exists().where(IS_WATCHED))(
     lambda work: count_watched(work.session)
@@ -77,6 +87,52 @@ def join(work: JobWork, asked: Join) -> None:
     group = proven.group(work, asked)
     work.require_staff(asked.address)
     let_in(work, group, asked)
+
+
+@does(SendStaffCode)
+def send_code(work: JobWork, asked: SendStaffCode) -> None:
+    """Email a code to a staff address, if it may have one and the limits allow it.
+
+    Barred people get none, so that they cannot come back with a personal address. The limits ignore
+    plus tags.
+    """
+    if work.job.created_at < work.at - timedelta(hours=proven.HOURS_AFTER):
+        raise Refused
+    session, index, group = work.session, work.keys.index, named_group(work, asked.group)
+    identity = address.folded(asked.address)
+    work.require_staff(asked.address)
+    if not (group.is_open and group.allows_personal_addresses):
+        raise Refused
+    if is_barred(session, index, group, identity):
+        raise Refused
+    uses = (
+        (index.limited("staff-code-from", asked.source, identity), STAFF_CODE_SOURCE_RATE),
+        (index.limited("staff-code-to", identity), STAFF_CODE_RATE),
+    )
+    if not rate_limits.try_uses(session, uses, end_of_day(now())):
+        raise Refused
+    hour = proven.hour_sent(work)
+    code = proven.code_of(index, group, asked.nonce, hour)
+    until = str((hour + proven.HOURS_AFTER + 1) * proven.HOUR_SECONDS)
+    to = address.untagged(asked.address)
+    work.post(STAFF_CODE, to, asked.language, code=code, until=until)
+
+
+@does(JoinByCode)
+def join_by_code(work: JobWork, asked: JoinByCode) -> None:
+    """Ask a personal address to confirm, if its code is right and unused.
+
+    Only a right code causes an email, so that no one can have us email strangers. The codes' own
+    rate limits suffice, so confirmations are not counted by source.
+    """
+    group = proven.group_of_code(work, asked)
+    if not group.allows_personal_addresses or not work.settings.staff.is_personal(asked.address):
+        raise Refused
+    # The key of a used code is a hash of its page's nonce, not of an address.
+    key = work.keys.index.limited("staff-code-used", group.public_id, asked.nonce)
+    if rate_limits.try_use(work.session, key, STAFF_CODE_USED_RATE, end_of_day(now())) is None:
+        raise Refused
+    let_in(work, group, replace(asked, source=""))
 
 
 def let_in(work: Work, group: Group, wanted: Signup, kind: str = CONFIRM) -> None:
@@ -167,7 +223,7 @@ def complete_confirmation(work: JobWork, asked: FinishConfirmation) -> None:
         subscription.wrapped_name = pending.wrapped_name
         [gap], _of_source, [of_member, _of_person] = _limits(work.keys, subscription, "")
         rate_limits.forget(session, gap[0], of_member[0])
-        outbox.post(session, "welcome-member", subscription_id=subscription.id)
+        outbox.post(session, WELCOME, subscription_id=subscription.id)
     introduction, pending.wrapped_introduction = pending.wrapped_introduction, None
     leads = holders(session, work.keys.opener, subscription.group)
     if introduction is None or not leads:
@@ -177,7 +233,7 @@ def complete_confirmation(work: JobWork, asked: FinishConfirmation) -> None:
         begins = introduced_from(session, work.keys.opener, lead, subscription.group)
         outbox.post(
             session,
-            "introduce-member",
+            INTRODUCE,
             account_id=lead.id,
             about_id=subscription.id,
             # If rendered before the leader may see addresses, it would be withdrawn.
@@ -447,4 +503,4 @@ def tell_launched(work: Work, note_id: int) -> None:
         log.error("Waiting-list entry %d cannot be opened.", note_id)  # noqa: TRY400 - it names nobody
         return
     if not erasure.is_being_erased(session, keys, address.folded(to), note):
-        let_in(work, note.group, Signup(address=to, language=note.language), "group-starts")
+        let_in(work, note.group, Signup(address=to, language=note.language), STARTS)

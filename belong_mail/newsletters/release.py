@@ -18,7 +18,7 @@ from belong_mail.delivery import pause as delivery_pause
 from belong_mail.delivery.models import UNFINISHED, Delivery
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
-from belong_mail.members.models import Subscription
+from belong_mail.members.models import INTRODUCE, Subscription
 from belong_mail.newsletters import approval
 from belong_mail.newsletters.jobs import FollowIssue, SendTestCopies
 from belong_mail.newsletters.models import Newsletter
@@ -193,9 +193,7 @@ def retire(session: Session, group: Group) -> None:
     # Emails with stored arguments answer someone's input; they are sent even so.
     is_open = Delivery.newsletter_id.is_(None), Delivery.sealed_arguments.is_(None)
     delivery_pause.withdraw(session, Delivery.subscription_id.in_(members), *is_open)
-    delivery_pause.withdraw(
-        session, Delivery.kind == "introduce-member", Delivery.about_id.in_(members)
-    )
+    delivery_pause.withdraw(session, Delivery.kind == INTRODUCE, Delivery.about_id.in_(members))
     written = select(Newsletter.id).where(issues)
     delivery_pause.withdraw(session, Delivery.kind.in_(OF_AN_ISSUE), Delivery.about_id.in_(written))
 

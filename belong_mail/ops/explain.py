@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.commands import address_argument, keys_here
+from belong_mail.accounts.tasks import SIGN_IN
 from belong_mail.contact import service as contact
 from belong_mail.contact.tasks import RECEIPT
 from belong_mail.core.db import now
@@ -31,6 +32,7 @@ from belong_mail.delivery.mailer import read_posted
 from belong_mail.delivery.models import Delivery, Suppression
 from belong_mail.delivery.suppressions import key_of
 from belong_mail.mail.address import InvalidAddress, check, folded
+from belong_mail.members import self_service_tasks, tasks
 from belong_mail.web.context import services, transaction
 
 HOUR_MINUTES = 60
@@ -53,23 +55,29 @@ class Act(NamedTuple):
 ACTS: Final = (
     Act(
         "Join a group",
-        ("confirm-subscription", "group-starts", "already-member"),
+        (*tasks.CONFIRMATION_KINDS, tasks.ALREADY),
         CONFIRM_PERSON_RATE_ALL_SOURCES,
         "confirm-person",
         "For one group two at once, then one a day, and a quarter of an hour between two. None to"
         " an address that the office bars, or that is not staff's and no code lets in.",
     ),
-    Act(MY_GROUPS, ("my-groups", "no-groups"), MY_GROUPS_RATE, "my-groups", ""),
+    Act(
+        MY_GROUPS,
+        (self_service_tasks.MY_GROUPS, self_service_tasks.NO_GROUPS),
+        MY_GROUPS_RATE,
+        "my-groups",
+        "",
+    ),
     Act(
         "Email me again",
-        ("email-again",),
+        (self_service_tasks.EMAIL_AGAIN,),
         EMAIL_AGAIN_RATE,
         "email-again",
         "None unless its owner asked for no email ever.",
     ),
     Act(
         "Sign in",
-        ("sign-in",),
+        (SIGN_IN,),
         SIGN_IN_STRANGERS_RATE,
         "sign-in-strangers",
         "None to who leads no group and is not of the office, or signs in by a passkey or the"

@@ -13,7 +13,6 @@ import belong_mail.contact.emails
 import belong_mail.contact.retention
 import belong_mail.groups.mailbox
 import belong_mail.inbound.tasks
-import belong_mail.leads.emails
 import belong_mail.leads.tasks
 import belong_mail.meetings.retention
 import belong_mail.members.emails
