@@ -170,7 +170,8 @@ class Config:
         for name, each in SETTINGS.items():
             raw = given.get(name) or defaults.get(name, each.metadata["default"])
             if raw is None:
-                complaints.append(f"{name} is missing; .env.example says what it is for.")
+                if UNREADABLE.format(name) not in complaints:
+                    complaints.append(f"{name} is missing; .env.example says what it is for.")
                 continue
             try:
                 values[each.name] = each.metadata["read"](raw)
@@ -183,6 +184,7 @@ class Config:
         return cls(**values)
 
 
+UNREADABLE = "{}_FILE names a file that cannot be read."
 SETTINGS = {PREFIX + each.name.upper(): each for each in fields(Config)}
 
 
@@ -198,7 +200,7 @@ def _given(environ: Mapping[str, str], complaints: list[str]) -> dict[str, str]:
         try:
             value = value_of(name, environ)
         except (OSError, UnicodeDecodeError):
-            complaints.append(f"{name}_FILE names a file that cannot be read.")
+            complaints.append(UNREADABLE.format(name))
         else:
             given |= {} if value is None else {name: value}
     return given

@@ -2,6 +2,7 @@
 
 import ipaddress
 from pathlib import Path
+from ssl import PROTOCOL_TLS_CLIENT, SSLContext
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -44,8 +45,13 @@ def read_url(url: str, options: frozenset[str]) -> tuple[SplitResult, int | None
 
 
 def ca_file(query: dict[str, str], root: Path) -> str | None:
-    """Return the path of the CA certificates, if any. Raises InvalidSetting if it is missing."""
+    """Return the path of the CA certificates, if any. Raises InvalidSetting if it has none."""
     path = str(root / query["ca"]) if "ca" in query else None
-    if path is not None and not Path(path).is_file():
-        raise InvalidSetting("The file of certificates (ca) does not exist.")
+    if path is not None:
+        try:
+            SSLContext(PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+        except OSError:
+            raise InvalidSetting(
+                "The file of certificates (ca) is missing, has none, or cannot be read."
+            ) from None
     return path

@@ -114,7 +114,9 @@ def backup(file: Path, keep: tuple[int, int] | None) -> None:
     has no keys in it. With BELONG_BACKUP_RECIPIENT it is encrypted to that key.
     """
     database_backup.exit_on_sigterm()
-    is_folder, given = file.is_dir(), services().settings
+    is_folder, given = False, services().settings
+    with suppress(OSError):
+        is_folder = file.is_dir()
     if keep and not is_folder:
         raise click.UsageError("--keep is for a folder of copies.")
     key = given.backup_recipient

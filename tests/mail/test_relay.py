@@ -8,9 +8,8 @@ from belong_mail.mail.smtp.transport import parse_relay
 EHLO = "belong.example.org"
 
 
-def test_a_relay_is_read_from_its_url(tmp_path):
-    ca = tmp_path / "ca.pem"
-    ca.touch()
+def test_a_relay_is_read_from_its_url(authority):
+    ca = authority.file
     relay = parse_relay(
         f"smtp://us%40er:p%3A%2F%40ss@relay.example.org:2587?connections=9&pipelining=off&ca={ca}"
         "&timeout=2.5&dot_timeout=7",

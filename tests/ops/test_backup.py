@@ -134,7 +134,8 @@ def test_a_backup_does_not_overwrite_an_existing_file(given, tmp_path):
     file.write_text("precious")
     assert "already exists" in refused(given, "db", "backup", str(file))
     assert file.read_text() == "precious"
-    assert "cannot be written" in refused(given, "db", "backup", str(tmp_path / "no" / "copy"))
+    for place in (tmp_path / "no" / "copy", tmp_path / ("no" * 200)):
+        assert "cannot be written" in refused(given, "db", "backup", str(place))
 
 
 def test_a_file_that_is_no_backup_is_not_restored(given, services, keyring, tmp_path):
@@ -177,11 +178,13 @@ def test_without_the_programs_of_postgresql_or_if_they_fail_a_sentence_says_so(
 ):
     bare, program = {**environment, "PATH": str(tmp_path)}, tmp_path / "pg_dump"
     assert "pg_dump is not installed" in refused(bare, "db", "backup", str(tmp_path / "copy"))
-    program.write_text("#!/bin/sh\necho half\nexit 1\n")
+    program.write_text('#!/bin/sh\necho half\necho "$@" >&2\nexit 1\n')
     program.chmod(0o755)
     for key in ("", new_key_pair()[1]):
         given = {**bare, "BELONG_BACKUP_RECIPIENT": key}
-        assert "pg_dump failed" in refused(given, "db", "backup", str(tmp_path / "copy"))
+        said = refused(given, "db", "backup", str(tmp_path / "copy"))
+        assert "pg_dump failed" in said
+        assert "--compress=1" in said
     assert not (tmp_path / "copy").exists()
 
 

@@ -254,6 +254,9 @@ def test_a_value_outranks_a_file_and_a_file_must_be_there(tmp_path):
     assert said == ["BELONG_MAIL_FROM_FILE names a file that cannot be read."]
     folder = {"BELONG_MAIL_FROM_FILE": str(tmp_path)}
     assert complaints({**PRODUCTION, **folder}) == said
+    needed = {**PRODUCTION, "BELONG_SECRET_KEYS_FILE": str(tmp_path)}
+    del needed["BELONG_SECRET_KEYS"]
+    assert complaints(needed) == ["BELONG_SECRET_KEYS_FILE names a file that cannot be read."]
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,12 @@ def test_doctor_names_each_kind_that_does_not_open(environment, services, visito
     assert "contact_messages.sealed" in said.stdout
 
 
+def test_wrong_keys_are_told_from_the_only_member(environment, services):
+    queue(services, 1)
+    said = refused(pair(environment, OTHER), "keys", "rotate")
+    assert "do not open 1 of 1 subscriptions.wrapped_address" in said
+
+
 @on_sqlite
 def test_nothing_that_keys_must_open_is_begun_with_others(environment, services, tmp_path):
     queue(services, 3)

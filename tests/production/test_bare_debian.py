@@ -202,6 +202,8 @@ def test_an_upgrade_changes_the_version_that_systemd_runs_keeps_a_copy_and_can_b
     git tag v99.0.0
     printf '[global]\\nno-index = true\\nfind-links = {LIBRARIES}\\n' > /etc/pip.conf
     before=$(main belong-worker)
+    if sudo -u belong-worker belong upgrade; then exit 9; fi
+    if flock /opt/belong-mail/.git/upgrade.lock belong upgrade; then exit 9; fi
     if belong upgrade; then exit 9; fi
     [ $(main belong-worker) != $before ]
     systemctl is-active {" ".join(SERVICES)}
@@ -212,6 +214,8 @@ def test_an_upgrade_changes_the_version_that_systemd_runs_keeps_a_copy_and_can_b
     assert done.returncode == 0, done.stdout + done.stderr
     before = re.search(r"Installed: (.+)[.] Newest: v99[.]0[.]0, from /srv/belong[.]", done.stdout)
     assert before is not None
+    assert "Run it with sudo." in done.stderr
+    assert "Another upgrade is running." in done.stderr
     assert "8 of 8. Ask the doctor" in done.stdout
     assert re.search(r"\nactive\nactive\n(?s:.*)99[.]0[.]0(?s:.*)\ncopy\n", done.stdout)
     back = blocks("upgrade", "Go back")
@@ -226,7 +230,7 @@ def test_an_operator_follows_the_pages_word_for_word_and_all_runs_again(live):
     issue = blocks("runbooks", "Stop a wrong newsletter").replace(" ID", ' "$id"')
     for script in (
         blocks("backup", "Backup"),
-        blocks("people", "Invite a group leader, or someone of the office").rstrip() + asked,
+        blocks("people", "Group leaders and the office: invite, remove").rstrip() + asked,
         blocks("runbooks", "She says she got no email")
         .replace("belong explain", f"belong explain {asked}")
         .replace("journalctl", f"{FUNCTIONS} until_so {HAS_READ}\nsleep 2\njournalctl"),
