@@ -1,21 +1,34 @@
-"""The worker's functions for messages: email, acknowledge and resend them."""
+"""The worker's functions for messages: email, acknowledge, resend and delete them."""
 
 import json
 
-from sqlalchemy import exists, select
+from sqlalchemy import delete, exists, select
 
 from belong_mail.contact import service
 from belong_mail.contact.jobs import ResendMessages, SendMessage
+from belong_mail.contact.models import ContactMessage, Thread
 from belong_mail.contact.service import ContactData
 from belong_mail.core import jobs, rate_limits
+from belong_mail.core.db import ago
 from belong_mail.core.rate_limits import ACKNOWLEDGEMENT_RATE, RESEND_RATE
+from belong_mail.core.retention import DELIVERY_AGE, THREAD_MAX_AGE, in_batches
 from belong_mail.delivery import suppressions
-from belong_mail.delivery.models import Delivery
-from belong_mail.delivery.work import JobWork, Refused, Work, does
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.work import RETENTION, JobWork, Refused, Work, does
 from belong_mail.mail.address import folded, untagged
 
 RECEIPT = "contact-received"
 RESENT = b"contact/resent"
+# Messages that were emailed, or sent twice with an uncertain outcome.
+_IS_MAILED = exists().where(
+    Delivery.about_id == ContactMessage.id,
+    Delivery.kind == service.KIND,
+    Delivery.state.in_((State.ACCEPTED, State.UNCERTAIN)),
+    Delivery.due_at.is_(None),
+    Delivery.finished_at < ago(DELIVERY_AGE),
+)
+RETENTION["contact messages"] = in_batches(delete(ContactMessage), _IS_MAILED)
+RETENTION["contact threads"] = in_batches(delete(Thread), Thread.last_at < ago(THREAD_MAX_AGE))
 
 
 class MessageMissing(Exception):

@@ -20,13 +20,7 @@ from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.mail.address import normalise
 from belong_mail.mail.message.headers import format_mailbox
-from belong_mail.mail.message.mime import (
-    Copy,
-    GatedMessage,
-    clean_text,
-    compose,
-    date_header,
-)
+from belong_mail.mail.message.mime import Copy, GatedMessage, clean_text, compose, date_header
 
 # MS-OXCMAIL 2.1.3.2.20: suppress every kind of automatic response but NDR, the bounces we need.
 SUPPRESSED_RESPONSES = "DR, RN, NRN, OOF, AutoReply"

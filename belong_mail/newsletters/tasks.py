@@ -4,19 +4,21 @@ import logging
 from collections.abc import Collection
 from datetime import timedelta
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, delete, exists, select, update
+from sqlalchemy.orm import Session
 
 from belong_mail.accounts import proven, right_tasks
 from belong_mail.accounts.models import Account
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.database_errors import NO_DATABASE
-from belong_mail.core.db import lock_for_change, now, required
+from belong_mail.core.db import ago, lock_for_change, now, required
 from belong_mail.core.rate_limits import ASKED_OF_LEADERS_RATE, HELD_RATE
+from belong_mail.core.retention import BATCH_ROWS, COPY_AGE
 from belong_mail.delivery import outbox
 from belong_mail.delivery import pause as delivery_pause
 from belong_mail.delivery.mailer import Rows
 from belong_mail.delivery.models import Delivery
-from belong_mail.delivery.work import JobWork, Refused, Work, does, each_minute
+from belong_mail.delivery.work import RETENTION, JobWork, Refused, Work, does, each_minute
 from belong_mail.newsletters import approval, issue_mailer, release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.jobs import AskForApproval, FollowIssue, SendTestCopies
@@ -198,3 +200,44 @@ def _find(work: Work, public_id: str) -> Newsletter:
     found = select(Newsletter).where(Newsletter.public_id == public_id)
     newsletter: Newsletter | None = work.session.scalar(lock_for_change(work.session, found))
     return required(newsletter, Refused)
+
+
+# A report needs only the numbers of old copies.
+_IS_OLD = Newsletter.counted_at.is_(None), Newsletter.queued_at < ago(COPY_AGE)
+
+
+def _remove_old_copies(session: Session) -> int:
+    """Delete copies that ended long ago and are in their issue's counts; return how many.
+
+    An issue with copies that still wait, such as a paused one, is looked at again.
+    """
+    old = select(Newsletter).where(*_IS_OLD)
+    left = BATCH_ROWS
+    for issue in session.scalars(old.order_by(Newsletter.id).with_for_update(skip_locked=True)):
+        left -= _remove_some(session, issue, left)
+        if left <= 0:
+            break
+        remaining = select(Delivery.id).where(Delivery.newsletter_id == issue.id).limit(1)
+        if session.scalar(remaining) is None:
+            issue.counted_at = now()
+    return BATCH_ROWS - left
+
+
+RETENTION["copies of old issues"] = _remove_old_copies, exists().where(*_IS_OLD)
+
+
+def _remove_some(session: Session, issue: Newsletter, most: int) -> int:
+    over = (
+        select(Delivery.id)
+        .where(
+            Delivery.newsletter_id == issue.id,
+            Delivery.finished_at < ago(COPY_AGE),
+            Delivery.due_at.is_(None),
+        )
+        .limit(most)
+        .with_for_update(skip_locked=True)
+    )
+    ids = session.scalars(over).all()
+    gone = delete(Delivery).where(Delivery.id.in_(ids))
+    session.execute(gone.execution_options(synchronize_session=False))
+    return len(ids)

@@ -10,7 +10,6 @@ import belong_mail.accounts.retention
 import belong_mail.accounts.right_tasks
 import belong_mail.accounts.tasks
 import belong_mail.contact.emails
-import belong_mail.contact.retention
 import belong_mail.groups.mailbox
 import belong_mail.inbound.tasks
 import belong_mail.leads.tasks
@@ -21,7 +20,6 @@ import belong_mail.members.retention
 import belong_mail.members.self_service_tasks
 import belong_mail.newsletters.auto_pause
 import belong_mail.newsletters.emails
-import belong_mail.newsletters.retention
 import belong_mail.office.tasks
 import belong_mail.ops.retention
 import belong_mail.ops.tasks
