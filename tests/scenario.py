@@ -17,8 +17,10 @@ from belong_mail.core.jobs import SealedJob
 from belong_mail.core.services import Services
 from belong_mail.core.tokens import Purpose
 from belong_mail.delivery import suppressions
+from belong_mail.groups.models import Group
 from belong_mail.members.models import Subscription
 from belong_mail.members.wrapped_fields import find_by_address
+from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops.rooms import purge_all
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, link_to
@@ -31,6 +33,7 @@ from tests.factories import (
     make_member,
     make_members,
     members_of,
+    queue_at_once,
     queue_issue,
 )
 from tests.servers.smtp import Server
@@ -146,6 +149,13 @@ class Scenario:
 
     def add_members(self, number: int, slug: str = VILLAGE) -> None:
         self.do(make_members, self.keyring, number, slug)
+
+    def queue_at_once(self, *words: str, **more: str) -> Newsletter:
+        return self.do(lambda session: queue_at_once(self.worker, session, *words, **more))
+
+    def group(self, slug: str = VILLAGE) -> Group:
+        with self.services.reading.begin() as session:
+            return group_named(session, slug)
 
     def suppress(self, address: str) -> None:
         self.do(suppressions.suppress, self.keyring.index, address, suppressions.BY_REQUEST)

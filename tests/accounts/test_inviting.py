@@ -225,11 +225,8 @@ def test_an_invited_person_who_never_accepts_is_forgotten(scenario, cli):
     scenario.worker.drain()
     end_invitations(scenario, minutes=-5)
     assert listed(cli) == "1\t1 invited"
-    with scenario.services.writing.begin() as session:
-        lead = Right.account_id == scenario.account(LEAD).id
-        session.execute(
-            update(Right).where(lead).values(accepted_at=now(), ends_at=now() + RIGHT_AGE)
-        )
+    lead = Right.account_id == scenario.account(LEAD).id
+    scenario.execute(update(Right).where(lead).values(accepted_at=now(), ends_at=now() + RIGHT_AGE))
     end_invitations(scenario)
     with scenario.services.reading.begin() as session:
         assert len(session.scalars(select(Right)).all()) == 1

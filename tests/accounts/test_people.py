@@ -47,8 +47,7 @@ def office(app, scenario) -> Visitor:
 
 
 def group_id(scenario, slug: str) -> str:
-    with scenario.services.reading.begin() as session:
-        return group_named(session, slug).public_id
+    return scenario.group(slug).public_id
 
 
 def invite(browser, scenario, address: str = NEW, *places: str) -> None:
@@ -245,9 +244,8 @@ def test_the_office_and_other_leads_hear_of_each_new_right(scenario, office):
 def test_an_invitation_is_sent_again_and_withdrawn(scenario, office):
     """Also one whose row an intruder in the web gave an end to come."""
     invite(office, scenario, NEW, VILLAGE, PLACE)
-    with scenario.services.writing.begin() as session:
-        is_open = Right.accepted_at.is_(None)
-        session.execute(update(Right).where(is_open).values(ends_at=now() + RIGHT_AGE))
+    is_open = Right.accepted_at.is_(None)
+    scenario.execute(update(Right).where(is_open).values(ends_at=now() + RIGHT_AGE))
     for _ in range(5):
         press(office, scenario, NEW, "again")
     assert len(scenario.mails(NEW)) == 1 + 3, "three a day"
@@ -559,9 +557,8 @@ def test_an_acceptance_of_an_older_invitation_leaves_the_newer_one_open(scenario
     accept = AcceptRights(scenario.account(NEW).public_id, rights, secret)
     press(office, scenario, NEW, "again")
     newer = scenario.mails(NEW)[-1]
-    with scenario.services.writing.begin() as session:
-        session.execute(update(Right).values(accepted_at=now(), ends_at=now() + RIGHT_AGE))
-        accept.ask(session, scenario.services.sealer)
+    scenario.execute(update(Right).values(accepted_at=now(), ends_at=now() + RIGHT_AGE))
+    scenario.seal(accept)
     assert accepted(scenario) == (False, False)
     scenario.visitor.press(link_to(newer, "invitation"))
     assert accepted(scenario) == (True, True)

@@ -127,12 +127,11 @@ def test_no_right_lasts_longer_than_a_year_whatever_its_row_says(scenario, ends_
 def test_an_end_beyond_what_is_told_of_a_day_is_told_too(by, left, scenario):
     """The minute tells of a removal; of an own end its job, with the week to undo it."""
     by, lead = (scenario.account(each).public_id for each in (by, LEAD))
-    with scenario.services.writing.begin() as session:
-        record_use(session, b"rights/changes", RIGHTS_CHANGED_RATE, now(), 100)
-        of_groups = update(Right).where(Right.group_id.is_not(None))
-        session.execute(of_groups.values(accepted_at=None, ends_at=now() + left * UNDO_STOP))
-        place = group_named(session, VILLAGE).public_id
-        EndRight(by, lead, place).ask(session, scenario.services.sealer)
+    scenario.do(record_use, b"rights/changes", RIGHTS_CHANGED_RATE, now(), 100)
+    of_groups = update(Right).where(Right.group_id.is_not(None))
+    scenario.execute(of_groups.values(accepted_at=None, ends_at=now() + left * UNDO_STOP))
+    place = scenario.group(VILLAGE).public_id
+    scenario.seal(EndRight(by, lead, place))
     assert scenario.worker.read_jobs()
     with scenario.services.reading.begin() as session:
         told = session.scalars(select(Delivery).where(Delivery.kind == right_tasks.CHANGED))

@@ -88,9 +88,8 @@ def test_the_code_is_shown_once_and_stands_nowhere(visitor, office, scenario):
         assert words not in held
     [mail] = scenario.relay.to(INBOX)
     assert code not in text_of(mail) + html_of(mail) + mail.as_string()
-    with scenario.services.reading.begin() as session:
-        reference = session.scalars(select(Thread.reference)).one()
-        sealed = session.scalars(select(ThreadEntry.sealed)).all()
+    [reference] = scenario.query(select(Thread.reference))
+    sealed = scenario.query(select(ThreadEntry.sealed))
     assert code not in visitor.open(f"/contact/received/{reference}").text
     assert "Set-Cookie" not in visitor.send("/contact/answer", code=code).headers
     for entry in sealed:

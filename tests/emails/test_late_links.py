@@ -44,9 +44,8 @@ def ask(about: str, scenario, seat, cli) -> None:
     elif about == "sign-in":
         seat.send("/sign-in", email=LEAD)
     elif about == "email-me-again":
-        with scenario.services.writing.begin() as session:
-            reason, index = suppressions.BY_REQUEST, scenario.keyring.index
-            suppressions.suppress(session, index, SOMEBODY, reason)
+        reason, index = suppressions.BY_REQUEST, scenario.keyring.index
+        scenario.do(suppressions.suppress, index, SOMEBODY, reason)
         visitor.send("/email-me-again", email=SOMEBODY)
     elif about == "confirm-mailbox":
         typed = {"summary_en": "Standing by our students.", "mailbox": MAILBOX}

@@ -24,7 +24,7 @@ from belong_mail.office.tasks import find_locked_groups
 from tests.browser_client import Form, read, text_of
 from tests.clients import sign_in, signed_in
 from tests.db_dump import trail
-from tests.factories import group_named, make_members, queue_issue
+from tests.factories import change_group, group_named, make_members, queue_issue
 from tests.markers import on_both, on_postgresql, periodic_tasks
 
 SLUG = "the-village"
@@ -75,9 +75,8 @@ def restore(visitor) -> int:
 
 
 def test_the_page_says_in_rounded_numbers_what_will_happen_and_asks_once(office, scenario, clock):
-    with scenario.services.writing.begin() as session:
-        make_members(session, scenario.keyring, 43)
-        schedule(session, "Late", days=90)
+    scenario.add_members(43)
+    scenario.do(schedule, "Late", days=90)
     later(scenario, clock, minutes=2)
     page = office.open(f"{PAGE}/end").text
     assert "about 40 memberships are deleted." in page
@@ -223,9 +222,8 @@ def test_a_newsletter_under_way_or_due_during_downtime_is_not_sent_after_the_end
 ):
     """The worker comes back after the date, with copies in its books and an issue that is due."""
     scenario.relay.script("RCPT", *["451 4.3.0 Later"] * 3)
-    with scenario.services.writing.begin() as session:
-        make_members(session, scenario.keyring, 3)
-        queue_issue(session, subject="Being sent")
+    scenario.add_members(3)
+    scenario.do(queue_issue, subject="Being sent")
     scenario.worker.drain()
     office.send(f"{PAGE}/end")
     with scenario.services.writing.begin() as session:
@@ -327,9 +325,8 @@ def test_the_command_does_the_same_at_once_or_in_some_days_and_restores(
 def test_the_office_reads_of_an_ended_group_when_that_was_and_what_becomes_of_it(
     office, scenario, clock
 ):
-    with scenario.services.writing.begin() as session:
-        make_members(session, scenario.keyring, 3)
-        group_named(session, SLUG).ends_at = now() - timedelta(seconds=1)
+    scenario.add_members(3)
+    scenario.do(change_group, SLUG, ends_at=now() - timedelta(seconds=1))
     assert "has ended" in office.open(PAGE).text  # also before the worker has noticed
     later(scenario, clock, minutes=2)
     assert f'href="{PAGE}"' in office.open("/office/groups").text

@@ -16,7 +16,7 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import Worker
 from tests.browser_client import link_to
-from tests.factories import group_named, make_members, plan_meeting, queue_at_once, queue_issue
+from tests.factories import group_named, make_members, plan_meeting, queue_issue
 from tests.markers import on_both
 from tests.scenario import Scenario
 
@@ -89,9 +89,8 @@ def test_a_scheduled_or_held_newsletter_is_never_sent(scenario, cli, retire):
 def test_a_newsletter_being_sent_stops_and_its_counts_add_up(scenario, cli, retire, accepted):
     """Two have it, one is to be tried again, and the rest is not planned yet; or none has it."""
     scenario.relay.script("RCPT", "250 Ok", "250 Ok", "451 4.3.0 Later")
-    with scenario.services.writing.begin() as session:
-        make_members(session, scenario.keyring, 3)
-        queue_at_once(scenario.worker, session)
+    scenario.add_members(3)
+    scenario.queue_at_once()
     if accepted:
         scenario.worker.drain()
     assert len(scenario.relay.accepted) == accepted

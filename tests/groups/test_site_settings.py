@@ -13,6 +13,7 @@ from belong_mail.core.site_settings import SiteSetting
 from belong_mail.groups.header_words import identifying_word, site_words
 from belong_mail.newsletters import service as newsletters
 from tests.browser_client import Form, html_of, text_of
+from tests.database import execute
 from tests.db_dump import dump_of, trail
 from tests.factories import group_named
 from tests.markers import on_both
@@ -74,8 +75,7 @@ def test_inbox_and_office_are_told_though_rows_say_that_nobody_is_of_the_office(
     office.send(SETTINGS, help_lines=HELP)
     if is_asked_for:
         assert worker._periodic_tasks.run()
-    with services.writing.begin() as session:
-        session.execute(update(Right).values(accepted_at=None))
+    execute(services, update(Right).values(accepted_at=None))
     minutes_later(worker)
     for address in (INBOX, LEAD) if is_asked_for else (INBOX,):
         assert [str(mail["Subject"]) for mail in relay.to(address)].count(CHANGED) == 1
@@ -89,10 +89,9 @@ def test_a_setting_changed_and_locked_by_the_web_is_unused_until_the_office_is_t
     office.send(SETTINGS, words="sunrise")
     minutes_later(worker)
     minutes_later(worker, 4)
-    with services.writing.begin() as session:
-        for name, value in (("postal_address", "Scam, 2 Main St"), ("discreet_words", None)):
-            one = update(SiteSetting).where(SiteSetting.name == name)
-            session.execute(one.values(value=value))
+    for name, value in (("postal_address", "Scam, 2 Main St"), ("discreet_words", None)):
+        one = update(SiteSetting).where(SiteSetting.name == name)
+        execute(services, one.values(value=value))
     with services.engine.connect() as connection:
         connection.execute(select(SiteSetting.name).with_for_update())
         minutes_later(worker, 6)

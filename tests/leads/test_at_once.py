@@ -62,8 +62,7 @@ def test_the_second_of_two_concurrent_saves_of_a_meeting_is_refused(lead, scenar
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_while_a_lead_saves_an_issue_its_mails_go_on(scenario):
     """A worker's rows refer to the issue, and do not wait for it."""
-    with scenario.services.writing.begin() as session:
-        issue = queue_issue(session).id
+    issue = scenario.do(queue_issue).id
     with scenario.services.writing.begin() as session, scenario.services.writing.begin() as worker:
         session.scalar(lock_for_change(session, select(Newsletter)))
         worker.execute(text("SET LOCAL lock_timeout = '2s'"))
@@ -90,6 +89,5 @@ def test_the_second_of_two_concurrent_saves_of_a_draft_is_refused(lead, scenario
         newsletters.update_draft(draft, text={"en": "The words of the first"})
 
     assert race(scenario, lead, page, {"text": "The words of the second"}, rewrite) == 409
-    with scenario.services.reading.begin() as session:
-        kept = session.scalars(select(Newsletter.text)).one()
-        assert kept == {"en": "The words of the first"}
+    [kept] = scenario.query(select(Newsletter.text))
+    assert kept == {"en": "The words of the first"}

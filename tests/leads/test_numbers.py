@@ -13,7 +13,6 @@ from belong_mail.groups.models import Group
 from belong_mail.members.counts import count_watched
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters.models import Newsletter
-from tests.factories import make_member
 from tests.markers import on_both
 from tests.newsletters.writing import release, write
 
@@ -73,10 +72,9 @@ def test_the_bar_of_an_issue_is_of_the_rounded_numbers_that_stand_below_it(lead,
     assert "Not sent yet to a few members." in shown
     assert percent(lead, page) == 66, "10 to 5, for “a few”, whatever they are"
     assert 'value="66"' in shown
-    with scenario.services.writing.begin() as session:
-        session.execute(update(Delivery).values(state=State.ACCEPTED, due_at=None))
-        for name in ("one", "two"):
-            make_member(session, scenario.keyring, f"{name}.more@dpsk12.org")
+    scenario.execute(update(Delivery).values(state=State.ACCEPTED, due_at=None))
+    for name in ("one", "two"):
+        scenario.add_member(f"{name}.more@dpsk12.org")
     assert percent(lead, page) == 100
     page = write(lead)
     in_the_middle(lead, page, scenario, 10)

@@ -13,7 +13,7 @@ from belong_mail.meetings import recurrence
 from belong_mail.meetings import service as meetings
 from belong_mail.ops import demo_data, rooms
 from tests.browser_client import Form
-from tests.database import do
+from tests.database import do, execute
 from tests.db_dump import dump_of, kept_of
 from tests.factories import plan_meeting
 from tests.newsletters.writing import begin, write
@@ -32,9 +32,8 @@ def scenario(scenario):
 
 def test_anyone_sees_dates_by_group_and_month(visitor, services):
     with time_machine.travel(NOON, tick=False):
-        with services.writing.begin() as session:
-            plan_meeting(session, repeats="weekly-2")
-            plan_meeting(session, "asian", title={"en": "Walk"})
+        do(services, plan_meeting, repeats="weekly-2")
+        do(services, plan_meeting, "asian", title={"en": "Walk"})
         page = visitor.open("/calendar").text
         for words in ("December 2026", "January 2027", "February 2027", "The Village", "Walk"):
             assert words in page
@@ -67,10 +66,9 @@ def test_how_to_subscribe_stands_above_the_dates_and_who_else_may_know_beside(vi
 
 
 def test_a_meeting_whose_words_are_odd_is_shown_with_those_that_are_not(visitor, services):
-    with services.writing.begin() as session:
-        plan_meeting(session)
-        odd = "UPDATE meetings SET spoken = 'x', access = '5', exceptions = '[5]'"
-        session.execute(text(odd))
+    do(services, plan_meeting)
+    odd = "UPDATE meetings SET spoken = 'x', access = '5', exceptions = '[5]'"
+    execute(services, text(odd))
     page = visitor.open("/calendar?group=the-village&lang=en").text
     assert "In another language" in page
     assert "/meetings/" in page
@@ -116,9 +114,8 @@ def test_a_month_stands_on_one_sheet(visitor, services):
     for month in ("2020-01", "2037-12"):
         assert visitor.open(f"/calendar/{month}").status_code == 200
     for more, density in ((0, "roomy"), (13, "crowded"), (9, "packed")):
-        with services.writing.begin() as session:
-            for _ in range(more):
-                plan_meeting(session, starts_on=NOON.date(), is_open=True)
+        for _ in range(more):
+            do(services, plan_meeting, starts_on=NOON.date(), is_open=True)
         assert f'class="month {density}"' in visitor.open("/calendar/2026-12").text
 
 

@@ -68,8 +68,7 @@ def unfolded(text: str) -> list[str]:
 
 
 def stored(services, slug: str = "the-village", **planned: object) -> str:
-    with services.writing.begin() as session:
-        return plan_meeting(session, slug, **{"starts_on": TUESDAY, **planned}).public_id
+    return do(services, plan_meeting, slug, **{"starts_on": TUESDAY, **planned}).public_id
 
 
 def the(session, public_id: str) -> Meeting:

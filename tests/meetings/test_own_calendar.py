@@ -24,12 +24,9 @@ WITH_PLACE = "Add all meetings to my calendar, with the location"
 @pytest.fixture
 def scenario(scenario):
     """A scenario in which two groups meet, and say where to members alone."""
-    with scenario.services.writing.begin() as session:
-        for slug, title in (("the-village", "Tea"), ("asian", "Walk"), ("lgbtq", "Rainbow")):
-            plan_meeting(
-                session, slug, starts_on=DAY, repeats="weekly", title={"en": title},
-                contact=f"Ana of {title}",
-            )  # fmt: skip
+    for slug, title in (("the-village", "Tea"), ("asian", "Walk"), ("lgbtq", "Rainbow")):
+        said = {"title": {"en": title}, "contact": f"Ana of {title}"}
+        scenario.do(plan_meeting, slug, starts_on=DAY, repeats="weekly", **said)
     return scenario
 
 
@@ -108,9 +105,8 @@ def test_another_groups_meetings_are_not_in_it(scenario):
     link = calendar_link(scenario)
     text = scenario.visitor.open(link).text
     assert not re.search("Walk|Rainbow", text)
-    with scenario.services.writing.begin() as session:
-        other = plan_meeting(session, "asian", starts_on=DAY).public_id
-        own = plan_meeting(session, "the-village", starts_on=DAY).public_id
+    other = scenario.do(plan_meeting, "asian", starts_on=DAY).public_id
+    own = scenario.do(plan_meeting, "the-village", starts_on=DAY).public_id
     token = path_of(link).partition("?")[0]
     assert scenario.visitor.open(f"{token}/{own}/{DAY}.ics").status_code == 200
     for wrong in (f"{other}/{DAY}", f"nobody/{DAY}", f"{own}/{DAY + timedelta(1)}", f"{own}/today"):

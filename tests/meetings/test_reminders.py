@@ -60,9 +60,8 @@ def change(scenario, **values: object) -> None:
 
 
 def states(scenario) -> list[str]:
-    with scenario.services.reading.begin() as session:
-        found = select(Delivery.state).where(Delivery.kind == reminders.REMINDER)
-        return list(session.scalars(found.order_by(Delivery.id)))
+    found = select(Delivery.state).where(Delivery.kind == reminders.REMINDER)
+    return scenario.query(found.order_by(Delivery.id))
 
 
 def test_a_member_who_asked_gets_one_quiet_reminder_with_time_and_place_a_day_before(

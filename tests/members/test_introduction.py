@@ -83,10 +83,9 @@ def test_without_the_tick_the_answers_are_never_stored(scenario):
     scenario.invite_lead(LEAD)
     typed = {name: value for name, value in TYPED.items() if name != "introduce_me"}
     scenario.visitor.join("the-village", ADA, **typed)
-    with scenario.services.reading.begin() as session:
-        request = session.scalars(select(Job)).one()
-        wanted = Join.open(scenario.keyring.opener, request)
-        group = group_named(session, "the-village").public_id
+    [request] = scenario.query(select(Job))
+    wanted = Join.open(scenario.keyring.opener, request)
+    group = scenario.group("the-village").public_id
     assert wanted == Join(address=ADA, language="en", first_name="Ada", group=group)
 
     [mail] = scenario.mails()

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 import time_machine
 
+from belong_mail.core import i18n, rate_limits
 from belong_mail.core.db import new_public_id, now
 from belong_mail.core.jobs import Job
+from belong_mail.core.rate_limits import TRUSTED_SOURCE_RATE
 from belong_mail.core.tokens import Purpose
 from belong_mail.members.jobs import Join
-from tests.browser_client import Form
-from tests.db_dump import kept_of
-from tests.factories import retire
+from tests.browser_client import Form, read
 from tests.markers import on_sqlite
-from tests.scenario import ADA, Scenario
+from tests.scenario import ADA, VILLAGE, Scenario
 
 JOIN = "/groups/the-village/join"
 NOT_OURS = (
@@ -179,16 +179,6 @@ def test_a_form_that_is_stale_unsigned_or_in_the_honeypot_asks_for_one_more_pres
         assert asks_once_more(scenario, scenario.visitor.press(JOIN, **fields))
 
 
-def test_a_group_that_cannot_be_joined_has_no_form(scenario):
-    scenario.do(retire, "asian")
-    before = kept_of(scenario.services)
-    for slug in ("people-with-disabilities", "autoimmune", "asian", "nowhere", "a%00b", "%ff", "A"):
-        path = f"/groups/{slug}/join"
-        assert scenario.visitor.open(path).status_code == 404, slug
-        assert scenario.visitor.follow(path, email=ADA).status_code == 404, slug
-    assert kept_of(scenario.services) == before
-
-
 def test_a_flood_of_fields_is_refused(scenario):
     many = {f"f{n}": "x" for n in range(1000)}
     answer = scenario.visitor.client.post(JOIN, data=many, content_type="multipart/form-data")
@@ -280,3 +270,66 @@ def test_a_button_for_a_field_that_holds_no_address_does_nothing(scenario):
         assert answer.status_code == 200
         assert Form(answer.text).fields["email"] == "ada@gmail.com"
     assert scenario.rows("jobs") == 0
+
+
+# After the form: when another email can come, the same for everyone, and the way back.
+
+
+def hour_in(scenario, after: timedelta, language: str = "en") -> str:
+    local = (now() + after).astimezone(scenario.services.settings.timezone)
+    return read(i18n.format_clock(local.time(), language))
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_the_page_says_when_another_email_can_come_and_leads_back(scenario, language):
+    with time_machine.travel(now(), tick=False):
+        answer = scenario.visitor.send(f"/groups/{VILLAGE}/join?lang={language}", email=ADA)
+        page = scenario.visitor.open(answer.location).text
+        assert hour_in(scenario, timedelta(minutes=15), language) in page
+        other = "es" if language == "en" else "en"
+        [switch] = re.findall(rf'href="(/check-your-inbox/[^"]+lang={other})"', page)
+        assert hour_in(scenario, timedelta(minutes=15), other) in scenario.visitor.open(switch).text
+    assert ".." not in page.partition("<main")[2], "“p. m.” ends no sentence"
+    assert page.count(f'href="/groups/{VILLAGE}') >= 3
+    assert f'href="{JOIN}' in page
+    said = {"en": ("spam", "Search your email for “DPS Belong,”"), "es": ("spam", "“DPS Belong”")}
+    for words in said[language]:
+        assert words in page
+    assert VILLAGE not in answer.location
+
+
+def test_the_next_email_leaves_at_the_time_on_the_page_and_no_sooner(scenario):
+    with time_machine.travel(now(), tick=False) as clock:
+        place = scenario.visitor.join(VILLAGE, ADA).location
+        page = scenario.visitor.open(place).text
+        assert "You can get another email now" not in page
+        [mail] = scenario.mails()
+        assert f"<dd>{mail['Subject']}</dd>" in page, "what to look for"
+        clock.shift(timedelta(minutes=14))
+        scenario.visitor.join(VILLAGE, ADA)
+        assert len(scenario.mails()) == 1
+        clock.shift(timedelta(minutes=2))
+        assert len(scenario.mails()) == 2
+        page = scenario.visitor.open(place).text
+    assert "You can get another email now" in page
+    assert f'href="{JOIN}' in page
+
+
+def test_the_page_says_when_a_form_that_was_put_off_is_answered(scenario):
+    scenario.visitor.join(VILLAGE, ADA)
+    with scenario.services.writing.begin() as session:
+        for row in session.query(rate_limits.Limit):
+            row.used_until = (now() + TRUSTED_SOURCE_RATE.per).timestamp() + 300
+    page = scenario.visitor.open(scenario.visitor.join(VILLAGE, ADA).location).text
+    assert "Your email will be sent around" in page
+
+
+def test_without_its_name_the_page_still_helps(scenario):
+    foreign = scenario.services.tokens.sign(Purpose.FORM, "left", now())
+    with time_machine.travel(now() - timedelta(hours=49)):
+        old = scenario.visitor.join(VILLAGE, ADA).location
+    for path in ("/check-your-inbox", f"/check-your-inbox/{foreign}", "/check-your-inbox/x", old):
+        page = scenario.visitor.open(path)
+        assert page.status_code == 200, path
+        assert "Now check your inbox" in page.text
+        assert "Village" not in page.text

@@ -13,7 +13,7 @@ from belong_mail.members.models import Subscription
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from tests.browser_client import link_to, path_of
-from tests.factories import make_member, queue_at_once, queue_issue
+from tests.factories import queue_issue
 from tests.markers import on_both
 from tests.scenario import ADA, VILLAGE
 
@@ -135,9 +135,8 @@ def test_undo_within_the_hour_keeps_the_joining_date_and_sends_no_issue_of_the_t
     before = scenario.subscription()
     with time_machine.travel(now() + timedelta(hours=9), tick=False) as clock:
         undo = undo_link(scenario.visitor.follow(link).text)
-        with scenario.services.writing.begin() as session:
-            make_member(session, scenario.keyring, "bob@dpsk12.org")
-            queue_at_once(scenario.worker, session, subject="While Ada was away")
+        scenario.add_member("bob@dpsk12.org")
+        scenario.queue_at_once(subject="While Ada was away")
         clock.shift(timedelta(minutes=59))
         for _ in range(2):
             assert "Good to have you back" in scenario.visitor.follow(undo).text
@@ -165,9 +164,8 @@ def test_undoing_a_leave_keeps_a_pause(scenario):
 
 def test_leaving_holds_back_mail_that_already_waits(scenario):
     link, _ = links(scenario)
-    with scenario.services.writing.begin() as session:
-        make_member(session, scenario.keyring, "bob@dpsk12.org")
-        queue_at_once(scenario.worker, session, subject="The second issue")
+    scenario.add_member("bob@dpsk12.org")
+    scenario.queue_at_once(subject="The second issue")
     scenario.visitor.follow(link, **BODY)
     assert scenario.subjects() == ["This month with us"]
     assert scenario.subjects("bob@dpsk12.org") == ["The second issue"]

@@ -23,7 +23,7 @@ from belong_mail.members.staff_codes import end_of_day
 from tests.browser_client import Form, html_of, link_to, links_in, path_of, read, text_of
 from tests.canary import stands_in
 from tests.db_dump import dump_of
-from tests.factories import group_named
+from tests.factories import change_group, group_named
 from tests.markers import on_both, on_sqlite
 from tests.scenario import ADA, VILLAGE, drain_in
 
@@ -43,8 +43,7 @@ def allowing(scenario):
 
 
 def allow(scenario, *, is_allowed: bool = True, slug: str = VILLAGE) -> None:
-    with scenario.services.writing.begin() as session:
-        group_named(session, slug).allows_personal_addresses = is_allowed
+    scenario.do(change_group, slug, allows_personal_addresses=is_allowed)
 
 
 def ask_code(scenario, address: str = ADA, slug: str = VILLAGE) -> tuple[str, str]:
@@ -94,10 +93,9 @@ def write_join(
 
 def write_ask(scenario, address: str) -> None:
     """Ask for a code, from a source of its own, as whoever broke into the web could."""
-    with scenario.services.writing.begin() as session:
-        group = group_named(session, VILLAGE).public_id
-        said = SendStaffCode(address, "en", group, new_public_id(), new_public_id())
-        said.ask(session, scenario.services.sealer)
+    group = scenario.group(VILLAGE).public_id
+    said = SendStaffCode(address, "en", group, new_public_id(), new_public_id())
+    scenario.seal(said)
 
 
 def test_staff_join_with_a_personal_address(allowing):
@@ -333,9 +331,8 @@ def test_a_code_that_is_over_is_not_emailed(allowing):
     allowing.visitor.send(ASK, email="ben@dpsk12.org")
     with time_machine.travel(now() + timedelta(hours=5), tick=True):
         assert allowing.mails(ADA) == allowing.mails("ben@dpsk12.org") == []
-        with allowing.services.reading.begin() as session:
-            [left] = session.scalars(select(Delivery)).all()
-            assert left.state == State.EXPIRED
+        [left] = allowing.query(select(Delivery))
+        assert left.state == State.EXPIRED
 
 
 def test_a_join_with_a_code_leaves_no_trace_of_where_it_came_from(allowing):
@@ -376,17 +373,15 @@ def test_the_two_addresses_are_never_written_down_together(allowing, caplog):
     page = path_of(answer.location)
     first = added(before, dump_of(allowing.services))
     assert set(first) == {"jobs", "limits"}
-    with allowing.services.reading.begin() as session:
-        [request] = session.scalars(select(Job)).all()
-        assert (request.group_id, request.subscription_id) == (None, None)
+    [request] = allowing.query(select(Job))
+    assert (request.group_id, request.subscription_id) == (None, None)
     code = code_in(text_of(allowing.mails(ADA)[0]))
     enter(allowing, page, code)
     drain_in(allowing.worker, minutes=2)
     after = added(before, dump_of(allowing.services))
     assert set(after) == {"subscriptions", "pending_confirmations", "deliveries", "worker_limits"}
-    with allowing.services.reading.begin() as session:
-        [left] = session.scalars(select(Delivery)).all()
-        assert left.subscription_id is not None
+    [left] = allowing.query(select(Delivery))
+    assert left.subscription_id is not None
     kept = (repr(after) + caplog.text).encode()
     for mark in (ADA, HOME, nonce_of(page), code, staff_codes.read_code(code)):
         assert not stands_in(kept, mark), "a mark was kept"
@@ -442,10 +437,8 @@ def test_a_member_with_a_personal_address_moves_to_no_other_one(allowing):
         assert "Join each group with your new address first." in answer.text
     assert allowing.rows("jobs") == 0
     assert allowing.is_member(HOME)
-    with allowing.services.writing.begin() as session:
-        members_self_service.ask_worker(
-            session, allowing.services.sealer, ChangeAddress, sheet.rpartition("/")[2], now(),
-            new="new@dpsk12.org", language="en",
-        )  # fmt: skip
+    asked = ChangeAddress, sheet.rpartition("/")[2], now()
+    typed = {"new": "new@dpsk12.org", "language": "en"}
+    allowing.do(members_self_service.ask_worker, allowing.services.sealer, *asked, **typed)
     assert allowing.mails("new@dpsk12.org") == [], "nor does the worker, whatever the web wrote"
     assert allowing.rows("address_changes") == 0

@@ -19,7 +19,7 @@ from belong_mail.newsletters.models import Approval, Flyer, Image, Newsletter
 from tests.browser_client import Form, Visitor, html_of, text_of
 from tests.clients import sign_in
 from tests.db_dump import trail
-from tests.factories import group_named, make_members
+from tests.factories import change_group, group_named
 from tests.markers import on_both
 from tests.newsletters.writing import act, begin, write
 from tests.scenario import Scenario
@@ -63,9 +63,8 @@ class Room(Scenario):
 @pytest.fixture
 def room(lead, app, scenario) -> Room:
     second = sign_in(app, scenario.keyring, "the-village", SECOND)
-    with scenario.services.writing.begin() as session:
-        make_members(session, scenario.keyring, 1)
-        group_named(session, "the-village").approval_rule = "always"
+    scenario.add_members(1)
+    scenario.do(change_group, "the-village", approval_rule="always")
     return Room(**vars(scenario), lead=lead, second=second)
 
 

@@ -54,9 +54,8 @@ def test_later_bounces_are_in_the_counts(services, sent):
 
 
 def test_uncertain_copies_that_arrived_or_were_resent_are_in_the_counts(services, sent):
-    with services.writing.begin() as session:
-        doubtful = update(Delivery).where(Delivery.newsletter_id == sent)
-        session.execute(doubtful.values(state=State.UNCERTAIN, lost_at=now(), resent=1))
+    doubtful = update(Delivery).where(Delivery.newsletter_id == sent)
+    execute(services, doubtful.values(state=State.UNCERTAIN, lost_at=now(), resent=1))
     with services.writing.begin() as session:
         outcomes.arrive_at(session.get_one(Delivery, ids(session)[0]))
     assert books(services, sent) == {

@@ -25,7 +25,7 @@ from tests.browser_client import html_of, links_in, text_of
 from tests.clients import sign_in
 from tests.db_dump import dump_of
 from tests.delivery.factories import books
-from tests.factories import group_named, queue_at_once, queue_issue
+from tests.factories import group_named, queue_issue
 from tests.markers import on_sqlite
 from tests.newsletters.writing import act, refused, release, write
 from tests.remote_content import remote_content
@@ -291,10 +291,9 @@ def test_an_issue_under_way_whose_words_identify_the_group_is_paused_for_good(
     lead, scenario, cli, column
 ):
     """Some may have got it before: the command does not say that nothing was sent."""
-    with scenario.services.writing.begin() as session:
-        issue = queue_at_once(scenario.worker, session, SLUG)
-        session.execute(update(Newsletter).values({column: {"en": "News from {group}"}}))
-        number, page = issue.id, f"/lead/newsletters/{issue.public_id}"
+    issue = scenario.queue_at_once(SLUG)
+    scenario.execute(update(Newsletter).values({column: {"en": "News from {group}"}}))
+    number, page = issue.id, f"/lead/newsletters/{issue.public_id}"
     assert scenario.mails("member1@dpsk12.org") == []
     shown = lead.open(f"{page}/sending").text
     assert "Not sent: something in it has to change first." in shown

@@ -5,19 +5,18 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from sqlalchemy import delete, text
+from sqlalchemy import delete, select, text
 
 from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
 from belong_mail.delivery import claims, results
 from belong_mail.delivery.dispatcher import IssuePaused
-from belong_mail.delivery.models import State
+from belong_mail.delivery.models import Chunk, State
 from belong_mail.groups.models import Group
 from belong_mail.newsletters import release
 from belong_mail.newsletters.jobs import FollowIssue
 from belong_mail.newsletters.models import Newsletter
 from tests.delivery.factories import books, deliveries, let_grow_stale
-from tests.factories import make_members, queue_at_once
 from tests.markers import on_both
 from tests.scenario import drain_in
 
@@ -25,9 +24,8 @@ MEMBERS = 200
 
 
 def start_issue(scenario, members: int) -> Newsletter:
-    with scenario.services.writing.begin() as session:
-        make_members(session, scenario.keyring, members)
-        return queue_at_once(scenario.worker, session)
+    scenario.add_members(members)
+    return scenario.queue_at_once()
 
 
 def press(lead, issue, verb: str) -> int:
@@ -86,6 +84,17 @@ def test_a_pause_or_a_stop_acts_by_its_mark_before_the_worker_reads_of_it(verb, 
     scenario.execute(delete(Job))
     scenario.worker.drain()
     assert len(scenario.relay.accepted) == already
+
+
+def test_a_paused_issue_is_not_even_read_ahead(scenario):
+    issue = start_issue(scenario, 3)
+    with scenario.services.writing.begin() as session:
+        found = session.get_one(Newsletter, issue.id)
+        release.act(session, found, release.pause)
+        found.paused_at = None  # as the web alone may write
+    scenario.worker.drain()
+    assert scenario.relay.accepted == []
+    assert scenario.query(select(Chunk.inserted)) == [None]
 
 
 @pytest.mark.parametrize("mark", ["newsletters SET stopped_at", "groups SET ends_at"])

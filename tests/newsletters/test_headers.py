@@ -12,7 +12,7 @@ import time_machine
 
 from belong_mail.core import encryption
 from belong_mail.core.decryption import BlindIndex
-from tests.factories import group_named, make_member, queue_at_once, queue_issue
+from tests.factories import group_named, queue_issue
 from tests.markers import on_sqlite
 from tests.servers.smtp import drop
 from tests.smtp_raw import check_form, header_lines
@@ -24,10 +24,9 @@ MEMBERS = (ADA, BEN)
 
 @pytest.fixture
 def sent(scenario):
-    with scenario.services.writing.begin() as session:
-        for member in MEMBERS:
-            make_member(session, scenario.keyring, member)
-        queue_issue(session)
+    for member in MEMBERS:
+        scenario.add_member(member)
+    scenario.do(queue_issue)
     scenario.worker.drain()
     assert not scenario.relay.faults
     return scenario.relay.accepted
@@ -54,10 +53,9 @@ def test_a_newsletter_has_just_these_headers_each_once(sent):
 
 
 def test_a_group_has_one_silent_list_id_for_its_whole_life(scenario):
-    with scenario.services.writing.begin() as session:
-        for slug in ("the-village", "lgbtq"):
-            make_member(session, scenario.keyring, ADA, slug)
-            queue_issue(session, slug, subject=f"One to {len(slug)}")
+    for slug in ("the-village", "lgbtq"):
+        scenario.add_member(ADA, slug)
+        scenario.do(queue_issue, slug, subject=f"One to {len(slug)}")
     scenario.worker.drain()
     with scenario.services.writing.begin() as session:
         group = group_named(session, "lgbtq")
@@ -77,8 +75,7 @@ def test_a_group_has_one_silent_list_id_for_its_whole_life(scenario):
 @on_sqlite
 def test_nobody_without_the_workers_key_works_out_a_list_id(sent, scenario):
     """The public id stands on pages; what is known to everybody must not lead to the header."""
-    with scenario.services.reading.begin() as session:
-        public_id = group_named(session, "the-village").public_id
+    public_id = scenario.group("the-village").public_id
     [label] = {dict(header_lines(one.data))["List-Id"][1:17] for one in sent}
     raw = b32decode(label.upper())
     known = [b"", *(key.encode() for key in scenario.services.settings.secret_keys)]
@@ -91,10 +88,9 @@ def test_nobody_without_the_workers_key_works_out_a_list_id(sent, scenario):
 
 
 def test_the_date_of_all_copies_is_that_of_the_release_in_utc_however_late_they_leave(scenario):
-    with scenario.services.writing.begin() as session:
-        for member in MEMBERS:
-            make_member(session, scenario.keyring, member)
-        queue_at_once(scenario.worker, session)
+    for member in MEMBERS:
+        scenario.add_member(member)
+    scenario.queue_at_once()
     released_at = datetime.now(UTC)
     with time_machine.travel(released_at + timedelta(minutes=30), tick=True):
         scenario.worker.drain()
@@ -104,9 +100,8 @@ def test_the_date_of_all_copies_is_that_of_the_release_in_utc_however_late_they_
 
 
 def test_a_message_that_is_tried_again_is_the_same_message(scenario):
-    with scenario.services.writing.begin() as session:
-        make_member(session, scenario.keyring, ADA)
-        queue_issue(session)
+    scenario.add_member(ADA)
+    scenario.do(queue_issue)
     scenario.relay.script("DOT", drop(b"25"))
     scenario.relay.script("DOT", "451 4.3.0 Later", "250 Ok")
     with time_machine.travel(datetime.now(UTC), tick=True) as clock:

@@ -83,8 +83,7 @@ def test_an_undone_newsletter_is_a_draft_and_one_sent_by_a_command_has_no_sender
     assert "Undo: don’t send it" in lead.open(f"{page}/sending").text
     act(lead, page, "undo")
     assert "draft" in lead.open(f"{page}/sending").text
-    with scenario.services.writing.begin() as session:
-        public_id = queue_issue(session).public_id
+    public_id = scenario.do(queue_issue).public_id
     scenario.worker.drain()
     assert "sent it." not in lead.open(f"/lead/newsletters/{public_id}/read").text
     assert "Undo" not in lead.open(f"/lead/newsletters/{public_id}/sending").text

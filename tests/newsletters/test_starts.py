@@ -68,9 +68,8 @@ def test_a_template_is_edited_replaced_and_deleted_and_is_no_draft(lead, scenari
     assert words_of(lead, start(lead))["subject"] == "Coffee"
     save_template(lead, subject="Lunch")
     assert lead.open(template).status_code == 404
-    with scenario.services.reading.begin() as session:
-        [only] = session.scalars(select(Newsletter).where(Newsletter.is_template))
-        assert only.default_subject == "Lunch"
+    [only] = scenario.query(select(Newsletter).where(Newsletter.is_template))
+    assert only.default_subject == "Lunch"
     assert len(trail(scenario.services, Kind.TEMPLATE_SAVED)) == 2
     template = template_of(lead)
     assert "Delete the group’s template …" in lead.open(template).text

@@ -122,9 +122,8 @@ def test_an_issue_with_the_readers_name_in_a_link_is_not_sent(link, scenario):
 
 @pytest.mark.parametrize("text", NAMED_WORDS, ids=range(len(NAMED_WORDS)))
 def test_words_beside_a_link_hold_the_readers_name(text, scenario):
-    with scenario.services.writing.begin() as session:
-        make_named(session, scenario)
-        queue_issue(session, text=text)
+    scenario.do(make_named, scenario)
+    scenario.do(queue_issue, text=text)
     [mail] = scenario.mails(ADA)
     for part in (text_of(mail), html_of(mail)):
         assert part.count("Zebulon") == text.count("{first_name}")

@@ -145,6 +145,18 @@ def test_the_preview_shows_the_dark_plain_text_and_each_language(lead):
     assert "<" not in plain
 
 
+def test_the_preview_is_shut_in_by_the_page_and_by_its_own_answer(lead):
+    page = begin(lead)
+    frames = re.findall("<iframe[^>]*>", lead.open(page).text)
+    assert frames
+    assert all('sandbox=""' in frame for frame in frames)
+    fields = Form(lead.open(page).text).fields | {"text": "<script>alert(1)</script>"}
+    answer = lead.press(f"{page}/preview", **fields)
+    policy = answer.headers["Content-Security-Policy"].split("; ")
+    assert {"default-src 'none'", "sandbox", "form-action 'none'"} <= set(policy)
+    assert "<script" not in answer.text
+
+
 def test_the_preview_stores_nothing(lead):
     page = begin(lead)
     subject = "=?utf-8?q?=0ABcc:x?= \u2028 " + "x" * 999

@@ -174,11 +174,10 @@ def test_so_many_addresses_a_day_and_no_more_also_of_a_web_that_was_broken_into(
     assert "Please try again tomorrow." in answer.text
     assert Form(answer.text).fields["email"] == ADA
     assert told(scenario, BOB) == ["You’re no longer in a group"]
-    with scenario.services.writing.begin() as session:
-        session.execute(update(Subscription).values(confirmed_at=now(), ended_at=None))
-        group = group_named(session, VILLAGE)
-        asked = RemoveAddress(group.public_id, ADA, members.REMOVE)
-        asked.ask(session, scenario.services.sealer)
+    scenario.execute(update(Subscription).values(confirmed_at=now(), ended_at=None))
+    group = scenario.group(VILLAGE)
+    asked = RemoveAddress(group.public_id, ADA, members.REMOVE)
+    scenario.seal(asked)
     scenario.worker.drain()
     assert scenario.is_member(), "nor does the worker try more"
 

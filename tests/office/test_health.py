@@ -17,7 +17,7 @@ from belong_mail.inbound import bounces
 from belong_mail.inbound.models import InboundMailbox
 from belong_mail.members.models import Subscription
 from belong_mail.ops import figures, hold
-from tests.database import execute, query
+from tests.database import do, execute, query
 from tests.db_dump import trail
 from tests.factories import make_member
 from tests.markers import on_both, on_sqlite
@@ -83,9 +83,8 @@ def test_it_is_told_when_the_mailbox_for_bounces_was_last_read(office, services)
         session.add(InboundMailbox(name=b"one"))
     assert "The mailbox that bounces come to has not been read yet." in words(office)
     for age, is_told in ((59, False), (61, True)):
-        with services.writing.begin() as session:
-            looked_at = now() - timedelta(minutes=age)
-            session.execute(update(InboundMailbox).values(looked_at=looked_at, failures=1))
+        looked_at = now() - timedelta(minutes=age)
+        execute(services, update(InboundMailbox).values(looked_at=looked_at, failures=1))
         said = words(office)
         assert "The mailbox that bounces come to was last read on" in said
         assert ("hasn’t been read for an hour." in said) == is_told
@@ -117,20 +116,18 @@ def test_waiting_email_is_tried_by_a_press_and_again_after_five_minutes(
 
 
 def test_addresses_left_alone_are_counted_in_tens_by_reason_and_month(office, services, keyring):
-    with services.writing.begin() as session:
-        for number in range(23):
-            address = f"left{number}@dpsk12.org"
-            suppressions.suppress(session, keyring.index, address, suppressions.BY_REQUEST)
-        suppressions.suppress(session, keyring.index, "one@dpsk12.org", "other")
+    for number in range(23):
+        address = f"left{number}@dpsk12.org"
+        do(services, suppressions.suppress, keyring.index, address, suppressions.BY_REQUEST)
+    do(services, suppressions.suppress, keyring.index, "one@dpsk12.org", "other")
     with time_machine.travel(now() + timedelta(minutes=61)), services.writing.begin() as session:
         figures.count_suppressions(session)
     said = words(office)
     assert "They opted out of all email about 20" in said
     assert "Another reason fewer than 10" in said
-    with services.writing.begin() as session:
-        for number in range(23, 29):
-            address = f"left{number}@dpsk12.org"
-            suppressions.suppress(session, keyring.index, address, suppressions.BY_REQUEST)
+    for number in range(23, 29):
+        address = f"left{number}@dpsk12.org"
+        do(services, suppressions.suppress, keyring.index, address, suppressions.BY_REQUEST)
     with time_machine.travel(now() + timedelta(minutes=122)), services.writing.begin() as session:
         figures.count_suppressions(session)
     assert "about 20" in words(office)
@@ -143,10 +140,9 @@ def test_addresses_left_alone_are_counted_in_tens_by_reason_and_month(office, se
 
 
 def test_the_newest_month_of_addresses_left_alone_stands_first(services):
-    with services.writing.begin() as session:
-        for month in ("2025-12", "2026-02", "2026-01"):
-            figures.note(session, f"{figures.SUPPRESSED}asked/{month}")
-        found = figures.suppressions(session)
+    for month in ("2025-12", "2026-02", "2026-01"):
+        do(services, figures.note, f"{figures.SUPPRESSED}asked/{month}")
+    found = do(services, figures.suppressions)
     assert [f"{month:%Y-%m}" for _, month, _ in found] == ["2026-02", "2026-01", "2025-12"]
 
 

@@ -157,9 +157,8 @@ def test_a_scheduled_newsletter_is_canceled_and_is_not_sent_before_its_time(offi
 
 
 def test_older_newsletters_are_on_further_pages(office, scenario):
-    with scenario.services.writing.begin() as session:
-        for number in range(31):
-            queue_at_once(scenario.worker, session, subject=f"Number {number:02}")
+    for number in range(31):
+        scenario.queue_at_once(subject=f"Number {number:02}")
     first, second = office.open(LIST).text, office.open(f"{LIST}?page=2").text
     assert "Number 30" in first
     assert "Number 00" not in first

@@ -4,12 +4,9 @@ import re
 
 import pytest
 import zxingcpp
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from belong_mail.groups import service as groups
 from belong_mail.groups.seeds import GROUPS
-from belong_mail.pages.onboarding import qr_code
 from tests.factories import plan_meeting, retire
 from tests.markers import on_sqlite
 from tests.pages.codes import SCALE, drawn_in, read
@@ -76,7 +73,10 @@ def test_a_poster_says_what_the_group_is_and_its_code_reads(visitor, language):
         page = visitor.open(f"/groups/{slug}/poster?lang={language}").text
         assert f">{name}</h1>" in page
         [code] = drawn_in(page)
-        assert read(code) == [f"{BASE}/g/{number}"]
+        [found] = zxingcpp.read_barcodes(code)
+        assert found.text == f"{BASE}/g/{number}"
+        assert found.ec_level != "L", "it reads although a seventh of it is spoiled"
+        assert code.crop((0, 0, code.width, 4 * SCALE)).getextrema() == (255, 255), "white around"
         assert f'<p class="typed">localhost:5000/g/{number}</p>' in page
     assert visitor.open("/groups/nowhere/poster").status_code == 404
 
@@ -85,26 +85,10 @@ def test_a_poster_says_what_the_group_is_and_its_code_reads(visitor, language):
 def test_a_poster_shows_the_next_dates_where_there_are_meetings(scenario, visitor):
     poster = "/groups/the-village/poster"
     assert "Next dates" not in visitor.open(poster).text
-    with scenario.services.writing.begin() as session:
-        plan_meeting(session, repeats="weekly", place="Room <4>", is_open=True)
-        plan_meeting(session, place="Behind closed doors", is_open=False)
+    scenario.do(plan_meeting, repeats="weekly", place="Room <4>", is_open=True)
+    scenario.do(plan_meeting, place="Behind closed doors", is_open=False)
     page = visitor.open(poster).text
     assert page.count("4:00 – 5:00 PM") == 3
     assert "Room &lt;4&gt;" in page
     assert "Behind closed doors" not in page
     assert "Próximas fechas" in visitor.open(f"{poster}?lang=es").text
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=120))
-def test_a_code_reads_as_what_was_written_and_is_surrounded_by_white(path):
-    [picture] = drawn_in(qr_code(f"https://belong.example.org/{path}"))
-    [found] = zxingcpp.read_barcodes(picture)
-    assert found.text == f"https://belong.example.org/{path}"
-    assert found.ec_level != "L", "it reads although a seventh of it is spoiled"
-    width = 4 * SCALE
-    inner = picture.crop((width, width, picture.width - width, picture.height - width))
-    empty = picture.copy()
-    empty.paste(255, (width, width, picture.width - width, picture.height - width))
-    assert empty.getextrema() == (255, 255)
-    assert inner.getpixel((0, 0)) == 0, "the corner of a finder pattern"

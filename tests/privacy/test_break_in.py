@@ -16,7 +16,8 @@ from belong_mail.newsletters.models import RenderedIssue
 from belong_mail.worker.loop import Worker
 from tests.browser_client import link_to
 from tests.clients import sign_in
-from tests.factories import group_named, make_member, queue_issue
+from tests.database import do, query
+from tests.factories import change_group, group_named, make_member, queue_issue
 from tests.markers import on_both, periodic_tasks
 
 pytestmark = [periodic_tasks, on_both("rights of the web's role")]
@@ -27,9 +28,8 @@ OF_STAFF = "mallory@dpsk12.org"
 
 
 def test_an_intruder_cannot_put_the_readers_address_into_an_issue(services, keyring, worker, relay):
-    with services.writing.begin() as session:
-        make_member(session, keyring, "ada@dpsk12.org")
-        queue_issue(session)
+    do(services, make_member, keyring, "ada@dpsk12.org")
+    do(services, queue_issue)
     worker.drain()
     assert len(relay.accepted) == 1
     forged = compose(
@@ -47,8 +47,7 @@ def test_an_intruder_cannot_put_the_readers_address_into_an_issue(services, keyr
         next_worker.drain()
         next_worker.engine.close()
         assert len(relay.accepted) == 1
-        with services.reading.begin() as session:
-            assert session.scalars(select(Delivery.state)).one() == "failed"
+        assert query(services, select(Delivery.state)) == ["failed"]
 
 
 def test_an_intruder_does_not_get_replies_and_messages_by_sealing_a_mailbox(
@@ -62,9 +61,8 @@ def test_an_intruder_does_not_get_replies_and_messages_by_sealing_a_mailbox(
         stolen = other.wrapped_mailbox
     forged = services.sealer.seal(INTRUDER.encode(), "groups.wrapped_mailbox")
     for bytes_ in (forged, stolen, b"", b"\x02 not wrapped " + bytes(60)):
-        with services.writing.begin() as session:
-            group_named(session, "the-village").wrapped_mailbox = bytes_
-            queue_issue(session)
+        do(services, change_group, "the-village", wrapped_mailbox=bytes_)
+        do(services, queue_issue)
         visitor.send("/contact", to="the-village", topic="concern", message="Very private.")
         worker.drain()
     assert {each.recipient for each in relay.accepted} == {

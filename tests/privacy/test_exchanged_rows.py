@@ -258,10 +258,9 @@ def test_a_sign_up_typed_for_one_group_joins_no_other(scenario):
 def test_a_request_of_one_kind_is_not_answered_as_another(scenario):
     """A visitor's sealed request does not become something that they never asked for."""
     for kind in ("my-groups", "interest", "sign-in", "erase", "propose-mailbox"):
-        with scenario.services.writing.begin() as session:
-            session.execute(delete(Job))
-            sign_up(session, scenario, OURS, Join(ADA, "en"))
-            session.execute(update(Job).values(kind=kind))
+        scenario.execute(delete(Job))
+        scenario.do(sign_up, scenario, OURS, Join(ADA, "en"))
+        scenario.execute(update(Job).values(kind=kind))
         for _ in range(3):
             scenario.worker.step()
         assert scenario.query(select(Job.failures)) == [3], kind

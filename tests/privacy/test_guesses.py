@@ -82,18 +82,6 @@ def test_the_length_of_what_is_kept_tells_no_member_from_another(evidence):
     assert all(len(sizes) == 1 for sizes in lengths.values()), by_column
 
 
-def test_a_persons_rows_in_two_groups_share_no_value_that_names_them(evidence):
-    """Index, public id and wrapped bytes of one person differ from group to group."""
-    seen: dict[bytes, set[object]] = {}
-    for dump in evidence.rows:
-        for row in dump["subscriptions"]:
-            for cell in row:
-                if isinstance(cell, bytes):
-                    seen.setdefault(cell, set()).add(row[0])
-    assert len({row[0] for dump in evidence.rows for row in dump["subscriptions"]}) >= 4
-    assert all(len(rows) == 1 for rows in seen.values())
-
-
 def test_a_token_signed_for_a_guess_answers_like_one_for_nobody(visitor, services, keyring):
     """A thief of the secret key can sign anything, but has no name to sign."""
     with services.writing.begin() as session:

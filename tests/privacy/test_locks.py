@@ -21,7 +21,7 @@ from belong_mail.members.models import PendingConfirmation
 from belong_mail.newsletters.jobs import FollowIssue
 from belong_mail.ops.grants import WEB
 from tests.browser_client import text_of
-from tests.factories import queue_at_once, queue_issue
+from tests.factories import queue_issue
 from tests.markers import OPERATOR, alerted, on_postgresql, periodic_tasks
 from tests.privacy.doors import guess
 from tests.privacy.test_loud import FAILED, hear
@@ -44,9 +44,8 @@ NEWSLETTERS = "LOCK TABLE newsletters"
 def test_other_newsletters_leave_while_the_row_of_one_is_locked(lock, scenario):
     scenario.enter(ADA)
     scenario.enter(BEN, "asian")
-    with scenario.services.writing.begin() as session:
-        queue_at_once(scenario.worker, session)
-        queue_at_once(scenario.worker, session, "asian")
+    scenario.queue_at_once()
+    scenario.queue_at_once("asian")
     before = len(scenario.relay.accepted)
     with locked_by_web(scenario.engine, lock):
         scenario.worker.drain()

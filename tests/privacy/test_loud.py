@@ -310,8 +310,7 @@ def test_the_secret_of_an_invitation_accepts_no_later_one(scenario):
     by, seen = ids(scenario, OFFICE)[0], scenario.invitation_secret(scenario.relay.to(NEW)[0])
     scenario.visitor.press(link_to(scenario.relay.to(NEW)[0], "invitation"))
     scenario.worker.drain()
-    with scenario.services.reading.begin() as session:
-        other = group_named(session, OTHER).public_id
+    other = scenario.group(OTHER).public_id
     seal(scenario, InviteColleague(by, "New", NEW, "en", [other, PLACE]))
     scenario.worker.drain()
     account = ids(scenario, NEW)[0]
@@ -477,10 +476,9 @@ def test_a_guess_with_a_plus_tag_emails_the_mailbox(scenario):
 
 @by_the_role
 def test_a_guess_in_a_language_that_nobody_speaks_is_told_too(scenario):
-    with scenario.services.writing.begin() as session:
-        group = group_named(session, VILLAGE)
-        wanted = Join(MEMBER, "zz", group=group.public_id)
-        ask_to_join(session, scenario.services.sealer, group, wanted, now())
+    group = scenario.group(VILLAGE)
+    wanted = Join(MEMBER, "zz", group=group.public_id)
+    scenario.do(ask_to_join, scenario.services.sealer, group, wanted, now())
     assert len(scenario.mails(MEMBER)) == 1
 
 

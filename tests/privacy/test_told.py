@@ -170,9 +170,8 @@ def test_only_a_few_newsletters_that_the_web_makes_due_are_checked_between_email
     """And a leader is emailed about them so often alone."""
     issue = begin(scenario)
     reader, _ = ids(scenario, OTHER)
-    with scenario.services.writing.begin() as session:
-        for _ in range(ASKED_OF_LEADERS_RATE.burst + 5):
-            SendTestCopies(issue, [reader]).ask(session, scenario.services.sealer)
+    for _ in range(ASKED_OF_LEADERS_RATE.burst + 5):
+        scenario.seal(SendTestCopies(issue, [reader]))
     assert len(told(scenario)) == ASKED_OF_LEADERS_RATE.burst
     with scenario.services.writing.begin() as session:
         group = group_named(session, VILLAGE)

@@ -278,17 +278,15 @@ def test_the_doctor_says_whether_the_webs_role_has_exactly_its_rights(environmen
 @on_postgresql
 def test_a_new_table_and_a_new_column_are_refused_until_they_are_listed(environment, services, web):
     settings = named(environment)
-    with services.writing.begin() as session:
-        session.execute(text("CREATE TABLE notes (id int)"))
-        session.execute(text("ALTER TABLE subscriptions ADD COLUMN note text"))
+    execute(services, text("CREATE TABLE notes (id int)"))
+    execute(services, text("ALTER TABLE subscriptions ADD COLUMN note text"))
     try:
         assert run(settings, "db", "upgrade").returncode == 0
         assert "permission denied" in refusal(web, "SELECT 1 FROM notes")
         assert "permission denied" in refusal(web, "UPDATE subscriptions SET note = ''")
     finally:
-        with services.writing.begin() as session:
-            session.execute(text("DROP TABLE notes"))
-            session.execute(text("ALTER TABLE subscriptions DROP COLUMN note"))
+        execute(services, text("DROP TABLE notes"))
+        execute(services, text("ALTER TABLE subscriptions DROP COLUMN note"))
 
 
 @on_postgresql

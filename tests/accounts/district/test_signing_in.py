@@ -139,9 +139,8 @@ def test_the_worker_links_nobody_twice_whatever_the_web_asks(app, scenario, lead
 
 
 def test_unlinking_brings_mailed_links_back_and_tells_its_owner(app, scenario, linked, browser):
-    with scenario.services.writing.begin() as session:
-        account = invitations.find_account(session, scenario.keyring.index, LEAD)
-        assert account is not None
+    account = scenario.do(invitations.find_account, scenario.keyring.index, LEAD)
+    assert account is not None
     office = sign_in_office(app, scenario.keyring)
     assert "let them sign in by email" in office.open(f"/office/leads/{account.public_id}").text
     said = app.test_cli_runner().invoke(args=["lead", "unlink", LEAD])

@@ -7,8 +7,8 @@ from sqlalchemy import func, select
 
 from belong_mail.core.db import now
 from belong_mail.core.rate_limits import Limit
-from belong_mail.delivery import suppressions
 from belong_mail.members import service as members
+from belong_mail.members.jobs import MoveAddress
 from belong_mail.members.models import AddressChange, Subscription
 from tests.browser_client import html_of, text_of
 from tests.markers import on_both
@@ -48,6 +48,18 @@ def test_groups_move_once_the_new_address_has_confirmed(mine):
         page = mine.open(mine.link(NEW)).text
     assert "The Village" in page
     assert "LGBTQ" in page
+
+
+def test_nobody_moves_to_an_address_that_has_not_confirmed(mine):
+    mine.ask_to_move(mine.sheet(), NEW)
+    with mine.services.writing.begin() as session:
+        change = session.scalars(select(AddressChange)).one()
+        change.confirmed_at = now()  # by the web alone: the secret stands in the new mailbox
+        MoveAddress(change.public_id).ask(session, mine.services.sealer)
+    before = len(mine.relay.to(ADA))
+    assert len(mine.mails()) == before
+    assert len(mine.relay.to(NEW)) == 1
+    assert (mine.members(), mine.is_member(NEW)) == (1, False)
 
 
 def test_an_address_in_another_spelling_keeps_what_its_owner_waits_for(mine):
@@ -162,9 +174,8 @@ def test_a_new_address_that_wants_no_mail_gets_none(mine):
     """Nor do groups move to one that said so after it was asked."""
     path, asked = mine.sheet(), "asked@dpsk12.org"
     url = mine.ask_to_move(path, asked)
-    with mine.services.writing.begin() as session:
-        for address in (NEW, asked):
-            suppressions.suppress(session, mine.keyring.index, address, "asked")
+    for address in (NEW, asked):
+        mine.suppress(address)
     used = select(func.sum(Limit.used_until))
     before = mine.query(used)
     answer = mine.send(f"{path}/change-address", email=NEW)
