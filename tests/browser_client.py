@@ -44,7 +44,9 @@ class Form:
             if "name" in button.attrib:
                 self.fields[button.get("name")] = button.get("value")
         self.action = forms[0].get("action", "")
-        for each in [*forms[0].inputs, *root.xpath("//*[@form='main-form']")]:
+        outside = root.xpath("//*[@form='main-form']")
+        self.names = {each.get("name") for each in [*forms[0].iter(), *outside]}
+        for each in [*forms[0].inputs, *outside]:
             self._add(each)
 
     def _add(self, given: Any) -> None:
@@ -94,6 +96,11 @@ class Visitor:
 
     def send(self, url: str, **typed: Any) -> Any:
         """Open a page, fill in its form and send it as it stands there."""
+        assert not (missing := typed.keys() - Form(self.open(url).text).names), missing
+        return self.forge(url, **typed)
+
+    def forge(self, url: str, **typed: Any) -> Any:
+        """Send a page's form with more than anybody can fill in there."""
         form = Form(self.open(url).text)
         return self.client.post(
             path_of(form.action or url), data={**form.fields, **typed}, headers=self.headers

@@ -121,6 +121,9 @@ def test_a_name_that_is_an_address_is_no_name(scenario, cli):
         assert scenario.account(LEAD) is None
     assert cli.invoke(args=["office", "invite", LEAD, "--name", "Ada, North"]).exit_code == 0
     assert scenario.account(LEAD).name == "Ada, North"
+    assert cli.invoke(args=["office", "remove", LEAD]).exit_code == 0
+    assert scenario.right(LEAD) is None
+    assert trail(scenario.services)[-1].kind == Kind.OFFICE_REMOVED
 
 
 def test_an_address_need_not_be_an_argument_which_the_machine_would_log(scenario, cli):

@@ -38,6 +38,7 @@ def test_an_emailed_link_alone_does_not_sign_in_an_account_with_a_passkey(owner,
     page = phone.open(url).text
     assert "This account uses a passkey" in page
     assert "can let you sign in by email again" in page
+    assert "another browser" in scenario.visitor.open(url).text
     assert phone.press(url).status_code == 403
     assert not is_in(phone)
     assert is_in(owner)

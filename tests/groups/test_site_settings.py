@@ -150,7 +150,7 @@ def test_an_invalid_setting_is_explained_and_not_used(office, services, name, wr
 
 def test_no_address_of_ours_and_no_secret_is_a_setting_of_the_office(office, services):
     for name in ("contact_inbox", "alert_address", "secret_keys", "database_url", "nothing"):
-        assert office.send(SETTINGS, **{name: "me@evil.example.org"}).status_code == 303
+        assert office.forge(SETTINGS, **{name: "me@evil.example.org"}).status_code == 303
         with services.writing.begin() as session:
             session.add(SiteSetting(name=name, value="me@evil.example.org"))
             session.flush()

@@ -154,7 +154,7 @@ def test_another_proposal_and_removing_the_mailbox_end_the_one_that_waits(lead, 
 
 def test_a_proposal_that_is_taken_back_before_it_is_read_asks_nobody(lead, scenario):
     lead.send(PAGE, **SUMMARY, mailbox=NEW)
-    lead.send(PAGE, **SUMMARY, without_mailbox="y")
+    lead.forge(PAGE, **SUMMARY, without_mailbox="y")
     assert scenario.subjects(NEW) == []
 
 

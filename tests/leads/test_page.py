@@ -52,7 +52,7 @@ def test_a_lead_previews_saves_and_undoes_the_page_in_every_language(lead):
     assert fields["summary_en"] == TYPED["summary_en"]
     unsaved_words = {"summary_en": "Not saved yet", "mailbox": "tea@dpsk12.org", "second_ok": "y"}
     for name, new in unsaved_words.items():
-        unsaved = lead.send(PAGE, **{name: new}, undo="1").text
+        unsaved = lead.forge(PAGE, **{name: new}, undo="1").text
         assert "Nothing is undone yet" in unsaved
         assert new in unsaved
     assert lead.open("/groups/the-village").text == public
@@ -70,7 +70,7 @@ def test_bad_input_is_kept_and_explained(lead):
         "audience": "Come",
         "audience_en": "Come",
     }
-    assert lead.send(PAGE, **TYPED | good).status_code == 303
+    assert lead.forge(PAGE, **TYPED | good).status_code == 303
     assert "Come" not in lead.open("/groups/the-village").text, "that is the office’s word"
     link = "Enter a link that begins with https://, or a phone number."
     wrong = [("resources-0-url", each, link) for each in NO_RESOURCES]

@@ -257,7 +257,7 @@ def test_a_discreet_group_with_two_leaders_asks_by_default(app, scenario):
 def test_leaders_turn_it_on_and_only_the_office_turns_it_off(lead, app, scenario):
     setting = "/lead/groups/the-village/page"
     assert "at least two leaders" in lead.open(setting).text
-    refused = lead.send(setting, summary_en="Come to tea.", second_ok="y")
+    refused = lead.forge(setting, summary_en="Come to tea.", second_ok="y")
     assert refused.status_code == 422
     assert "Come to tea." in refused.text, "the team may have shrunk while someone typed"
     sign_in(app, scenario.keyring, "the-village", SECOND)

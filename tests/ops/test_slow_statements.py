@@ -32,6 +32,13 @@ def count_for_long(session, *_: object) -> Any:
     session.execute(text("SELECT pg_sleep(30)"))
 
 
+def idle_for_long(session, *_: object) -> Any:
+    """Stand for a look at thousands of meetings that the web has written."""
+    session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 50"))
+    wait_for([session.connection().connection.driver_connection], [], [])  # until it is cut off
+    return lambda *_: None  # asks nothing more of the database
+
+
 def test_the_server_ends_a_statement_before_we_stop_waiting(services):
     shown = text("SELECT setting::int FROM pg_settings WHERE name = 'statement_timeout'")
     with services.engine.connect() as connection:
@@ -40,13 +47,14 @@ def test_the_server_ends_a_statement_before_we_stop_waiting(services):
         assert connection.scalar(shown) == 0
 
 
-def test_a_periodic_task_that_takes_too_long_rests_and_stops_no_other(services, caplog):
+@pytest.mark.parametrize("task", [count_for_long, idle_for_long])
+def test_a_periodic_task_that_takes_too_long_rests_and_stops_no_other(services, caplog, task):
     done: list[str] = []
     clock = [0.0]
 
     def slow(session) -> None:
         done.append("slow")
-        count_for_long(session)
+        task(session)
 
     minutes = []
     tasks: dict[str, PeriodicTask] = {
@@ -62,7 +70,7 @@ def test_a_periodic_task_that_takes_too_long_rests_and_stops_no_other(services, 
         minutes += [minute] if len(done) - before == 2 else []
     assert minutes[:6] == [0, 1, 3, 7, 15, 31]
     assert minutes[-1] - minutes[-2] == MAX_REST_SECONDS / 60
-    assert "It is too slow for 60 s: OperationalError: QueryCanceled" in caplog.messages
+    assert "It is too slow for 60 s: " in caplog.text
     tasks["It is too slow"] = lambda _: None, ALWAYS
     clock.append(clock[-1] + MAX_REST_SECONDS)
     assert each.run()
@@ -73,18 +81,10 @@ def test_a_periodic_task_that_takes_too_long_rests_and_stops_no_other(services, 
     assert done[-4:] == ["slow", "quick"] * 2, "Once it was quick, it rests for a minute again."
 
 
-def idle_for_long(session, *_: object) -> Any:
-    """Stand for a look at thousands of meetings that the web has written."""
-    session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 50"))
-    wait_for([session.connection().connection.driver_connection], [], [])  # until it is cut off
-    return lambda *_: None  # asks nothing more of the database
-
-
 @periodic_tasks
-@pytest.mark.parametrize("task", [count_for_long, idle_for_long])
-def test_email_leaves_while_a_count_takes_too_long(task, worker, services, relay):
+def test_email_leaves_while_a_count_takes_too_long(worker, services, relay):
     issue = queue(services, 3)
-    worker._periodic_tasks._tasks["Names of groups are not kept"] = task, ALWAYS
+    worker._periodic_tasks._tasks["Names of groups are not kept"] = count_for_long, ALWAYS
     worker.drain()
     assert books(services, issue) == {"recipients": 3, "accepted": 3}
     assert len(relay.accepted) == 3

@@ -393,6 +393,8 @@ def test_a_mark_that_the_web_takes_from_a_right_is_put_back(scenario):
     scenario.invite_lead(LEAD)
     scenario.invite_office(OFFICE)
     silence(scenario, f"{NOT_ACCEPTED}, ends_at = NULL")
+    of_office = update(Right).where(Right.group_id.is_(None))
+    scenario.execute(of_office.values(ends_at=now() + timedelta(days=3)))  # nobody gives that up
     scenario.worker._periodic_tasks.run()
     assert is_proven(scenario, LEAD)
     assert is_proven(scenario, OFFICE, None)

@@ -103,7 +103,7 @@ def test_each_change_to_a_group_is_recorded(lead, services):
         (page, {"without_mailbox": "y"}),
         (f"{VILLAGE}/meetings/new", MEETING),
     ):
-        assert lead.send(path, **typed).status_code == 303
+        assert lead.forge(path, **typed).status_code == 303
     assert kinds(services) == [
         Kind.PAGE_CHANGED, Kind.PAGE_CHANGED, Kind.MAILBOX_PROPOSED, Kind.PAGE_CHANGED,
         Kind.MAILBOX_REMOVED, Kind.MEETING_ADDED,

@@ -11,6 +11,7 @@ from belong_mail.core.jobs import Job
 from belong_mail.inbound import pipe
 from belong_mail.inbound.models import InboundDigest, InboundMailbox, last_polled
 from belong_mail.monitoring.checks import CHECKS
+from belong_mail.monitoring.measures import Site
 from tests.database import execute, query
 from tests.inbound.scenario import ADA, jobs_of
 from tests.markers import on_sqlite
@@ -265,6 +266,10 @@ def test_an_operator_hears_when_it_was_not_read_for_an_hour(worker, scripted, se
         assert ("inbound_seconds" in wrong_names(services)) is is_told
     [check] = [check for check in CHECKS if check.name == "inbound_seconds"]
     assert check.emails
+    assert check.detail
+    with services.reading.begin() as session:
+        told = check.detail(Site(session, services.settings, now()))
+    assert told == "Are the user and password, or the credentials, right?"
 
 
 def test_a_worker_that_is_killed_at_each_step_loses_and_doubles_nothing(
