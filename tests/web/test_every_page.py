@@ -1,13 +1,20 @@
 """All pages: each is shown somewhere, refused to whom it is not for, and changes nothing by GET."""
 
 import re
+from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
+from flask import request, request_finished
 from jinja2 import Environment, meta
+from lxml.html import document_fromstring
 from werkzeug.exceptions import HTTPException
 
+from belong_mail.core.db import now
 from belong_mail.web.access import Access, endpoints
-from tests.browser_client import path_of
+from tests.browser_client import path_of, read
 from tests.crawl import (
     all_of_a_lead,
     lead_stops,
@@ -22,14 +29,40 @@ from tests.crawl import (
     used,
 )
 from tests.db_dump import kept_of
+from tests.factories import group_named
 from tests.markers import on_sqlite
 from tests.processes import ROOT
+
+# Each button, where it leads, and the names of what its form has.
+BUTTONS = Path(__file__).with_name("buttons.txt")
+
+
+def buttons_of(app, response) -> Iterator[str]:
+    """Say of each button of a page where it leads, and what its form has."""
+    urls, page = app.url_map.bind("localhost"), response.get_data(as_text=True)
+    for form in document_fromstring(page).forms if "<form" in page else ():
+        names = {each.get("name") for each in form.iter() if each.tag != "button"} - {None}
+        for button in form.iter("button") if form.method == "POST" else ():
+            action = button.get("formaction") or form.get("action") or request.path
+            endpoint, given = urls.match(action.partition("?")[0], "POST")
+            verb = given.get("verb") or given.get("press") or ""
+            words = " ".join(read(button.text_content()).split())
+            said = button.get("value", "")  # but for days, and for ids, which are long
+            own = [f"{button.get('name')}={said}"] if said.isalpha() and len(said) < 9 else []
+            yield " ".join([words, "→", *filter(None, (endpoint, verb)), *own, *sorted(names)])
 
 
 @on_sqlite
 def test_every_template_compiles_and_every_page_of_them_is_shown_somewhere(app, scenario):
     shown: set[str] = set()
     record_templates(app, shown)
+    buttons = set[str]()
+
+    def note(_app: object, response: Any) -> None:
+        if response.mimetype == "text/html":
+            buttons.update(buttons_of(app, response))
+
+    request_finished.connect(note, app)
     visitor, services = scenario.visitor, scenario.services
     links = mailed_links(scenario)
     for stop in stops(services, links, reference_of(visitor)):
@@ -42,6 +75,12 @@ def test_every_template_compiles_and_every_page_of_them_is_shown_somewhere(app, 
     lead = sign_in(app, scenario.keyring)
     for _page in (*all_of_a_lead(lead, services), *prove_again(lead, scenario)):
         pass
+    with services.writing.begin() as session:
+        group_named(session, "lgbtq").ends_at = now() + timedelta(days=9)
+        group_named(session, "autoimmune").established_at = now()
+    lead = sign_in(app, scenario.keyring)
+    for slug in ("lgbtq", "autoimmune"):
+        lead.open(f"/office/groups/{slug}")
     environment = app.jinja_env
     names = {name for name in environment.list_templates() if name.endswith(".html")}
     # Only where an identity provider is configured: tests/accounts/district opens these.
@@ -49,6 +88,7 @@ def test_every_template_compiles_and_every_page_of_them_is_shown_somewhere(app, 
     for name in names:
         environment.get_template(name)
     assert names - shown - referenced(environment, names) == set()
+    assert sorted(buttons) == BUTTONS.read_text().splitlines()
 
 
 def referenced(environment: Environment, names: set[str]) -> set[str]:
