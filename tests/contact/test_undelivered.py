@@ -68,7 +68,7 @@ def test_a_message_that_comes_back_from_the_office_is_told_of_and_sent_again_by_
     assert "The inbox’s mail server returned it." in said
     assert "To the office." in said
     assert OFFICE not in said.partition("<main")[2].partition("</main>")[0]
-    assert office.act("/office/resend").status_code == 303
+    assert office.choose(said, "Send them again").status_code == 303
     assert ["need a room" in text_of(mail) for mail in scenario.mails(OFFICE)] == [True, True]
     assert undelivered(scenario) == []
     assert "undelivered" not in wrong_names(scenario.services)

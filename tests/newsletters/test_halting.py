@@ -53,7 +53,7 @@ def test_a_pause_in_the_middle_of_an_issue_acts_within_two_seconds_and_going_on_
     assert "Started " in stands
     assert "Sent on" not in stands
 
-    assert press(lead, issue, "resume") == 303
+    assert lead.choose(stands, "Resume").status_code == 303
     drain_in(scenario.worker, seconds=3)
     assert books(scenario.services, issue.id)[State.ACCEPTED] == MEMBERS
     recipients = Counter(each.recipient for each in scenario.relay.accepted[already:])
