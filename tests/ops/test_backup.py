@@ -46,10 +46,6 @@ def given(environment: Settings, services) -> Settings:
 def test_a_restore_gives_the_web_its_rights_and_postgresql_its_plans(given, services, tmp_path):
     copy, role = tmp_path / "copy", role_of(given["BELONG_DATABASE_URL"])
     succeed(given, "db", "backup", str(copy))
-    quick, usual = (copy.read_bytes().count(head) for head in (b"\x78\x01", b"\x78\x9c"))
-    assert quick > usual, (
-        "zlib begins each table so; at its usual level a copy takes thrice the CPU"
-    )
     succeed({**given, "BELONG_WEB_DATABASE_ROLE": role}, "db", "restore", str(copy))
     with services.engine.connect() as connection:
         assert grants.grant_faults(connection, role) == []
@@ -184,7 +180,7 @@ def test_without_the_programs_of_postgresql_or_if_they_fail_a_sentence_says_so(
         given = {**bare, "BELONG_BACKUP_RECIPIENT": key}
         said = refused(given, "db", "backup", str(tmp_path / "copy"))
         assert "pg_dump failed" in said
-        assert "--compress=1" in said
+        assert "--compress=1" in said, "at its usual level a copy takes thrice the CPU"
     assert not (tmp_path / "copy").exists()
 
 
