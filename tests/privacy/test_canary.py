@@ -57,24 +57,15 @@ def test_the_walk_went_all_the_way(evidence):
     assert len(evidence.to(WANDERER_NEW)) == 3
     assert len(evidence.to(WAITING)) == 1
     assert len(evidence.to(BYSTANDER)) == 4
-    _copy, copy, _message, nameless = evidence.to(INBOX)
+    assert ANSWER in text_of(evidence.to(LEAD)[0])
+    _copy, copy, message, nameless = evidence.to(INBOX)
+    assert MESSAGE in text_of(message)
     assert copy["Subject"] == ISSUE
     assert NAMELESS in text_of(nameless)
     assert len(evidence.codes) == 1
     assert len(evidence.cookies) >= 5
     assert evidence.logs
     assert len(evidence.rows) > 20
-
-
-def test_the_canarys_introduction_and_message_reach_the_leader_and_the_office(evidence):
-    introduction = evidence.to(LEAD)[0]
-    assert introduction["Reply-To"] == CANARY
-    assert FIRST_NAME in text_of(introduction)
-    assert ANSWER in text_of(introduction)
-    message = evidence.to(INBOX)[2]
-    assert message["Reply-To"] == CANARY
-    assert MESSAGE in text_of(message)
-    assert WRITER in text_of(message)
 
 
 def test_neither_the_database_nor_the_logs_ever_held_the_canary(evidence):
