@@ -61,15 +61,6 @@ def test_the_relay_is_greeted_and_no_message_is_begun(environment, relay):
     assert any("The relay cannot be used, at CONNECT. Is its name right" in words for words in bad)
 
 
-@on_sqlite
-def test_a_relay_without_starttls_is_not_taken_for_one_with_a_bad_certificate(environment):
-    with Server() as relay:
-        _, _, bad = told({**environment, "BELONG_SMTP_URL": f"smtp://localhost:{relay.port}"})
-    [said] = [words for words in bad if "at STARTTLS" in words]
-    assert "It offers no STARTTLS" in said
-    assert "certificate" not in said
-
-
 def test_an_authority_without_key_usage_is_named_as_what_python_3_13_refuses(tmp_path):
     authority = Authority.make(tmp_path, has_usage=False)
     with Server(tls="starttls", context=authority.server()) as server:

@@ -21,7 +21,7 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import rooms
 from tests.browser_client import link_to
-from tests.counting import listening, statements_of
+from tests.counting import listening
 from tests.database import query
 from tests.db_dump import dump_of
 from tests.delivery.factories import queue
@@ -301,14 +301,6 @@ def test_the_worker_leaves_nothing_for_purge_to_delete(scenario):
             assert sum(rooms.purge_all(session).values()) == 0
     for table in ("pending_confirmations", "subscriptions", "contact_messages", "threads"):
         assert scenario.rows(table) == 0
-
-
-def test_a_minute_in_which_nothing_is_over_takes_few_statements(scenario):
-    """One asks of all that could be over: each rule on its own takes twice as many in all."""
-    scenario.enter()
-    with time_machine.travel(now() + MOMENT), statements_of(scenario.engine) as statements:
-        scenario.worker.step()
-    assert len(statements) < 20
 
 
 @on_both("what is stored")
