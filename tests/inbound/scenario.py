@@ -9,8 +9,9 @@ from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import WorkerLimit
 from belong_mail.delivery.models import Delivery
 from belong_mail.inbound import pipe
+from belong_mail.inbound.models import InboundMailbox
 from belong_mail.members.models import Subscription
-from tests.database import execute
+from tests.database import execute, query
 from tests.delivery.factories import books
 from tests.factories import make_member, queue_issue
 from tests.inbound.mail import UNKNOWN, bounce, hand_back
@@ -95,6 +96,12 @@ def poll(worker) -> None:
     """Let a worker poll the mailbox now, and do all that is due."""
     worker._intake.poll_at = 0.0
     worker.drain()
+
+
+def last_poll(services) -> InboundMailbox:
+    """Return the row that says how the mailbox was polled last."""
+    [last] = query(services, select(InboundMailbox))
+    return last
 
 
 def jobs_of(session) -> int:

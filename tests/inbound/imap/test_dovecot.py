@@ -9,11 +9,11 @@ from sqlalchemy import func, select, update
 
 from belong_mail.core.db import now
 from belong_mail.core.retention import READ_MAIL_AGE
-from belong_mail.inbound.models import InboundDigest, InboundMailbox, last_polled
+from belong_mail.inbound.models import InboundDigest, InboundMailbox
 from belong_mail.members.models import Subscription
 from tests.database import execute, query
 from tests.inbound.mail import UNKNOWN, bounce, complaint
-from tests.inbound.scenario import ADA, jobs_of, poll
+from tests.inbound.scenario import ADA, jobs_of, last_poll, poll
 from tests.markers import on_both, on_sqlite
 from tests.processes import running
 from tests.servers.dovecot import PASSWORD, needs_dovecot
@@ -129,9 +129,7 @@ def test_a_wrong_password_is_told_in_words_and_the_next_polls_are_rarer(
     object.__setattr__(right, "password", PASSWORD)
     poll(worker)
     assert inbox.counts() == (0, 1)
-    with services.reading.begin() as session:
-        last = last_polled(session)
-    assert last is not None
+    last = last_poll(services)
     assert (last.failures, last.failed_step) == (0, "")
     assert "The mailbox for bounces opens. Unread messages: 0." in cli.invoke(args="doctor").output
 
@@ -141,9 +139,8 @@ def test_a_server_that_is_not_who_it_says_is_told_nothing(worker, inbox, service
     assert worker._intake is not None
     object.__setattr__(worker._intake._location, "ca", None)
     poll(worker)
+    last = last_poll(services)
     with services.reading.begin() as session:
-        last = last_polled(session)
         assert jobs_of(session) == 0
-    assert last is not None
     assert (last.failures, last.failed_step) == (1, "CONNECT")
     assert inbox.counts() == (0, 0)

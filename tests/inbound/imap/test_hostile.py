@@ -9,11 +9,11 @@ from sqlalchemy import func, insert, select, update
 from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
 from belong_mail.inbound import pipe
-from belong_mail.inbound.models import InboundDigest, InboundMailbox, last_polled
+from belong_mail.inbound.models import InboundDigest, InboundMailbox
 from belong_mail.monitoring.checks import CHECKS
 from belong_mail.monitoring.measures import Site
 from tests.database import execute, query
-from tests.inbound.scenario import ADA, jobs_of
+from tests.inbound.scenario import ADA, jobs_of, last_poll
 from tests.markers import on_sqlite
 from tests.monitoring.looking import wrong_names
 from tests.processes import Forked, drain, running
@@ -30,13 +30,6 @@ def message(number: int) -> bytes:
 
 def messages(first: int, number: int) -> list[bytes]:
     return [message(first + each) for each in range(number)]
-
-
-def last(services) -> InboundMailbox:
-    with services.reading.begin() as session:
-        found = last_polled(session)
-    assert found is not None
-    return found
 
 
 def poll(worker) -> None:
@@ -77,7 +70,7 @@ def test_a_connection_that_breaks_at_any_command_loses_and_doubles_nothing(
         assert (taken(services), len(scripted.read)) == (put, put), verb
         assert not scripted.messages, verb
     assert sorted(scripted.read) == sorted(messages(0, put))
-    assert last(services).failures == 0
+    assert last_poll(services).failures == 0
 
 
 def test_a_number_that_two_messages_have_or_that_is_given_again_hides_none(
@@ -113,7 +106,7 @@ def test_an_answer_that_is_none_ends_the_poll_and_the_next_one_goes_on(
     assert scripted.sent < 8_000_000
     poll(worker)
     assert taken(services) == len(scripted.read) == 2
-    assert last(services).failures == 0
+    assert last_poll(services).failures == 0
 
 
 def drip(conversation, _tag: str) -> bool:
@@ -138,7 +131,7 @@ def test_a_server_that_hangs_or_drips_holds_up_no_email(scenario, scripted, acti
     assert scenario.copies()
     while intake.wait():
         pass
-    assert last(scenario.services).failed_step == verb
+    assert last_poll(scenario.services).failed_step == verb
 
 
 def test_a_full_mailbox_is_emptied(worker, scripted, services):
@@ -148,7 +141,7 @@ def test_a_full_mailbox_is_emptied(worker, scripted, services):
     poll(worker)
     assert taken(services) == 3
     assert scripted.messages == []
-    assert last(services).failures == 0
+    assert last_poll(services).failures == 0
     scripted.put(*messages(3, 2))
     scripted.script["MOVE 5"] = say("%s NO Not there")
     poll(worker)
@@ -166,7 +159,7 @@ def test_a_message_that_cannot_be_moved_is_read_once_and_holds_up_no_other(
         poll(worker)
     assert taken(services) == len(scripted.messages) == 13
     assert scripted.times["FETCH"] == 13 + 3
-    assert last(services).failed_step == "MOVE"
+    assert last_poll(services).failed_step == "MOVE"
     del scripted.script["MOVE"]
     poll(worker)
     assert scripted.messages == []
@@ -191,7 +184,7 @@ def test_a_server_that_cannot_take_out_what_was_read_is_not_used(
     scripted.capabilities = offered
     scripted.put(message(0))
     poll(worker)
-    assert (taken(services), last(services).failed_step) == (0, "CAPABILITY")
+    assert (taken(services), last_poll(services).failed_step) == (0, "CAPABILITY")
 
 
 def test_unsolicited_responses_between_the_answers_do_not_matter(worker, scripted, services):
@@ -245,7 +238,7 @@ def test_a_full_queue_leaves_messages_in_the_mailbox(worker, scripted, services)
     scripted.put(*messages(0, 2))
     poll(worker)
     assert (digests(services), len(scripted.messages)) == (1, 1)
-    assert last(services).failed_step == "QUEUE"
+    assert last_poll(services).failed_step == "QUEUE"
     with services.writing.begin() as session:
         session.query(Job).delete()
     poll(worker)

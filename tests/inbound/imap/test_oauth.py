@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from belong_mail.inbound.models import last_polled
-from tests.inbound.scenario import poll
+from tests.inbound.scenario import last_poll, poll
 from tests.markers import on_sqlite
 from tests.servers.dovecot import BY_PASSWORD, Dovecot, dovecot, needs_dovecot
 from tests.servers.tokens import TokenEndpoint
@@ -57,13 +56,6 @@ def environment(environment, endpoint, inbox, tmp_path, key: str) -> dict[str, s
     }
 
 
-def failed_step(services) -> str:
-    with services.reading.begin() as session:
-        last = last_polled(session)
-    assert last is not None
-    return last.failed_step
-
-
 @pytest.mark.parametrize("key", ["refreshing", "application"])
 def test_a_token_opens_the_mailbox_and_serves_until_it_is_refused(
     worker, inbox, endpoint, services
@@ -76,7 +68,7 @@ def test_a_token_opens_the_mailbox_and_serves_until_it_is_refused(
     endpoint.tokens.clear()
     inbox.put(MESSAGE)
     poll(worker)
-    assert failed_step(services) == "LOGIN"
+    assert last_poll(services).failed_step == "LOGIN"
     poll(worker)
     assert inbox.counts() == (0, 3)
     assert len(endpoint.asked) == 2
@@ -103,5 +95,5 @@ def test_an_endpoint_that_gives_no_token_opens_nothing_and_is_told_from_a_mailbo
     inbox.put(MESSAGE)
     endpoint.trouble, endpoint.is_revoked = trouble, trouble is None
     poll(worker)
-    assert failed_step(services) == "TOKEN"
+    assert last_poll(services).failed_step == "TOKEN"
     assert inbox.counts() == (1, 0)
