@@ -96,7 +96,9 @@ def start_draft(session: Session, group: Group, **words: LocalizedText) -> Newsl
 
 
 def update_draft(newsletter: Newsletter, **words: LocalizedText) -> None:
-    """Replace a draft's subject, preview line or text, in all languages."""
+    """Replace a draft's subject, preview line or text, in all languages; the same are no change."""
+    if says(newsletter, **words):
+        return
     for column, by_code in words.items():
         setattr(newsletter, column, _cleaned(by_code))
     newsletter.changed_at = now()

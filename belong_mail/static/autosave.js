@@ -1,42 +1,48 @@
 // Keeps what is written: on the server two seconds after the last key, and in this tab until it is there.
+// One request at a time: what got no answer is sent again as it was, before newer words, and a button
+// goes when the server has answered for the words.
 const PAUSE = 2;
 // Seconds until the next try, while nothing answers or somebody is signed out.
 const RETRIES = [2, 5, 10, 20, 60];
 // Seconds for an answer: some networks take what is sent and never answer.
 const PATIENCE = 30;
-// Seconds for a button to bring the next page; after them the page is still this one.
-const LEAVING = 5;
-// Browsers let as many octets (64 KiB) go on after a tab is closed; a letter has up to three.
-const LAST_WORDS = 20_000;
+// Browsers let 64 KiB go on after a tab is closed; the rest is for what stands around the words.
+const LAST_OCTETS = 60_000;
 
 export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
   // One copy for each draft, whatever language its page is opened in. While it is offered, what is
   // typed stands beside it.
   const key = location.pathname;
   const beside = `${key}+`;
+  // The version that this tab saved last.
+  const ours = `${key}=`;
+  // A button that came there after newer words of this very tab.
+  const isOvertaken = "stale" in form.dataset && sessionStorage.getItem(ours) === form.dataset.seen;
+  if (isOvertaken && copied()?.typed !== words()) return location.replace(location.href);
   const [navigation] = performance.getEntriesByType("navigation");
-  const isAsStored = words() === words(form, "defaultValue");
+  const isAsStored = words() === words("defaultValue");
   // What is typed before this has loaded counts, too; not what “back” puts into the fields.
   const isTyped = navigation?.type === "navigate" && !isAsStored;
   // WebKit’s “back” puts the version of before into its field, too.
   if (isAsStored) form.elements.seen.value = form.dataset.seen;
   let isUnsaved = isTyped || "unsaved" in form.dataset;
   let isSaving = false;
-  let isLeaving = false;
   let tries = 0;
   let waiting = 0;
   // The copy of before, while it is offered.
   let offered = null;
-  // Words sent without an answer: they may have come there.
-  let sent = [];
+  // Words on their way, with the version they were written on; without an answer they may have come there.
+  let unanswered = null;
+  // The button that waits for them.
+  let pressed = null;
 
-  function fields(of = form) {
-    return [...of.querySelectorAll("[id]:is(input, textarea)")].filter((field) => field.type !== "hidden");
+  function fields() {
+    return [...form.querySelectorAll("[id]:is(input, textarea)")].filter((field) => field.type !== "hidden");
   }
 
   // All words, as one text that can be compared.
-  function words(of = form, kind = "value") {
-    return JSON.stringify(Object.fromEntries(fields(of).map((field) => [field.name, field[kind].trim()])));
+  function words(kind = "value") {
+    return JSON.stringify(Object.fromEntries(fields().map((field) => [field.name, field[kind].trim()])));
   }
 
   function saveIn(seconds) {
@@ -46,88 +52,78 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
 
   async function save() {
     clearTimeout(waiting);
-    isLeaving = false;
     // Beside another's version: what is on the server stays until “Save”, and the tab keeps these words.
-    if ("stale" in form.dataset) return say(notSaved.dataset.stale);
-    // Two at once would seem to be two people.
+    if ("stale" in form.dataset) return end(notSaved.dataset.stale);
     if (isSaving) return saveIn(PAUSE);
     isSaving = true;
-    const typed = words();
-    send(false);
+    unanswered ??= { typed: words(), seen: form.elements.seen.value };
+    keepHere();
+    const { typed, seen } = unanswered;
+    const body = new FormData(form);
+    for (const [name, value] of Object.entries({ ...JSON.parse(typed), seen })) body.set(name, value);
     const answer = await fetch(form.dataset.save, {
       method: "POST",
-      body: new FormData(form),
-      keepalive: typed.length < LAST_WORDS,
+      body,
+      keepalive: new Blob([typed]).size < LAST_OCTETS,
       signal: AbortSignal.timeout?.(1000 * PATIENCE),
     }).catch(() => null);
     // A network that wants to be signed in to answers in our place.
-    const seen = answer?.ok ? (await answer.json().catch(() => null))?.seen : "";
+    const said = await answer?.json().catch(() => null);
     isSaving = false;
-    if (seen) {
-      form.elements.seen.value = seen;
-      sent = [];
-      tries = 0;
-      say("");
-      isUnsaved = words() !== typed;
-      if (isUnsaved) return;
-      sessionStorage.removeItem(offered ? beside : key);
-      saved.textContent = saved.dataset.saved;
-      onSaved();
-    } else if (answer?.status === 422) {
-      say((await answer.json()).problem || notSaved.dataset.lost);
-      onRefused();
-    } else if (answer?.status === 409 && (await isOurs())) {
-      saveIn(0);
-    } else if (answer?.status === 409 || answer?.status === 413) {
-      say(answer.status === 409 ? notSaved.dataset.stale : notSaved.dataset.long);
-    } else {
-      // Whoever has signed in again has another token.
-      if (answer?.status === 400) await renewToken();
-      say(reason(answer));
-      saveIn(RETRIES[Math.min(tries++, RETRIES.length - 1)]);
-    }
+    if (!said?.seen && ![409, 413, 422].includes(answer?.status)) return retry(answer);
+    unanswered = null;
+    tries = 0;
+    const isLast = words() === typed && seen === form.elements.seen.value;
+    if (said?.seen) form.elements.seen.value = said.seen;
+    if (said?.seen) sessionStorage.setItem(ours, said.seen);
+    if (!isLast) return saveIn(pressed ? 0 : PAUSE);
+    if (answer.status === 422) return end(said?.problem || notSaved.dataset.lost, onRefused);
+    if (answer.status !== 200) return end(answer.status === 409 ? notSaved.dataset.stale : notSaved.dataset.long);
+    isUnsaved = false;
+    sessionStorage.removeItem(offered ? beside : key);
+    end("", onSaved);
+    saved.textContent = saved.dataset.saved;
   }
 
-  function reason(answer) {
-    if (!answer) return notSaved.dataset.offline;
-    return answer.redirected || [400, 403].includes(answer.status) ? notSaved.dataset.out : notSaved.dataset.lost;
+  async function retry(answer) {
+    saveIn(RETRIES[Math.min(tries++, RETRIES.length - 1)]);
+    const isOut = answer?.redirected || [400, 403].includes(answer?.status);
+    // Whoever has signed in again has another token.
+    if (answer?.status === 400) await renewToken();
+    if (!isOut) pressed = null;
+    end(isOut ? notSaved.dataset.out : answer ? notSaved.dataset.lost : notSaved.dataset.offline);
+  }
+
+  // Lets the button go that waits; what was refused, its page shows again.
+  function end(problem, otherwise) {
+    say(problem);
+    if (!pressed) return otherwise?.();
+    isUnsaved = false;
+    pressed.click();
+    pressed = null;
   }
 
   // Said to screen readers, and only when it is news.
   function say(problem) {
+    saved.textContent = "";
     if (notSaved.textContent !== problem) notSaved.textContent = problem;
   }
 
   async function renewToken() {
-    const token = (await stored())?.elements.csrf_token;
+    const answer = await fetch(location.pathname).catch(() => null);
+    if (!answer?.ok || answer.redirected) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const token = page.querySelector("#main-form [name=csrf_token]");
     if (token) form.elements.csrf_token.value = token.value;
   }
 
-  // Whether the server has what we sent and heard no answer to; then we go on from there.
-  async function isOurs() {
-    const server = await stored();
-    const isFound = server !== null && sent.includes(words(server));
-    if (isFound) form.elements.seen.value = server.elements.seen.value;
-    sent = [];
-    return isFound;
+  function copied() {
+    return JSON.parse(sessionStorage.getItem(key));
   }
 
-  // The form as the server has it now.
-  async function stored() {
-    const answer = await fetch(location.pathname).catch(() => null);
-    if (!answer?.ok || answer.redirected) return null;
-    return new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("#main-form");
-  }
-
-  function keepHere(isSent) {
+  function keepHere() {
     const seen = form.dataset.stale ?? form.elements.seen.value;
-    sessionStorage.setItem(offered ? beside : key, JSON.stringify({ typed: words(), seen, sent, isSent }));
-  }
-
-  // A copy that was sent with a button is needed only where the server's version did not move.
-  function send(isButton) {
-    sent = [...new Set([...sent, words()])];
-    keepHere(isButton);
+    sessionStorage.setItem(offered ? beside : key, JSON.stringify({ typed: words(), seen, unanswered }));
   }
 
   function changed() {
@@ -138,18 +134,17 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
       endOffer();
     }
     isUnsaved = true;
-    isLeaving = false;
     tries = 0;
     saved.textContent = "";
     saveIn(PAUSE);
-    keepHere(false);
+    keepHere();
   }
 
   function endOffer() {
     for (const copy of [key, beside]) sessionStorage.removeItem(copy);
     offered = null;
     offer.hidden = true;
-    if (isUnsaved) keepHere(false);
+    if (isUnsaved) keepHere();
   }
 
   function offerKept() {
@@ -158,18 +153,15 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
       sessionStorage.setItem(key, other);
       sessionStorage.removeItem(beside);
     }
-    const kept = JSON.parse(sessionStorage.getItem(key));
-    if (!kept?.sent) return;
-    sent = kept.sent;
+    const kept = copied();
+    if (!kept) return;
     // Shown again, and still not saved: the copy stays, whoever saves next.
-    if (isUnsaved && kept.typed === words()) return keepHere(false);
-    // The server redirects here from a button whose words it took; else the version may be another's.
-    const isTaken = kept.isSent && navigation?.redirectCount && kept.seen !== form.elements.seen.value;
-    if (kept.typed === words(form, "defaultValue") || isTaken) {
+    if (isUnsaved && kept.typed === words()) return keepHere();
+    if (kept.typed === words("defaultValue")) {
       sessionStorage.removeItem(key);
       return;
     }
-    offered = kept;
+    ({ unanswered } = offered = kept);
     // Put back before the scripts ran.
     if (kept.typed === words()) return changed();
     offer.hidden = false;
@@ -188,21 +180,17 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
 
   form.addEventListener("input", changed);
   form.addEventListener("submit", (event) => {
-    if (event.submitter?.formTarget) return;
-    if (!navigator.onLine) {
-      event.preventDefault();
-      save();
-      return;
-    }
-    isLeaving = true;
-    send(true);
-    saveIn(LEAVING);
+    if (event.submitter?.formTarget || !isUnsaved) return;
+    event.preventDefault();
+    pressed = event.submitter;
+    saved.textContent = saved.dataset.saving;
+    saveIn(0);
   });
   for (const name of ["online", "focus"]) addEventListener(name, () => { if (notSaved.textContent) save(); });
   // Phones close a page without asking.
-  document.addEventListener("visibilitychange", () => { if (document.hidden && isUnsaved && !isLeaving) save(); });
+  document.addEventListener("visibilitychange", () => { if (document.hidden && isUnsaved) save(); });
   addEventListener("beforeunload", (event) => {
-    if (!isUnsaved || isLeaving) return;
+    if (!isUnsaved) return;
     event.preventDefault();
     // Chrome before 119 looks at this alone.
     event.returnValue = true;
