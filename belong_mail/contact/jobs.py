@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from belong_mail.core.audit import Kind
 from belong_mail.core.jobs import JobKind, SealedJob
 
 
@@ -13,5 +14,5 @@ class SendMessage(SealedJob, kind="send-message"):
 
 
 @dataclass(frozen=True)
-class ResendMessages(JobKind, kind="resend-messages"):
-    """Queue undelivered messages again."""
+class ResendMessages(JobKind, kind="resend-messages", recorded=Kind.MESSAGES_RESENT):
+    """Queue undelivered messages again, as the web may not change deliveries."""

@@ -9,9 +9,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, exists, or_, select
 from sqlalchemy.orm import Session
 
-from belong_mail.contact.jobs import ResendMessages, SendMessage
+from belong_mail.contact.jobs import SendMessage
 from belong_mail.contact.models import ContactMessage, Thread
-from belong_mail.core import audit
 from belong_mail.core.db import ago, now
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.jobs import MAX_FAILURES, Job
@@ -128,12 +127,6 @@ def undelivered(session: Session) -> list[tuple[ContactMessage, Delivery | None]
         for message, delivery in session.execute(LOST)
         if REFERENCE.fullmatch(message.reference)
     ]
-
-
-def ask_to_resend(session: Session) -> None:
-    """Queue a job that resends undelivered messages, as the web may not change deliveries."""
-    audit.record(session, audit.Kind.MESSAGES_RESENT)
-    ResendMessages().write(session)
 
 
 def resend(session: Session) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args, get_origin
 from sqlalchemy import ForeignKey, Index, bindparam, event, or_, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column, object_session
 
-from belong_mail.core import logs, rate_limits
+from belong_mail.core import audit, logs, rate_limits
 from belong_mail.core.db import IdBase, now
 from belong_mail.core.encryption import Sealer, sealed_for
 from belong_mail.core.rate_limits import (
@@ -90,12 +90,18 @@ class JobKind:
     kind: ClassVar[str]
     # Whether it looks up an address that anyone could have typed.
     looks_up: ClassVar[bool]
+    # The kind of audit entry of who asks, if the asking alone is one.
+    recorded: ClassVar[audit.Kind | None]
 
-    def __init_subclass__(cls, *, kind: str = "", looks_up: bool = False) -> None:
-        cls.kind, cls.looks_up = kind, looks_up
+    def __init_subclass__(
+        cls, *, kind: str = "", looks_up: bool = False, recorded: audit.Kind | None = None
+    ) -> None:
+        cls.kind, cls.looks_up, cls.recorded = kind, looks_up, recorded
 
     def write(self, session: Session, **columns: Any) -> None:
-        """Store the job; it is due at `due_at`, by default at once."""
+        """Store the job, and what is recorded; it is due at `due_at`, by default at once."""
+        if self.recorded:
+            audit.record(session, self.recorded)
         session.add(Job(kind=self.kind, **columns))
 
     @classmethod

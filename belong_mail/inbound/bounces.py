@@ -20,7 +20,6 @@ from belong_mail.core.rate_limits import (
 )
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.inbound.hard_bounces import BounceRule, rule_of
-from belong_mail.inbound.jobs import AcceptBounces
 from belong_mail.members import service as members
 from belong_mail.members.models import Subscription
 
@@ -70,12 +69,6 @@ def override_breaker(session: Session) -> int:
     found = session.scalars(of_them.order_by(Delivery.finished_at, Delivery.id))
     last = {each.subscription_id: each for each in found}
     return sum(_apply(session, each, rule_of(each)) for each in last.values())
-
-
-def ask_to_accept(session: Session) -> None:
-    """Queue a job that overrides the breaker, with an audit entry."""
-    audit.record(session, audit.Kind.BOUNCES_ACCEPTED)
-    AcceptBounces().write(session)
 
 
 def undo_for_office(session: Session, since: datetime) -> None:

@@ -14,6 +14,7 @@ from belong_mail.core import logs
 from belong_mail.core.database_errors import error_name
 from belong_mail.core.db import now, require_writable
 from belong_mail.inbound import bounces
+from belong_mail.inbound.jobs import AcceptBounces
 from belong_mail.inbound.models import last_polled
 from belong_mail.monitoring import checks
 from belong_mail.monitoring.measures import Site
@@ -131,7 +132,7 @@ def act(session: Session, verb: str) -> ResponseReturnValue:
     a number of days.
     """
     if verb == "retry":
-        outbox.ask_worker_to_retry(session)
+        outbox.RetryEmail().write(session)
     elif verb == "undo":
         days = request.form.get("days", type=int)
         if days not in UNDO_DAYS:
@@ -140,5 +141,5 @@ def act(session: Session, verb: str) -> ResponseReturnValue:
     elif figures.breaker_until(session) is None:
         raise InvalidState
     else:
-        bounces.ask_to_accept(session)
+        AcceptBounces().write(session)
     return redirect(url_for(".show", done=verb), 303)

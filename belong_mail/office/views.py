@@ -14,8 +14,8 @@ from belong_mail.accounts import people as verbs
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import OFFICE, Account
 from belong_mail.accounts.session import signed_in
-from belong_mail.contact import service as contact
 from belong_mail.contact import threads as receipts
+from belong_mail.contact.jobs import ResendMessages
 from belong_mail.contact.models import Thread
 from belong_mail.core import site_settings
 from belong_mail.core.audit import AuditEntry, Kind
@@ -54,7 +54,7 @@ def thread(session: Session, found: Thread) -> ResponseReturnValue:
 @office.post("/resend")
 @for_office
 def resend(session: Session) -> ResponseReturnValue:
-    contact.ask_to_resend(session)
+    ResendMessages().write(session)
     return redirect(url_for(".home", done="resent"), 303)
 
 

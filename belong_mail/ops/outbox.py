@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, and_, case, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
-from belong_mail.core import audit, jobs
+from belong_mail.core import jobs
+from belong_mail.core.audit import Kind
 from belong_mail.core.db import SKEW, now
 from belong_mail.core.jobs import Job, JobKind
 from belong_mail.core.rate_limits import (
@@ -30,14 +31,8 @@ LONGEST_LIMIT, LONGEST_ALLOWANCE = timedelta(days=8), timedelta(days=10)
 RELAY_MINUTE = timedelta(minutes=2)
 
 
-class RetryEmail(JobKind, kind="retry-email"):
-    """Retry waiting email, at the office's request."""
-
-
-def ask_worker_to_retry(session: Session) -> None:
-    """Queue a job that retries waiting email, as the web may not change deliveries."""
-    audit.record(session, audit.Kind.RETRY_ASKED)
-    RetryEmail().write(session)
+class RetryEmail(JobKind, kind="retry-email", recorded=Kind.RETRY_ASKED):
+    """Retry waiting email, at the office's request, as the web may not change deliveries."""
 
 
 def ask_retry(session: Session) -> int:
