@@ -86,6 +86,7 @@ def test_the_alert_unit_sees_neither_data_nor_settings():
     unit = Unit(DEPLOY / "belong-alert@.service")
     assert unit.one("EnvironmentFile") == "-/etc/belong-mail/alert.env"
     assert unit.one("DynamicUser") == "yes"
+    assert unit.one("StartLimitIntervalSec") == "1h"
     hidden = unit.one("InaccessiblePaths").split()
     assert hidden == ["-/var/lib/belong-mail", "-/var/lib/belong-worker"]
 

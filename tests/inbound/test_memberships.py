@@ -157,13 +157,17 @@ def test_two_memberships_of_one_person_are_weighed_apart(scenario):
 
 @on_sqlite
 def test_a_member_lost_to_bounces_can_join_again_like_anybody(scenario, visitor):
-    scenario.add(ADA)
-    scenario.come_back(0, 7)
-    visitor.join(VILLAGE, ADA)
-    scenario.worker.drain()
-    visitor.follow(link_to(scenario.relay.to(ADA)[-1], "confirm"))
-    scenario.worker.drain()
-    assert scenario.members() == 1
+    for number in range(2):
+        visitor.join(VILLAGE, ADA)
+        scenario.worker.drain()
+        link = link_to(scenario.relay.to(ADA)[-1], "confirm")
+        visitor.follow(link)
+        scenario.worker.drain()
+        assert scenario.members() == 1
+        if number == 0:
+            scenario.come_back(0, 1)
+            visitor.follow(link)
+            assert scenario.members() == 0, "what was emailed before brings nobody back"
     before = len(scenario.copies())
     scenario.issue()
     assert len(scenario.copies()) == before + 1
