@@ -16,7 +16,6 @@ from belong_mail.members.models import Subscription
 from belong_mail.newsletters.models import Newsletter
 from tests.browser_client import link_to, path_of
 from tests.delivery.factories import books
-from tests.factories import make_member, queue_at_once
 from tests.scenario import ADA, Scenario
 
 MALLORY = "mallory@dpsk12.org"
@@ -28,9 +27,7 @@ class Mine(Scenario):
 
     def join(self, address: str, *slugs: str) -> list[str]:
         """Make an address a member of groups; return the public ids."""
-        with self.services.writing.begin() as session:
-            made = [make_member(session, self.keyring, address, slug) for slug in slugs]
-            return [each.public_id for each in made]
+        return [self.add_member(address, slug).public_id for slug in slugs]
 
     def link(self, address: str = ADA) -> str:
         """Ask for an address's link and return its path, without a language."""
@@ -67,12 +64,8 @@ class Mine(Scenario):
                 session.add(Job(kind=kind, sealed=sealed))
 
     def send_issue(self) -> None:
-        self.queue_issue()
+        self.queue_at_once()
         self.worker.drain()
-
-    def queue_issue(self) -> None:
-        with self.services.writing.begin() as session:
-            queue_at_once(self.worker, session)
 
     def open(self, url: str) -> TestResponse:
         return self.visitor.open(url)

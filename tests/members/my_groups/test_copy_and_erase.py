@@ -194,7 +194,7 @@ def test_an_erasure_of_very_many_messages_stops_no_issue_and_ends(mine):
     names = {f"contact_messages/{number}" for number in range(66_000)} | {f"subscriptions/{ada}"}
     opener, index = mine.keyring.opener, mine.keyring.index
     mine.do(erasure.start_erasure, opener, index, ADA, names)
-    mine.queue_issue()
+    mine.queue_at_once()
     assert mine.mails(GRACE)[-1]["Subject"] == "This month with us"
     later(mine)
     assert mine.query(select(Subscription.public_id)) == [grace]
@@ -220,7 +220,7 @@ def test_erasing_takes_away_copies_that_another_worker_holds(mine, before, after
     """Copies that may have left already are uncertain; the rest does not leave."""
     [other] = mine.join("ada.king@dpsk12.org", "the-village")
     path = mine.sheet("the-village", "asian")
-    mine.queue_issue()
+    mine.queue_at_once()
     _expand(mine, before)
     mine.follow(f"{path}/erase")
     mine.worker.read_jobs()
@@ -298,7 +298,7 @@ def test_no_issue_leaves_to_the_erased_while_another_worker_carries_on_erasing(m
     mine.join(GRACE, "the-village")
     mine.press(f"{mine.sheet()}/erase")
     mine.worker.read_jobs()
-    mine.queue_issue()
+    mine.queue_at_once()
     with mine.services.writing.begin() as session:
         assert session.scalars(select(Erasure).with_for_update()).all()
         mine.worker.drain()

@@ -287,7 +287,7 @@ def test_a_paused_member_gets_no_issue_until_the_pause_ends(mine, is_queued_firs
     """Not even one that was queued before, and is withdrawn before it is read ahead."""
     [ada] = mine.join(ADA, "the-village")
     mine.join(GRACE, "the-village")
-    steps = [mine.queue_issue, lambda: change(mine, ada, pause=True)]
+    steps = [mine.queue_at_once, lambda: change(mine, ada, pause=True)]
     for step in steps if is_queued_first else reversed(steps):
         step()
     assert mine.mails() == []
@@ -303,12 +303,12 @@ def test_a_member_who_resumes_gets_a_waiting_issue_only_if_it_was_queued_before_
     [ada] = mine.join(ADA, "the-village")
     mine.join("zoe@dpsk12.org", "the-village")
     change(mine, ada, pause=True)
-    mine.queue_issue()
+    mine.queue_at_once()
     change(mine, ada, pause=False)
     assert mine.mails() == []
     assert mine.books() == {"recipients": 2, "accepted": 2}
     with time_machine.travel(now() + timedelta(minutes=1)):
-        mine.queue_issue()
+        mine.queue_at_once()
         mine.worker.step()
         change(mine, ada, pause=True)
         change(mine, ada, pause=False)
@@ -323,13 +323,13 @@ def test_a_member_who_joins_again_is_neither_paused_nor_reminded_any_more(mine):
     mine.visitor.join("the-village", ADA)
     mine.press(link_to(mine.mails()[0], "confirm"))
     assert mine.query(select(Subscription.is_reminded)) == [False]
-    mine.queue_issue()
+    mine.queue_at_once()
     assert "This month with us" in mine.subjects()
 
 
 def test_a_newsletter_lets_its_reader_leave_pause_or_change_language_in_that_group_only(mine):
     _village, other = mine.join(ADA, "the-village", "lgbtq")
-    mine.queue_issue()
+    mine.queue_at_once()
     link = path_of(link_to(mine.mails()[0], "leave")).partition("?")[0]
     page = mine.open(link).text
     assert "Leave The Village Belong Group" in page
