@@ -1,6 +1,7 @@
 """Pictures of every page and email: `python -m tests.browser.screenshots FOLDER`."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Literal
@@ -31,5 +32,6 @@ def test_pictures_are_taken_in_both_themes_at_each_width(browser, app, scenario,
 
 
 if __name__ == "__main__":
-    os.environ[FOLDER] = str(Path(sys.argv[1]).absolute())
-    sys.exit(pytest.main([__file__, "-n", "0"]))
+    folder = {FOLDER: str(Path(sys.argv[1]).absolute())}
+    command = [sys.executable, "-m", "pytest", __file__, "-n", "0"]
+    sys.exit(subprocess.run(command, env=os.environ | folder, check=False).returncode)
