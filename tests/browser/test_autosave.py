@@ -197,6 +197,15 @@ def test_words_typed_just_before_the_tab_is_closed_are_saved(page):
     expect(text).to_have_value("Come to tea.")
 
 
+def test_enter_in_the_subject_saves(page):
+    draft = page.url.partition("?")[0]
+    page.locator("[name=subject]").press_sequentially("Tea")
+    with page.expect_navigation():
+        page.press("[name=subject]", "Enter")
+    assert page.url.partition("?")[0] == draft
+    expect(page.locator("[name=subject]")).to_have_value("Tea")
+
+
 @pytest.mark.parametrize("status", [200, 502])
 @pytest.mark.expected(502)
 def test_an_answer_that_is_not_the_sites_is_no_save(page, status):
