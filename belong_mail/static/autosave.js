@@ -14,10 +14,11 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
   // typed stands beside it.
   const key = location.pathname;
   const beside = `${key}+`;
-  // The version that this tab saved last.
+  // The version that this tab saved after a button had gone.
   const ours = `${key}=`;
   // A button that came there after newer words of this very tab.
   const isOvertaken = "stale" in form.dataset && sessionStorage.getItem(ours) === form.dataset.seen;
+  sessionStorage.removeItem(ours);
   if (isOvertaken && copied()?.typed !== words()) return location.replace(location.href);
   const [navigation] = performance.getEntriesByType("navigation");
   const isAsStored = words() === words("defaultValue");
@@ -35,6 +36,7 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
   let unanswered = null;
   // The button that waits for them.
   let pressed = null;
+  let hasGone = false;
 
   function fields() {
     return [...form.querySelectorAll("[id]:is(input, textarea)")].filter((field) => field.type !== "hidden");
@@ -75,7 +77,7 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
     tries = 0;
     const isLast = words() === typed && seen === form.elements.seen.value;
     if (said?.seen) form.elements.seen.value = said.seen;
-    if (said?.seen) sessionStorage.setItem(ours, said.seen);
+    if (said?.seen && hasGone) sessionStorage.setItem(ours, said.seen);
     if (!isLast) return saveIn(pressed ? 0 : PAUSE);
     if (answer.status === 422) return end(said?.problem || notSaved.dataset.lost, onRefused);
     if (answer.status !== 200) return end(answer.status === 409 ? notSaved.dataset.stale : notSaved.dataset.long);
@@ -180,7 +182,9 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
 
   form.addEventListener("input", changed);
   form.addEventListener("submit", (event) => {
-    if (event.submitter?.formTarget || !isUnsaved) return;
+    if (event.submitter?.formTarget) return;
+    hasGone = !isUnsaved;
+    if (hasGone) return;
     event.preventDefault();
     pressed = event.submitter;
     saved.textContent = saved.dataset.saving;
