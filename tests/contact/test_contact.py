@@ -3,7 +3,6 @@
 import json
 from datetime import timedelta
 from html import unescape
-from pathlib import Path
 
 import pytest
 import time_machine
@@ -161,23 +160,6 @@ def test_help_lines_and_the_offices_inbox_are_on_the_page_and_in_the_email(visit
         for words in ("911", "800-555-0101", "tell.example.org", "555", "lifeline.example", INBOX):
             assert words in part
     assert "tel:" not in text_of(mail)
-
-
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("path", ["/contact", "/contact?x=1"])
-def test_the_crisis_lines_are_shown_with_a_broken_database(visitor, services, path):
-    """A file that is no database gives another error than one that is locked or away."""
-    assert visitor.open(path).status_code == 200
-    services.engine.dispose()
-    file = Path(services.engine.url.database or "")
-    for each in file.parent.glob(f"{file.name}-*"):
-        each.unlink()
-    file.write_bytes(b"This was a database. " * 1000)
-    answer = visitor.open(path)
-    assert answer.status_code == 200
-    assert "988" in answer.text
-    assert "911" in answer.text
-    assert answer.headers["Cache-Control"] == "no-store"
 
 
 # Writing to a group's leads, and the word that a message has arrived.

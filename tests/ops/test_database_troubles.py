@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -62,9 +63,27 @@ def test_while_the_database_cannot_be_used_a_form_keeps_the_words_and_stores_not
         assert answer.headers["Content-Language"] == "es"
         assert "No pudimos guardar tu mensaje." in answer.text
         assert f"{WORDS}</textarea>" in answer.text
-        assert visitor.join("asian", "ada@dpsk12.org").status_code == 503
+        joined = visitor.forge("/groups/asian/join", email="ada@dpsk12.org")
+        assert joined.status_code == 503
     assert visitor.client.post("/contact", data=form).status_code == 303
     assert relay.accepted == []
+
+
+@on_sqlite
+@pytest.mark.parametrize("path", ["/contact", "/contact?x=1"])
+def test_the_crisis_lines_are_shown_with_a_broken_database(visitor, services, path):
+    """A file that is no database gives another error than one that is locked or away."""
+    assert visitor.open(path).status_code == 200
+    services.engine.dispose()
+    file = Path(services.engine.url.database or "")
+    for each in file.parent.glob(f"{file.name}-*"):
+        each.unlink()
+    file.write_bytes(b"This was a database. " * 1000)
+    answer = visitor.open(path)
+    assert answer.status_code == 200
+    assert "988" in answer.text
+    assert "911" in answer.text
+    assert answer.headers["Cache-Control"] == "no-store"
 
 
 @pytest.mark.parametrize("trouble", [down, read_only], indirect=True)
