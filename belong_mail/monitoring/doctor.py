@@ -29,10 +29,6 @@ ADVICE = {
     ),
     "AUTH": "Are the user and password right? With auth=xoauth2: may this user send by SMTP?",
     "TOKEN": "Is BELONG_SMTP_CREDENTIALS right, and does the token endpoint answer?",
-    "CERTIFICATE": (
-        "The relay does not accept our client certificate (cert). Is it still valid, signed by"
-        " whom the relay trusts, and for the name that the relay expects?"
-    ),
 }
 
 

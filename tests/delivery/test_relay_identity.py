@@ -1,10 +1,7 @@
-"""How a relay and we show who we are: certificates of both, a password, a token that ends."""
+"""How a relay and we show who we are: its certificate, and a token of ours that ends."""
 
 import itertools
-import ssl
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,30 +13,14 @@ from tests.delivery.factories import books, queue
 from tests.markers import on_sqlite
 from tests.processes import run
 from tests.servers.smtp import Server
-from tests.servers.tls import Authority
 from tests.servers.tokens import CLIENT_SECRET, REFRESH_TOKEN, TokenEndpoint
 
 pytestmark = on_sqlite
 USER = "belong@example.org"
-DAY = timedelta(days=1)
 MEMBERS = 12
 ALL_ACCEPTED = {"recipients": MEMBERS, "accepted": MEMBERS}
 ALL_QUEUED = {"recipients": MEMBERS, "queued": MEMBERS}
 Settings = dict[str, str]
-
-
-@dataclass(frozen=True)
-class Ours:
-    """A certificate that we show, and who signed it."""
-
-    authority: Authority
-    file: Path
-
-
-@pytest.fixture(scope="module")
-def ours(tmp_path_factory) -> Ours:
-    authority = Authority.make(tmp_path_factory.mktemp("ours"))
-    return Ours(authority, authority.leaf(("belong.example.org",)))
 
 
 @pytest.fixture
@@ -151,17 +132,6 @@ def test_the_doctor_says_what_is_wrong_with_a_token_and_shows_no_secret(endpoint
     assert not [each for each in (CLIENT_SECRET, REFRESH_TOKEN, USER) if each in said]
 
 
-@pytest.fixture(params=[ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def certified_relay(request, authority, ours: Ours) -> Iterator[Server]:
-    """Take nobody whose certificate was not signed by our authority."""
-    context = authority.server()
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.load_verify_locations(ours.authority.file)
-    context.maximum_version = request.param
-    with Server(tls="starttls", context=context) as server:
-        yield server
-
-
 def test_a_relay_with_a_wrong_certificate_gets_no_email_and_the_log_says_what_is_wrong(
     authority, environment, send, caplog
 ):
@@ -172,42 +142,11 @@ def test_a_relay_with_a_wrong_certificate_gets_no_email_and_the_log_says_what_is
     assert "certificate" in caplog.text.partition("The relay could not be used, at ")[2]
 
 
-@pytest.mark.parametrize("shown", ["ours", "of another authority", "expired"])
-def test_a_relay_takes_email_by_our_certificate_and_one_that_it_refuses_is_named(
-    shown, certified_relay, authority, ours, environment, send, caplog
-):
-    hosts = ("belong.example.org",)
-    file = {
-        "ours": ours.file,
-        "of another authority": authority.leaf(hosts),
-        "expired": ours.authority.leaf(hosts, -2 * DAY, -DAY),
-    }[shown]
-    settings = named(environment, certified_relay, authority.file, f"&cert={file}")
-    assert send(settings) == (ALL_ACCEPTED if shown == "ours" else ALL_QUEUED)
-    if shown != "ours":
-        assert "could not be used, at CERTIFICATE" in caplog.text
-        told = run(settings, "doctor").stdout
-        assert "at CERTIFICATE. The relay does not accept our client certificate (cert)." in told
-
-
-def test_a_certificate_that_cannot_be_shown_is_said_at_the_start(
-    authority, ours, environment, tmp_path
-):
-    other = tmp_path / "other.pem"
-    other.write_text(authority.leaf().read_text())
-    locked = tmp_path / "locked.pem"
-    locked.write_text(
-        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----"
-    )
+def test_a_way_to_sign_in_that_is_half_said_is_told_at_the_start(authority, environment):
     for options, complaint in (
-        (f"&cert={ours.file}&key={other}", "do not fit"),
-        (f"&cert={ours.file}&key={locked}", "do not fit, or the key has a password"),
-        (f"&cert={ours.file}&key={tmp_path}/none", "does not exist"),
-        (f"&key={ours.file}", "needs its certificate"),
         ("&auth=gssapi", "password or xoauth2"),
         ("&token_file=/a", "needs auth=xoauth2"),
         ("&auth=xoauth2", "give a user and no password"),
-        (f"&cert={ours.file}&tls=none", "needs TLS"),
     ):
         url = f"smtp://127.0.0.1:25?ca={authority.file}{options}"
         key = {"BELONG_SMTP_CREDENTIALS": "a-token"} if "xoauth2" in options else {}

@@ -56,8 +56,6 @@ class SmtpConnection(smtplib.SMTP):
         self.deadline = 0.0
         """When the phase must be over, by the monotonic clock."""
         self._phase_seconds, self._dot_seconds = relay.timeout, relay.dot_timeout
-        self.is_fresh = False
-        """Whether nothing was received since the TLS handshake."""
         self._unread = b""
         self._must_acknowledge = False
         self._last = 0.0
@@ -87,7 +85,6 @@ class SmtpConnection(smtplib.SMTP):
             raise ProtocolError("bytes before TLS")
         self._set_timeout()
         self.sock = context.wrap_socket(self._open_socket(), server_hostname=host)
-        self.is_fresh = True
 
     def make_nonblocking(self) -> int:
         """Make the socket nonblocking, and return it for polling."""
@@ -204,7 +201,6 @@ class SmtpConnection(smtplib.SMTP):
             raise ProtocolError("it hung up")
         self._unread += data
         self._must_acknowledge = True
-        self.is_fresh = False
 
     def _set_timeout(self) -> None:
         """Set the socket's timeout to the time left."""
@@ -223,8 +219,6 @@ class SmtpConnection(smtplib.SMTP):
 
 
 _SERVICE_READY, _READY_FOR_TLS, _COMPLETED = 220, 220, 250
-# TLS alerts about a client certificate (RFC 8446, 6.2), in OpenSSL's names.
-_REFUSALS: Final = ("BAD_CERTIFICATE", "CERTIFICATE_", "UNKNOWN_CA", "UNSUPPORTED_CERTIFICATE")
 
 
 class RelayUnavailable(Exception):
@@ -260,8 +254,6 @@ class Relay:
     password: str = field(default="", repr=False)
     tls: Literal["starttls", "implicit", "none"] = "starttls"
     ca: str | None = None
-    # Paths of our client certificate and its key.
-    certificate: tuple[str, str] | None = None
     # Gets a token for the user, instead of a password (XOAUTH2).
     tokens: TokenSource | None = None
     connections: int = 5
@@ -306,8 +298,6 @@ def _connect(relay: Relay, token: str) -> SmtpConnection:
         connection.close()
         if isinstance(error, ssl.SSLError):
             _trusting.cache_clear()  # the certificates that this machine trusts may have changed
-        if relay.certificate and _is_our_certificate_refused(error, connection):
-            raise RelayUnavailable("CERTIFICATE", "the relay refuses ours") from None
         fault = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else ""
         raise RelayUnavailable(
             connection.now, network_reason(error), certificate_fault=fault
@@ -323,16 +313,6 @@ def network_reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate is refused ({error.verify_message})"
     return str(error) if isinstance(error, ProtocolError) else type(error).__name__
-
-
-def _is_our_certificate_refused(error: Exception, connection: SmtpConnection) -> bool:
-    """Return whether the relay refused our client certificate.
-
-    The relay sends an alert or closes, with TLS 1.3 perhaps after our handshake (RFC 8446, 4.4).
-    """
-    reason = getattr(error, "reason", None) or ""
-    is_alert = "ALERT" in reason and any(each in reason for each in _REFUSALS)
-    return is_alert or (connection.is_fresh and not isinstance(error, TimeoutError))
 
 
 def _open(connection: SmtpConnection, relay: Relay, token: str) -> None:
@@ -355,26 +335,15 @@ def _open(connection: SmtpConnection, relay: Relay, token: str) -> None:
 
 
 def _context(relay: Relay) -> ssl.SSLContext:
-    """Return the shared TLS context, made anew when one of its files changes."""
-    files = [file for file in (relay.ca, *(relay.certificate or ())) if file]
-    changed_at = tuple(Path(file).stat().st_mtime_ns for file in files)
-    return _trusting(relay.ca, relay.certificate, changed_at)
+    """Return the shared TLS context, made anew when the file of authorities changes."""
+    return _trusting(relay.ca, Path(relay.ca).stat().st_mtime_ns if relay.ca else 0)
 
 
 @lru_cache(maxsize=1)
-def _trusting(
-    ca: str | None, certificate: tuple[str, str] | None, _changed_at: tuple[int, ...]
-) -> ssl.SSLContext:
+def _trusting(ca: str | None, _changed_at: int) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=ca)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if certificate:
-        load_certificate(context, *certificate)
     return context
-
-
-def load_certificate(context: ssl.SSLContext, file: str, key: str) -> None:
-    """Load our client certificate. Raises OSError, also if its key has a password."""
-    context.load_cert_chain(file, key, password="")  # otherwise OpenSSL would ask for it
 
 
 def _greet(connection: SmtpConnection) -> None:

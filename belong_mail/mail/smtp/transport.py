@@ -7,22 +7,20 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from ssl import PROTOCOL_TLS_CLIENT, SSLContext
 from typing import Final, Literal, Protocol
 from urllib.parse import SplitResult, unquote
 
 from belong_mail.mail.hosts import InvalidSetting, ca_file, is_loopback, read_url
 from belong_mail.mail.message.mime import Envelope
 from belong_mail.mail.oauth import TokenSource, credentials_for
-from belong_mail.mail.smtp.connection import Relay, load_certificate
+from belong_mail.mail.smtp.connection import Relay
 from belong_mail.mail.smtp.protocol import WELCOME, MessageSource, RunSession
 from belong_mail.mail.smtp.session import SmtpPipeline, SmtpSession
 
 SMTP_CREDENTIALS: Final = "BELONG_SMTP_CREDENTIALS"
 _PORTS: Final = {"smtp": 587, "smtps": 465, "lmtp": 24}
 _QUERY: Final = frozenset((
-    "connections", "pipelining", "timeout", "dot_timeout", "tls", "ca", "cert", "key", "auth",
-    "token_file",
+    "connections", "pipelining", "timeout", "dot_timeout", "tls", "ca", "auth", "token_file",
 ))  # fmt: skip
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 
@@ -59,8 +57,6 @@ def parse_relay(url: str, *, ehlo: str, credentials: str = "") -> Relay:
     tls = _tls(scheme, query.get("tls"), host)
     if tls == "none" and username:
         raise InvalidSetting("A password or token is never sent without TLS.")
-    if tls == "none" and "cert" in query:
-        raise InvalidSetting("A client certificate (cert) needs TLS.")
     return Relay(
         scheme=scheme,
         host=host,
@@ -70,7 +66,6 @@ def parse_relay(url: str, *, ehlo: str, credentials: str = "") -> Relay:
         password=password,
         tls=tls,
         ca=ca_file(query, Path()),
-        certificate=_own_certificate(query),
         tokens=TokenSource(by_token) if by_token else None,
         connections=int(_number(query, "connections", 5, 1, 200)),
         pipelining=_is_on(query.get("pipelining", "on")),
@@ -123,27 +118,6 @@ def _user(parts: SplitResult, *, is_by_token: bool) -> tuple[str, str]:
     if not f"{username}{password}".isprintable():
         raise InvalidSetting("The user or password has a control character.")
     return username, password
-
-
-def _own_certificate(query: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return the paths of our client certificate and its key; one file may have both."""
-    certificate = query.get("cert")
-    if certificate is None:
-        if "key" in query:
-            raise InvalidSetting("A key needs its certificate (cert).")
-        return None
-    key = query.get("key", certificate)
-    if not Path(certificate).is_file() or not Path(key).is_file():
-        raise InvalidSetting("The file of our certificate (cert) or its key does not exist.")
-    try:
-        load_certificate(SSLContext(PROTOCOL_TLS_CLIENT), certificate, key)
-    except PermissionError:
-        raise InvalidSetting("Our certificate (cert) or its key cannot be read.") from None
-    except OSError:
-        raise InvalidSetting(
-            "Our certificate (cert) and its key do not fit, or the key has a password."
-        ) from None
-    return certificate, key
 
 
 def _number(
