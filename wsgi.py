@@ -6,12 +6,6 @@ import os
 import sys
 
 from belong_mail.core import memory
-from belong_mail.ops import launcher
-
-if (arguments := launcher.worker_arguments(sys.argv)) is not None:
-    launcher.exec_worker(arguments)
-
-# Imported here, as a worker does not come here: it starts in half the time.
 from config import Config, InvalidSettings
 
 try:

@@ -20,7 +20,6 @@ from flask.cli import main
 
 from belong_mail.core import memory
 from belong_mail.delivery.delivery_log import MORE_GIVEN_BACK
-from belong_mail.ops.launcher import worker_arguments
 from dev import end_with_parent
 from tests.waiting import ENDS_WITH_US, wait_until
 
@@ -142,12 +141,12 @@ def _become(env: Mapping[str, str], arguments: tuple[str, ...], *standard: str) 
     os.environ.clear()
     os.environ.update(env)
     sys.argv = ["flask", "--app", "wsgi", *arguments]
-    if (rest := worker_arguments(sys.argv)) is None:
-        main()
-    else:
+    if arguments[0] == "worker" and set(arguments) <= {"worker", "--drain"}:
         memory.disable_core_dumps()
-        sys.argv = [str(ROOT / "work.py"), *rest]
+        sys.argv = [str(ROOT / "work.py"), *arguments[1:]]
         run_path(sys.argv[0], run_name="__main__")
+    else:
+        main()
 
 
 class Forked:

@@ -71,8 +71,8 @@ SECTIONS: Final = {
 ENTRIES: Final = {name: each for named in SECTIONS.values() for name, each in named.items()}
 # Not listed, as only `dev.py run` calls it.
 HIDDEN: Final = {"prepare": ("ops.commands:prepare", "Set up a development site with sample data.")}
-# Commands that run before there are settings, or with another version's settings.
-WITHOUT_SETTINGS: Final = ("setup", "upgrade")
+# Commands that run before there are settings, with another version's, or that read them anew.
+WITHOUT_SETTINGS: Final = ("setup", "upgrade", "worker")
 
 # Commands that begin only with keys that open the database's rows.
 WITH_RIGHT_KEYS: Final = (
@@ -166,7 +166,6 @@ class BelongGroup(click.Group):
 
 
 def _load_app() -> "Flask":
-    """Import wsgi.py, which replaces the process if the arguments ask for the worker."""
     sys.path.insert(0, str(ENTRY_POINTS))
     from wsgi import create_app  # noqa: PLC0415 - it reads the settings, which `--help` does not need
 

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -15,8 +14,6 @@ from belong_mail.mail.hosts import is_this_machine
 if TYPE_CHECKING:  # the services load the database, which this process does not need
     from belong_mail.core.services import Settings
 
-# Options of `flask` whose value is a separate argument.
-WITH_VALUE = ("-A", "--app", "-e", "--env-file")
 # The worker runs without docstrings, which take 5 MB, and without columns in tracebacks. The
 # installation compiles with these options.
 INTERPRETER_OPTIONS = ("-OO", "-X", "no_debug_ranges")
@@ -48,29 +45,6 @@ NO_PROXY = (
     " whole: a few slow ones would keep everyone out. Set it to 1 behind one nginx or Caddy as in"
     " deploy/."
 )
-
-
-def worker_arguments(arguments: Sequence[str]) -> list[str] | None:
-    """Return the arguments for work.py, or None unless this is `flask worker` in its usual form.
-
-    Other calls, such as `worker --help`, are for the command below.
-    """
-    program, *rest = arguments
-    if not {"flask", "belong"} & {Path(program).name, Path(program).parent.name}:
-        return None
-    while rest and rest[0].startswith("-"):
-        if rest[0] == "--help":  # an option of `flask` itself, which runs no command
-            return None
-        del rest[: 2 if rest[0] in WITH_VALUE else 1]
-    return rest[1:] if rest in (["worker"], ["worker", "--drain"]) else None
-
-
-def exec_worker(arguments: Sequence[str]) -> NoReturn:
-    """Replace this process with work.py, which imports no pages; id and environment stay."""
-    program = [sys.executable, *INTERPRETER_OPTIONS, str(ENTRY_POINTS / "work.py"), *arguments]
-    memory.disable_core_dumps()
-    environment = {**ARENA_SETTING, **os.environ}
-    os.execve(sys.executable, program, environment)  # noqa: S606 - no shell, our own arguments
 
 
 def exec_web_server(host: str, port: int, workers: int, settings: "Settings") -> NoReturn:
@@ -141,4 +115,8 @@ def worker(*, drain: bool) -> None:
 
     On SIGTERM it finishes the current message first.
     """
-    exec_worker(["--drain"] if drain else [])
+    # It becomes work.py, which imports no pages; id and environment stay.
+    program = [sys.executable, *INTERPRETER_OPTIONS, str(ENTRY_POINTS / "work.py")]
+    arguments = ["--drain"] if drain else []
+    memory.disable_core_dumps()
+    os.execve(sys.executable, [*program, *arguments], {**ARENA_SETTING, **os.environ})  # noqa: S606 - no shell, our own arguments

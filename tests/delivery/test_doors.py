@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from belong_mail.ops.launcher import worker_arguments
 from tests.delivery.factories import queue
 from tests.factories import queue_issue
 from tests.markers import on_sqlite
@@ -22,7 +21,6 @@ OF_THE_PAGES = {
 MEGABYTE = 1_000_000
 # With the pages it would be 97 and more. Three are what SQLAlchemy and Babel load themselves.
 MOST = 84 * MEGABYTE
-FLASK = "/opt/belong-mail/.venv/bin/flask"
 
 
 def loaded(environment, door: str) -> set[str]:
@@ -86,26 +84,6 @@ def test_a_worker_that_sends_has_become_another_program(environment, relay, serv
     assert "cryptography" in libraries
     assert "/PIL/" not in libraries
     assert peak < MOST, f"{peak / MEGABYTE:.1f} MB"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "asked"),
-    [
-        ([FLASK, "--app", "wsgi", "worker"], []),
-        ([FLASK, "--app", "wsgi", "worker", "--drain"], ["--drain"]),
-        ([FLASK, "-A", "wsgi", "--no-debug", "-e", "worker", "worker"], []),
-        (["/lib/flask/__main__.py", "--app=wsgi", "worker"], []), ([FLASK, "worker"], []),
-        ([FLASK, "--app", "wsgi", "worker", "--help"], None),
-        ([FLASK, "--app", "wsgi", "worker", "--dry"], None),
-        ([FLASK, "--app", "wsgi", "--help", "worker"], None),
-        ([FLASK, "--app", "worker", "web"], None),
-        ([FLASK, "--app", "wsgi", "demo", "--group", "worker"], None), ([FLASK, "--app"], None),
-        ([FLASK], None), (["/lib/granian/__main__.py", "worker"], None),
-        (["/bin/pytest", "worker"], None), (["-c"], None),
-    ],
-)  # fmt: skip
-def test_only_a_command_line_that_asks_for_a_worker_becomes_one(arguments, asked):
-    assert worker_arguments(arguments) == asked
 
 
 @on_sqlite
