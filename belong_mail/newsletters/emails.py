@@ -14,7 +14,9 @@ from belong_mail.delivery.dispatcher import Compose, SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer, read_posted
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.work import writes
+from belong_mail.mail.message.template import MessageTemplate
 from belong_mail.newsletters import approval, issue_mailer, release
+from belong_mail.newsletters.checklist import FitMessage
 from belong_mail.newsletters.issue_mailer import copy_for, writes_copy
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.release import APPROVE, HELD, OFFICE_ACTED, OFFICE_COPY, TEST_COPY
@@ -41,9 +43,14 @@ def test_copy(session: Session, mailer: Mailer, delivery: Delivery) -> Compose:
 
 @writes_copy(OFFICE_COPY)
 def office_copy(session: Session, mailer: Mailer, delivery: Delivery) -> Compose:
-    """Send the office its copy of an issue, to the address in the settings, whatever rows say."""
-    newsletter = _issue(session, delivery)
-    fit = issue_mailer.build(mailer, newsletter, DEFAULT, copy_for="office")
+    """Send the office its copy of an issue, to the address in the settings, whatever rows say.
+
+    It was fixed when the issue was queued: the web could write other words for the office alone.
+    """
+    newsletter = session.get_one(Newsletter, delivery.about_id)
+    _, said = read_posted(mailer.keys.opener, delivery)
+    wire = MessageTemplate.from_bytes(said["wire"].encode())
+    fit = FitMessage(newsletter, wire, DEFAULT, mailer.links.root)
     return partial(copy_for, mailer, delivery, fit, mailer.settings.contact_inbox, DEFAULT)
 
 

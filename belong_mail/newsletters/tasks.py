@@ -12,9 +12,9 @@ from belong_mail.accounts.models import Account
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.database_errors import NO_DATABASE
 from belong_mail.core.db import ago, lock_for_change, now, required
+from belong_mail.core.i18n import DEFAULT
 from belong_mail.core.rate_limits import ASKED_OF_LEADERS_RATE, HELD_RATE
 from belong_mail.core.retention import BATCH_ROWS, COPY_AGE
-from belong_mail.delivery import outbox
 from belong_mail.delivery import pause as delivery_pause
 from belong_mail.delivery.mailer import Rows
 from belong_mail.delivery.models import Delivery
@@ -155,8 +155,10 @@ def _queue_or_hold(work: Work, newsletter: Newsletter) -> None:
         # In the same transaction, so that the checked content is sent.
         issue_mailer.keep_messages(work.session, work.mailer, newsletter, made)
         if work.settings.copy_to_office:
-            to = outbox.UNNAMED
-            outbox.post(work.session, OFFICE_COPY, sealed_to=to, about_id=newsletter.id)
+            fit = issue_mailer.build(work.mailer, newsletter, DEFAULT, copy_for="office")
+            rows, wire = Rows(about_id=newsletter.id), fit.template.to_bytes().decode()
+            inbox = work.settings.contact_inbox
+            work.post(OFFICE_COPY, inbox, DEFAULT, rows=rows, wire=wire)
         return
     newsletter.held_at, newsletter.due_at = now(), None
     if ask_leads(work, newsletter, why):

@@ -462,13 +462,15 @@ def test_a_forged_request_mails_nobody_outside_the_district(scenario):
     assert scenario.rows("waitlist_entries") == 0
 
 
+@pytest.mark.parametrize("settings", [{"BELONG_COPY_TO_OFFICE": "yes"}])
 def test_email_for_the_office_goes_to_no_address_in_a_row(scenario):
+    scenario.queue_at_once(THEIRS)
     with scenario.services.writing.begin() as session:
-        issue = queue_issue(session, THEIRS)
         forged = scenario.services.sealer.seal(STRANGER.encode(), "deliveries.sealed_to")
-        for kind in ("newsletter-copy", "alert"):
-            session.add(Delivery(kind=kind, sealed_to=forged, about_id=issue.id))
+        session.execute(update(Delivery).values(sealed_to=forged))
+        session.add(Delivery(kind="alert", sealed_to=forged))
     assert scenario.mails(STRANGER) == []
+    assert len(scenario.relay.to("dps-belong@example.org")) == 1
 
 
 def test_a_lead_is_mailed_about_the_groups_they_lead_alone(scenario):

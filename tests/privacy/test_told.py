@@ -1,4 +1,4 @@
-"""Leaders hear of their group's newsletters and mailbox, whatever marks the web sets."""
+"""Leaders and office hear of newsletters and mailboxes, whatever the web writes."""
 
 from datetime import datetime, timedelta
 
@@ -19,7 +19,7 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.jobs import AskForApproval, FollowIssue, SendTestCopies
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.tasks import DUE_AT_ONCE
-from tests.browser_client import link_to
+from tests.browser_client import link_to, text_of
 from tests.delivery.factories import books, queue
 from tests.factories import group_named
 from tests.markers import periodic_tasks
@@ -28,6 +28,7 @@ from tests.scenario import VILLAGE
 
 LEAD, OTHER = "lead@dpsk12.org", "other@dpsk12.org"
 OLD, NEW = "before@dpsk12.org", "leaders@dpsk12.org"
+OTHER_WORDS = """UPDATE newsletters SET subject = '{"en": "Cake"}', text = '{"en": "No tea."}'"""
 
 
 def begin(scenario, subject: str = "Tea", due_at: datetime | None = None) -> str:
@@ -88,6 +89,17 @@ def test_leaders_are_told_of_others_acts_on_a_newsletter_whatever_marks_the_web_
     seal(scenario, wanted)
     silence(scenario, NOT_ACCEPTED)
     assert told(scenario) == [(OTHER, subject)]
+
+
+@pytest.mark.parametrize("settings", [{"BELONG_COPY_TO_OFFICE": "yes"}])
+@pytest.mark.parametrize("statement", [SILENCERS["the group"], OTHER_WORDS])
+@by_the_role
+def test_the_office_gets_the_words_that_were_queued_whatever_the_web_writes(statement, scenario):
+    scenario.queue_at_once(VILLAGE, "Tea", "Come to tea.")
+    silence(scenario, statement)
+    [copy] = scenario.mails("dps-belong@example.org")
+    assert copy["Subject"] == "Tea"
+    assert "Come to tea." in text_of(copy)
 
 
 def test_an_email_about_an_office_act_is_stored_with_a_short_subject_only(scenario):
