@@ -2,6 +2,7 @@
 
 import json
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.contact.models import ContactMessage
@@ -20,20 +21,22 @@ from belong_mail.delivery.mailer import Email, Mailer
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.work import unless_suppressed, writes
 from belong_mail.groups import mailbox as mailboxes
+from belong_mail.groups.models import Group
 
 
 @writes(KIND)
 def contact_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Email a message to the office or to a group's mailbox; Reply-To is the writer's address.
 
-    The sealed message decides the recipient, not the delivery's row: otherwise an intruder who
-    writes rows could read other people's messages.
+    The sealed message decides the recipient, not a row: otherwise an intruder who writes rows could
+    read other people's messages, or have the office read those to leaders.
     """
     message = session.get_one(ContactMessage, delivery.about_id)
     written = ContactData(**json.loads(mailer.keys.opener.open(message.sealed, MESSAGE_COLUMN)))
     language = i18n.DEFAULT
     thread = message.thread
-    group = message.group if message.group and message.group.public_id == written.to else None
+    found = select(Group).where(Group.public_id == written.to)
+    group = session.scalar(found) if written.to else None
     reference = thread.reference if thread else message.reference
     if not REFERENCE.fullmatch(reference):  # it stands in the subject
         raise SkipDelivery(State.FAILED)

@@ -257,15 +257,18 @@ def test_a_message_to_a_group_that_takes_none_is_refused_and_no_word_is_lost(vis
     assert dump_of(scenario.services)["contact_messages"] == []
 
 
-def test_a_changed_or_forged_row_redirects_no_message_to_the_office(visitor, scenario):
-    write(visitor)
+@pytest.mark.parametrize(
+    ("to", "row_says", "gets"), [("", VILLAGE, INBOX), (VILLAGE, "asian", SHARED)]
+)
+def test_a_changed_or_forged_row_redirects_no_message(visitor, scenario, to, row_says, gets):
+    write(visitor, to)
     assert scenario.worker.read_jobs()
     with scenario.services.writing.begin() as session:
         message = session.scalars(select(ContactMessage)).one()
-        message.group_id = group_named(session, VILLAGE).id
+        message.group_id = group_named(session, row_says).id
         forged = scenario.services.sealer.seal(b"mallory@example.org", "deliveries.sealed_to")
         session.add(Delivery(kind="contact-message", sealed_to=forged, about_id=message.id))
-    assert recipients(scenario) == [INBOX, INBOX]
+    assert recipients(scenario) == [gets, gets]
 
 
 def test_a_writer_of_the_staff_is_told_without_a_word_of_the_message(visitor, scenario):
