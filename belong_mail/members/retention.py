@@ -2,6 +2,7 @@
 
 from sqlalchemy import ColumnElement, delete, exists, or_, select, update
 
+from belong_mail.accounts.models import CLOCKS_DIFFER
 from belong_mail.core.db import NOW, ago, days_ago
 from belong_mail.core.jobs import Job
 from belong_mail.core.retention import (
@@ -74,7 +75,8 @@ RETENTION["address changes"] = in_batches(
     delete(AddressChange), AddressChange.created_at < ago(ADDRESS_CHANGE_AGE)
 )
 # Subscriptions that ended long ago, are suppressed, or were never confirmed. All but the suppressed
-# are kept while a confirmation is pending.
+# are kept while a confirmation is pending. A job keeps its subscription if it is due about now: the
+# web could write one that is due in years.
 _IS_PENDING = exists().where(PendingConfirmation.subscription_id == Subscription.id)
 RETENTION["subscriptions"] = in_batches(
     delete(Subscription),
@@ -84,7 +86,7 @@ RETENTION["subscriptions"] = in_batches(
         Subscription.is_suppressed,
         Subscription.confirmed_at.is_(None) & ~_IS_PENDING,
     ),
-    ~exists().where(Job.subscription_id == Subscription.id),
+    ~exists().where(Job.subscription_id == Subscription.id, Job.due_at < ago(-CLOCKS_DIFFER)),
     ~_waits("subscription_id"),
 )
 RETENTION["waitlist entries"] = in_batches(

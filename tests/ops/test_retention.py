@@ -48,6 +48,13 @@ def leave(scenario) -> None:
     scenario.visitor.press(link_to(scenario.enter(), "leave"))
 
 
+def leave_with_a_job_due_in_years(scenario) -> None:
+    """The web may write one."""
+    leave(scenario)
+    member, late = scenario.subscription(), now() + timedelta(days=9000)
+    scenario.execute(insert(Job).values(kind="", subscription_id=member.id, due_at=late))
+
+
 def ask_unreadably(scenario) -> None:
     scenario.visitor.join(VILLAGE, ADA)
     scenario.execute(update(Job).values(sealed=b"not sealed at all"))
@@ -62,6 +69,7 @@ def ask_unreadably(scenario) -> None:
         (Scenario.ask, "pending_confirmations", 1, WEEK),
         (Scenario.ask, "subscriptions", 1, WEEK),
         (leave, "subscriptions", 1, MONTH),
+        (leave_with_a_job_due_in_years, "subscriptions", 1, MONTH),
         (Scenario.enter, "deliveries", 2, MONTH),
         (ask_unreadably, "jobs", 1, WEEK),
     ],
