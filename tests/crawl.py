@@ -188,7 +188,7 @@ def stops(services, links: dict[str, str], reference: str) -> Iterator[Stop]:
     yield from calendar_stops(services)
     yield Stop("received", f"/contact/received/{reference}")
     yield from mailbox_stops(services)
-    for path in ("", "/sheet", "/mail"):
+    for path in ("", "/sheet"):
         yield Stop("new-colleagues", f"/new-colleagues{path}")
     yield Stop("short", "/g/1")
     for name in ("belong.css", "colors.css", "month.css", "paper.css", "logo.svg", "compose.js",

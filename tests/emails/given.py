@@ -1,6 +1,6 @@
 """What each kind of email is given by the function that writes it, in each of its cases."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -179,7 +179,8 @@ def _of_rights(say) -> Contexts:
 def _of_leaders(say) -> Contexts:
     group = Group(name=say(VILLAGE))
     issue = {"group": say(VILLAGE), "issue_url": url("issue")}
-    home = {"group": say(VILLAGE), "kept_until": AT}
+    going_on = {"group": say(VILLAGE), "last_day": None, "has_ended": False, "kept_until": None}
+    ending = {**going_on, "last_day": AT, "kept_until": AT + timedelta(days=30)}
     return {
         "approve-issue": [{**issue, "until": "Tuesday, March 3, 2026"}],
         "issue-held": [
@@ -190,10 +191,7 @@ def _of_leaders(say) -> Contexts:
             {**issue, "done": done, "newsletter": say("Tea"), "at": AT}
             for done in ("paused", "resumed", "stopped", "sent", "canceled")
         ],
-        "group-ends": [
-            {**home, "last_day": last_day, "has_ended": has_ended}
-            for last_day, has_ended in ((None, False), (AT, True), (AT, False))
-        ],
+        "group-ends": [going_on, {**ending, "has_ended": True}, ending],
         "confirm-mailbox": [{"group": say(VILLAGE), "confirm_url": url("c"), "expires": AT}],
         "mailbox-changed": [{"group": say(VILLAGE), "is_lead": each} for each in (True, False)],
         "newsletter": list(_newsletters(say, group)),

@@ -1,8 +1,12 @@
 """Every email of ours, in every language, is quiet where inboxes show, and fetches nothing."""
 
 import re
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from lxml.html import document_fromstring
 
 from belong_mail.core import i18n
 from belong_mail.core.email_templates import EMAILS
@@ -17,6 +21,8 @@ from tests.remote_content import remote_content
 KINDS = sorted(contexts().keys() - {"newsletter"})
 OURS = [Group(slug=each["slug"], name=each["name"]) for each in GROUPS]
 TRACKER = "https://tracker.example.net/p.gif"
+# The links of each kind to pages of ours.
+LINKS = Path(__file__).with_name("links.txt")
 # Content that a mail program would fetch or run, in a tag, a style and for Outlook alone.
 FETCHING = [
     f"<IMG SRC={TRACKER}>",
@@ -39,6 +45,54 @@ def test_every_email_is_quiet_and_fetches_nothing(language):
             assert tells("subject", email.subject) == "", kind
     for html in FETCHING:
         assert remote_content(f"{html}<p>x</p>"), html
+
+
+def links_of_emails(language: str) -> dict[str, list[str]]:
+    """Return the words and the path of each kind's links to pages of ours."""
+    linked: dict[str, set[str]] = {}
+    for kind, cases in sorted(contexts().items()):
+        for email in (renderer().render(kind, language, **case) for case in cases):
+            for link in document_fromstring(email.html).iter("a"):
+                url, words = link.get("href"), " ".join(link.text_content().split())
+                assert url in email.text or url.startswith("tel:"), (kind, url)
+                if url.startswith(ROOT):
+                    assert f"lang={language}" in url or "/x1" in url, (kind, url)
+                    path = urlsplit(url).path.partition("/x1")[0]
+                    linked.setdefault(kind, set()).add(f"{words} → {path}")
+    return {kind: sorted(links) for kind, links in linked.items()}
+
+
+def test_each_link_of_an_email_opens_what_its_words_say():
+    """The plain text has the same links, and so has each other language."""
+    linked = links_of_emails(i18n.DEFAULT)
+    said = [f"{kind}: {' | '.join(links)}" for kind, links in linked.items()]
+    assert said == LINKS.read_text().splitlines()
+    for language in i18n.OTHER_LANGUAGES:
+        for kind, links in links_of_emails(language).items():
+            assert targets(links) == targets(linked[kind]), (language, kind)
+
+
+def targets(links: list[str]) -> list[str]:
+    return sorted(link.rpartition(" ")[2] for link in links)
+
+
+# What an email is given to choose its words by, or says in some of its cases alone.
+UNSAID = {
+    "copy_for", "done", "html", "preview", "what", "why", "words_language",
+    "newsletter group", "newsletter leave_url", "rights-changed name",
+    "welcome-member calendar_url",
+}  # fmt: skip
+
+
+def test_each_email_says_what_it_is_given():
+    for kind, cases in contexts().items():
+        for case in cases:
+            text = renderer().render(kind, "en", **case).text
+            for name, given in case.items():
+                is_day = isinstance(given, datetime)
+                words = f"{given:%B} {given.day}" if is_day else getattr(given, "name", given)
+                if isinstance(words, str) and not {name, f"{kind} {name}"} & UNSAID:
+                    assert words in text, (kind, name)
 
 
 def luminance(color: str) -> float:

@@ -1,18 +1,19 @@
 """All pages: each is shown somewhere, refused to whom it is not for, and changes nothing by GET."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 from flask import request, request_finished
 from jinja2 import Environment, meta
 from lxml.html import document_fromstring
-from werkzeug.exceptions import HTTPException
 
 from belong_mail.core.db import now
+from belong_mail.groups.seeds import GROUPS
 from belong_mail.web.access import Access, endpoints
 from tests.browser_client import path_of, read
 from tests.crawl import (
@@ -35,6 +36,14 @@ from tests.processes import ROOT
 
 # Each button, where it leads, and the names of what its form has.
 BUTTONS = Path(__file__).with_name("buttons.txt")
+# Each page with the arguments of its query, and the words of all links to it.
+LINKS = Path(__file__).with_name("links.txt")
+# Words of links that are a group's, a day's, or a message's.
+DATA = {
+    "GROUP": "|".join(re.escape(each["name"]) for each in GROUPS),
+    "MONTH": r"[A-Z]\w+ 20\d\d",
+    "REFERENCE": r"[0-9A-Z]{4}-[0-9A-Z]{4}",
+}
 
 
 def buttons_of(app, response) -> Iterator[str]:
@@ -52,17 +61,23 @@ def buttons_of(app, response) -> Iterator[str]:
             yield " ".join([words, "→", *filter(None, (endpoint, verb)), *own, *sorted(names)])
 
 
-@on_sqlite
-def test_every_template_compiles_and_every_page_of_them_is_shown_somewhere(app, scenario):
-    shown: set[str] = set()
-    record_templates(app, shown)
-    buttons = set[str]()
+def note_links(app, response, linked: dict[str, set[str]]) -> None:
+    """Note the words of a page's links to pages of ours, besides those to another language."""
+    urls, page = app.url_map.bind("localhost"), response.get_data(as_text=True)
+    found = "//a[not(@hreflang)][not(starts-with(@href, '#'))]"
+    for link in document_fromstring(page).xpath(found) if "<a" in page else ():
+        to = urlsplit(urljoin(request.path, link.get("href")))
+        if to.scheme or to.netloc:
+            continue
+        words = " ".join(read(link.text_content()).split())
+        for name, pattern in DATA.items():
+            words = re.sub(pattern, name, words)
+        given = sorted(parse_qs(to.query).keys() - {"lang"})
+        linked[" ".join([urls.match(to.path, "GET")[0], *given])].add(words)
 
-    def note(_app: object, response: Any) -> None:
-        if response.mimetype == "text/html":
-            buttons.update(buttons_of(app, response))
 
-    request_finished.connect(note, app)
+def walk(app, scenario) -> None:
+    """Open every page, as a visitor, by mailed links, as a leader and as the office."""
     visitor, services = scenario.visitor, scenario.services
     links = mailed_links(scenario)
     for stop in stops(services, links, reference_of(visitor)):
@@ -81,6 +96,20 @@ def test_every_template_compiles_and_every_page_of_them_is_shown_somewhere(app, 
     lead = sign_in(app, scenario.keyring)
     for slug in ("lgbtq", "autoimmune"):
         lead.open(f"/office/groups/{slug}")
+
+
+@on_sqlite
+def test_every_template_compiles_and_every_page_of_them_is_shown_somewhere(app, scenario):
+    shown, buttons, linked = set[str](), set[str](), defaultdict[str, set[str]](set)
+
+    def note(_app: object, response: Any) -> None:
+        if response.mimetype == "text/html" and not response.location:
+            buttons.update(buttons_of(app, response))
+            note_links(app, response, linked)
+
+    record_templates(app, shown)
+    request_finished.connect(note, app)
+    walk(app, scenario)
     environment = app.jinja_env
     names = {name for name in environment.list_templates() if name.endswith(".html")}
     # Only where an identity provider is configured: tests/accounts/district opens these.
@@ -89,6 +118,16 @@ def test_every_template_compiles_and_every_page_of_them_is_shown_somewhere(app, 
         environment.get_template(name)
     assert names - shown - referenced(environment, names) == set()
     assert sorted(buttons) == BUTTONS.read_text().splitlines()
+    said = [f"{page} ← {' | '.join(sorted(words))}" for page, words in sorted(linked.items())]
+    assert said == LINKS.read_text().splitlines()
+    wanted = endpoints(app, Access.LEADS | Access.OFFICE | Access.ACCOUNTS)
+    wanted &= {each.endpoint for each in app.url_map.iter_rules() if "GET" in each.methods}
+    assert wanted - {page.split()[0] for page in linked} == {
+        # Opened by a button, an email, a script or a frame, or part of an issue that is being sent.
+        "account.proven", "approvals.approve", "editor.preview", "flyers.add",
+        "office_newsletters.ask", "pictures.add", "pictures.show", "releases.ask",
+        "releases.release", "releases.state",
+    }  # fmt: skip
 
 
 def referenced(environment: Environment, names: set[str]) -> set[str]:
@@ -97,22 +136,6 @@ def referenced(environment: Environment, names: set[str]) -> set[str]:
         source = (ROOT / "templates" / name).read_text()
         found |= {str(each) for each in meta.find_referenced_templates(environment.parse(source))}
     return found
-
-
-@on_sqlite
-def test_every_page_of_leads_and_of_the_office_is_linked_from_another(app, services, keyring):
-    """The others are opened by a button, an email, a script, or an issue that is being sent."""
-    lead, urls, linked = sign_in(app, keyring), app.url_map.bind("localhost"), set[str]()
-    for page in all_of_a_lead(lead, services):
-        for path in re.findall(r'(?:href|src|action)="(/[^"?#]*)', page.text):
-            with suppress(HTTPException):
-                linked |= {urls.match(path, "GET")[0]} - {urls.match(page.request.path, "GET")[0]}
-    wanted = endpoints(app, Access.LEADS | Access.OFFICE | Access.ACCOUNTS)
-    wanted &= {each.endpoint for each in app.url_map.iter_rules() if "GET" in each.methods}
-    assert wanted - linked == {
-        "account.proven", "approvals.approve", "flyers.add", "office_newsletters.ask",
-        "pictures.add", "releases.ask", "releases.release", "releases.state",
-    }  # fmt: skip
 
 
 @on_sqlite
