@@ -31,9 +31,7 @@ def _connection(url: str, seconds: float) -> Iterator[http.client.HTTPConnection
     kind = http.client.HTTPSConnection if is_secure else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=seconds)
     connection.connect()
-    cut = Timer(seconds, _cut, (connection.sock,))
-    cut.daemon = True
-    cut.start()
+    cut = cut_after(seconds, connection.sock)
     try:
         yield connection
     finally:
@@ -41,7 +39,14 @@ def _connection(url: str, seconds: float) -> Iterator[http.client.HTTPConnection
         connection.close()
 
 
+def cut_after(seconds: float, connected: socket.socket) -> Timer:
+    """Start a timer that wakes a reader as if the server had closed the connection."""
+    cut = Timer(seconds, _cut, (connected,))
+    cut.daemon = True
+    cut.start()
+    return cut
+
+
 def _cut(connected: socket.socket) -> None:
-    """Wake a reader as if the server had closed the connection."""
     with suppress(OSError):
         connected.shutdown(socket.SHUT_RDWR)

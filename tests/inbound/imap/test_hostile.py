@@ -89,7 +89,7 @@ def test_a_number_that_two_messages_have_or_that_is_given_again_hides_none(
 @pytest.mark.parametrize(
     "answer",
     [
-        say("* 1 FETCH (UID 1 BODY[]<0> {999999999}"),
+        say("* 1 FETCH (UID 1 BODY[]<0> {999999999}", b"x" * 9_000_000),
         say("* 1 FETCH (UID 1 BODY[]<0> {" + "9" * 5_000 + "}"), say(b"* " + b"x" * 5_000_000),
         say(b"* OK still here\r\n" * 200_000), say("* BYE"), say("%s BAD What?"),
         say("%s NO [UNAVAILABLE] Later"), say(b"\xff\x00\r\n"),
