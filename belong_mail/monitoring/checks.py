@@ -20,7 +20,7 @@ from belong_mail.ops.findings import Finding, failure
 from belong_mail.ops.hold import RECENT_WORK
 
 MINUTE, HOUR, MEGABYTE = 60, 3600, 1024 * 1024
-UNITS: Final = {"": 1, " minutes": MINUTE, " hours": HOUR, " MB": MEGABYTE}
+UNITS: Final = {"": 1, " minutes": MINUTE, " MB": MEGABYTE}
 LATE: Final = measures.LATE.total_seconds()
 
 
@@ -332,20 +332,12 @@ CHECKS: Final = (
         todo="Check that NTP sets the clock, then run `outbox retry`.",
     ),
     Check(
-        name="backup_missing",
-        query=measures.BACKUP,
-        measure=measures.backup_missing,
-        wrong="No backup has been made yet",
-        todo="Run `db backup`, each night.",
-    ),
-    Check(
         name="backup_seconds",
         query=measures.BACKUP,
-        measure=measures.age,
+        measure=measures.backup_age,
         # By then a late nightly backup has been missed.
         limit=36 * HOUR,
-        wrong="The last backup is more than 36 hours old",
-        unit=" hours",
+        wrong="The last backup is more than 36 hours old, or none was made",
         todo="Read the log of belong-backup, and run `db backup`.",
         fine="The last backup is no more than 36 hours old.",
     ),

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -144,9 +145,10 @@ def inbound_advice(site: Site) -> str:
     return INBOUND_ADVICE.get(last.failed_step, "") if last else ""
 
 
-def backup_missing(site: Site, backup_at: datetime | None) -> float | None:
-    """Return 1 if `db backup` never ran; None if it has no key, as there may be other backups."""
-    return float(backup_at is None) if site.settings.backup_recipient else None
+def backup_age(site: Site, backup_at: datetime | None) -> float | None:
+    """Return infinity if `db backup` never ran; without a key None: there may be other backups."""
+    is_missed = backup_at is None and site.settings.backup_recipient
+    return inf if is_missed else age(site, backup_at)
 
 
 _LAST_SENT = select(func.max(SentPerMinute.minute)).scalar_subquery()
