@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from belong_mail import settings
 from belong_mail.core import encryption, logs
-from belong_mail.core.district import District, HelpLines, Names
+from belong_mail.core.district import HelpLines, Names
 from belong_mail.core.environment import PREFIX, ROOT, value_of
 from belong_mail.mail.address import Staff
 from belong_mail.mail.hosts import InvalidSetting, Network, is_this_machine
@@ -128,10 +128,6 @@ class Config:
         )
 
     @property
-    def district(self) -> District:
-        return District(self.oidc_issuer, self.secret_keys)
-
-    @property
     def sender(self) -> str:
         """Return the From header: name and address."""
         return format_mailbox(self.mail_from, f"belong@{self.mail_domain}")
@@ -162,15 +158,20 @@ class Config:
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Config":
         """Read an environment, where an empty value counts as none. Raises InvalidSettings."""
-        complaints: list[str] = []
-        given = _given(environ, complaints)
+        given, unreadable = _given(environ)
+        complaints = [
+            f"{name} is not a setting; .env.example lists them all."
+            for name in environ
+            if name.startswith(PREFIX) and name.removesuffix("_FILE") not in SETTINGS
+        ]
+        complaints += [f"{name}_FILE names a file that cannot be read." for name in unreadable]
         values: dict[str, Any] = {}
         is_development = given.get("BELONG_ENV", "") in {"", "development"}
         defaults = _development_defaults(given, complaints) if is_development else {}
         for name, each in SETTINGS.items():
             raw = given.get(name) or defaults.get(name, each.metadata["default"])
             if raw is None:
-                if UNREADABLE.format(name) not in complaints:
+                if name not in unreadable:
                     complaints.append(f"{name} is missing; .env.example says what it is for.")
                 continue
             try:
@@ -184,26 +185,20 @@ class Config:
         return cls(**values)
 
 
-UNREADABLE = "{}_FILE names a file that cannot be read."
 SETTINGS = {PREFIX + each.name.upper(): each for each in fields(Config)}
 
 
-def _given(environ: Mapping[str, str], complaints: list[str]) -> dict[str, str]:
-    """Return the BELONG_… values, also those in files; complain about unknown names."""
-    complaints += [
-        f"{name} is not a setting; .env.example lists them all."
-        for name in environ
-        if name.startswith(PREFIX) and name.removesuffix("_FILE") not in SETTINGS
-    ]
-    given: dict[str, str] = {}
+def _given(environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Return the BELONG_… values, also those in files, and the names whose file is unreadable."""
+    given, unreadable = dict[str, str](), list[str]()
     for name in SETTINGS:
         try:
             value = value_of(name, environ)
         except (OSError, UnicodeDecodeError):
-            complaints.append(UNREADABLE.format(name))
+            unreadable.append(name)
         else:
             given |= {} if value is None else {name: value}
-    return given
+    return given, unreadable
 
 
 def _development_defaults(given: Mapping[str, str], complaints: list[str]) -> dict[str, str]:
