@@ -13,6 +13,7 @@ from belong_mail.accounts import proven, right_tasks
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.jobs import LetIn, LinkIdentity
 from belong_mail.accounts.models import Account, BrowserSession, Identity, Passkey, Right, SignIn
+from belong_mail.accounts.signing_in import subject_hashes
 from belong_mail.core import audit
 from belong_mail.core.db import now
 from belong_mail.core.decryption import DecryptionError, Keyring, Opener, UnknownKey
@@ -44,22 +45,23 @@ class AnotherProvider(Exception):
 @does(LinkIdentity)
 def receive_link(work: Work, asked: LinkIdentity) -> None:
     """Link a district identity to an account without one, end its other sessions, and notify."""
-    session, keys, district = work.session, work.keys, work.settings.district
-    if not district.issuer or asked.issuer != district.issuer:
+    session, keys, issuer = work.session, work.keys, work.settings.oidc_issuer
+    if not issuer or asked.issuer != issuer:
         raise AnotherProvider
     account = proven.account(work, asked.account)
     if not accounts.may_sign_in(session, account):
         raise Refused
     proven.address_of(keys, account)
     verify(work)
-    taken = Identity.name.in_(district.subject_hashes(asked.subject))
+    hashes = subject_hashes(work.settings, asked.subject)
+    taken = Identity.name.in_(hashes)
     found = select(Identity.id).where((Identity.account_id == account.id) | taken)
     if session.scalar(found.limit(1)) is not None:
         raise Refused
     said = json.dumps([asked.issuer, asked.subject]).encode()
     identity = Identity(
         account_id=account.id,
-        name=district.subject_hash(asked.subject),
+        name=hashes[0],
         wrapped_subject=keys.opener.wrap(said, SUBJECT_COLUMN, account.public_id),
     )
     session.add(identity)
@@ -120,16 +122,17 @@ def verify(work: Work) -> int:
     Otherwise an intruder in the web could keep a way in by an identity of their own. Returns the
     number of rows changed.
     """
-    session, district, wrong = work.session, work.settings.district, 0
+    session, settings, wrong = work.session, work.settings, 0
     found = select(Identity, Account.public_id).join(Account)
     for identity, public_id in session.execute(found).all():
         said = _subject(work.keys.opener, identity.wrapped_subject, public_id)
         if said is None:
             session.delete(identity)
             wrong += 1
-        elif said[0] == district.issuer and identity.name != district.subject_hash(said[1]):
-            identity.name = district.subject_hash(said[1])
-            wrong += 1
+        elif said[0] == settings.oidc_issuer:
+            name = subject_hashes(settings, said[1])[0]
+            wrong += identity.name != name
+            identity.name = name
     session.flush()
     return wrong
 

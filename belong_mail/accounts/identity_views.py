@@ -127,7 +127,7 @@ def _complete(code: str, pending: AuthorizationRequest) -> ResponseReturnValue:
 def _sign_in(subject: str, *, was_asked: bool | None) -> Response:
     """Start a session; it is a fresh proof unless the provider says that it did not ask."""
     with transaction() as session:
-        account = signing_in.account_of(session, services().settings.district, subject)
+        account = signing_in.account_of(session, services().settings, subject)
         browsers.start_session(session, account, "district", is_proven=was_asked is not False)
     return browsers.go_home(account)
 
@@ -136,8 +136,8 @@ def _link(subject: str) -> Response:
     """Queue a job that links the identity to the signed-in account."""
     with transaction() as session:
         account = required(browsers.current_account(session), signing_in.UnknownPerson)
-        sealer, issuer, here = services().sealer, services().settings.district, g.actor
-        signing_in.ask_to_link(session, sealer, issuer, account, subject, here.browser_session)
+        sealer, settings, here = services().sealer, services().settings, g.actor
+        signing_in.ask_to_link(session, sealer, settings, account, subject, here.browser_session)
     return make_response(redirect(url_for("account.page", done="asked"), 303))
 
 

@@ -1,6 +1,7 @@
 """Sign in by emailed links or the district; recognize known browsers and their accounts."""
 
 import hashlib
+import hmac
 from datetime import timedelta
 from secrets import compare_digest
 
@@ -12,7 +13,6 @@ from belong_mail.accounts.models import Account, Identity, Passkey, SignIn
 from belong_mail.accounts.service import may_sign_in
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.db import now, required
-from belong_mail.core.district import District
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.rate_limits import SIGN_IN_REFUSED_RATE, Limit
 from belong_mail.core.services import Settings
@@ -93,11 +93,17 @@ class UnknownPerson(Exception):
     """The identity belongs to no account that may sign in; pages do not say why."""
 
 
-def account_of(session: Session, district: District, subject: str) -> Account:
+def subject_hashes(settings: Settings, subject: str) -> list[bytes]:
+    """Hash a person's issuer and subject with each secret key, newest first."""
+    message = f"identity\x00{settings.oidc_issuer}\x00{subject}".encode()
+    keys = reversed(settings.secret_keys)
+    return [hmac.digest(key.encode(), message, hashlib.sha256) for key in keys]
+
+
+def account_of(session: Session, settings: Settings, subject: str) -> Account:
     """Find the account of a district identity. Raises UnknownPerson."""
-    found = (
-        select(Account).join(Identity).where(Identity.name.in_(district.subject_hashes(subject)))
-    )
+    is_theirs = Identity.name.in_(subject_hashes(settings, subject))
+    found = select(Account).join(Identity).where(is_theirs)
     account = session.scalar(found)
     if account is None or not may_sign_in(session, account):
         raise UnknownPerson
@@ -116,16 +122,15 @@ def uses_district(session: Session, settings: Settings, account: Account) -> boo
 def ask_to_link(
     session: Session,
     sealer: Sealer,
-    district: District,
+    settings: Settings,
     account: Account,
     subject: str,
     browser_session: str,
 ) -> None:
     """Queue a job that links an identity. Raises UnknownPerson if it or the account is linked."""
-    taken = select(Identity.id).where(
-        (Identity.account_id == account.id) | Identity.name.in_(district.subject_hashes(subject))
-    )
+    is_taken = Identity.name.in_(subject_hashes(settings, subject))
+    taken = select(Identity.id).where((Identity.account_id == account.id) | is_taken)
     if session.scalar(taken.limit(1)) is not None:
         raise UnknownPerson
-    asked = LinkIdentity(account.public_id, browser_session, district.issuer, subject)
+    asked = LinkIdentity(account.public_id, browser_session, settings.oidc_issuer, subject)
     asked.ask(session, sealer)

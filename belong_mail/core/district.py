@@ -1,34 +1,12 @@
-"""The names of site and district, the help lines, and the district's identity provider.
+"""The names of site and district, and the help lines.
 
 Help lines stand wherever people may write about worries, as no one reads messages around the clock.
 """
 
-import hashlib
-import hmac
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
-
-
-@dataclass(frozen=True, slots=True)
-class District:
-    """The district's identity provider; with an empty issuer there is none."""
-
-    issuer: str = ""
-    # Hash keys, oldest first; new hashes use the newest.
-    secret_keys: tuple[str, ...] = ()
-
-    def subject_hash(self, subject: str) -> bytes:
-        """Hash a person's issuer and subject, with the newest key."""
-        return self.subject_hashes(subject)[0]
-
-    def subject_hashes(self, subject: str) -> list[bytes]:
-        """Hash a person's issuer and subject with each key, newest first."""
-        message = f"identity\x00{self.issuer}\x00{subject}".encode()
-        return [
-            hmac.digest(key.encode(), message, hashlib.sha256) for key in reversed(self.secret_keys)
-        ]
 
 
 @dataclass(frozen=True, slots=True)

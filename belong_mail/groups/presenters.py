@@ -25,16 +25,6 @@ class GroupView:
     allows_personal_addresses: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceView:
-    """A link or phone number on a group's page."""
-
-    title: str
-    url: str
-    # The phone number as people read it; "" for a link.
-    phone: str
-
-
 def group_view(group: Group, language: str) -> GroupView:
     return GroupView(
         slug=group.slug,
@@ -61,11 +51,12 @@ def page_view(group: Group, language: str) -> dict[str, Any]:
         "mission": _split(localized(group.mission, language), r"\n\s*\n"),
         "activities": _split(localized(group.activities, language), r"\r?\n"),
         "resources": [
-            ResourceView(
-                title=localized(each["title"], language),
-                url=each["url"],
-                phone=each["url"].removeprefix(PHONE) if each["url"].startswith(PHONE) else "",
-            )
+            {
+                "title": localized(each["title"], language),
+                "url": each["url"],
+                # The phone number as people read it; "" for a link.
+                "phone": each["url"].removeprefix(PHONE) if each["url"].startswith(PHONE) else "",
+            }
             for each in group.resources
         ],
     }

@@ -8,7 +8,6 @@ returned message contains the membership's own link to leave, which would end it
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Final
 
@@ -31,14 +30,6 @@ MAX_RECIPIENTS: Final = 2
 MAX_MESSAGES: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Attribution:
-    """A report's delivery. `is_proven`: its writer could have ended the membership anyway."""
-
-    delivery: Delivery
-    is_proven: bool
-
-
 def asks_to_leave(names: VerpAddresses, return_path: str, report: Report) -> str | None:
     """Return the public id of the membership that an email to a leave address ends, or None.
 
@@ -53,15 +44,18 @@ def asks_to_leave(names: VerpAddresses, return_path: str, report: Report) -> str
 
 def attribute(
     session: Session, mailer: Mailer, return_path: str, report: Report
-) -> Attribution | None:
-    """Return the delivery that a report is about, locked for update, or None."""
+) -> tuple[Delivery, bool] | None:
+    """Return the delivery that a report is about, locked for update, or None.
+
+    Returns also whether the report is proven: its writer could have ended the membership anyway.
+    """
     by_path = (mailer.names.read(path) for path in (return_path, *report.paths))
     if (delivery := _first(session, by_path)) is not None:
-        return Attribution(delivery, is_proven=True)
+        return delivery, True
     delivery = _first(session, _by_message_id(session, mailer, report))
     if delivery is None:
         return None
-    return Attribution(delivery, _holds_way_out(session, mailer, delivery, report))
+    return delivery, _holds_way_out(session, mailer, delivery, report)
 
 
 def _first(session: Session, ids: Iterable[int | None]) -> Delivery | None:

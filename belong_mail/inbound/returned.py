@@ -50,16 +50,16 @@ def receive_returned(work: JobWork) -> None:
     found = attribute(session, work.mailer, path, report)
     if found is None:
         return
-    delivery = found.delivery
+    delivery, is_proven = found
     if delivery.state == State.SENDING:
         ReadReturned().write(session, sealed=job.sealed, due_at=work.at + RETRY_SOON)
     elif report.kind is Kind.DELIVERED:
         outcomes.arrive_at(delivery)
-    elif report.kind is Kind.BOUNCE and not found.is_proven:
+    elif report.kind is Kind.BOUNCE and not is_proven:
         outcomes.apply_bounce(delivery, *UNPROVEN)
     elif report.kind is Kind.BOUNCE:
         _bounce(work, delivery, report)
-    elif found.is_proven and _asks_to_leave(report):
+    elif is_proven and _asks_to_leave(report):
         _let_go(work, delivery, report)
 
 

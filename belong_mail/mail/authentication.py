@@ -20,32 +20,24 @@ _MICROSOFT: Final = "outlook.com"
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """The result of one method: `spf`, `dkim` or `dmarc`."""
-
-    method: str
-    result: str
-    # The signing domain.
-    signer: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Verdict:
     """One Authentication-Results field: the server that wrote it, and its results."""
 
     server: str
-    results: tuple[Result, ...]
+    # Method (`spf`, `dkim` or `dmarc`), result, and signing domain or "".
+    results: list[tuple[str, str, str]]
 
     def of(self, method: str) -> str:
         """Return a method's result, for DKIM the best of all signatures; "" if there is none."""
-        found = [each.result for each in self.results if each.method == method]
+        found = [result for name, result, _ in self.results if name == method]
         return "pass" if method == "dkim" and "pass" in found else next(iter(found), "")
 
     @property
     def signers(self) -> list[str]:
         """Return the domains whose signatures verify."""
-        good = (each for each in self.results if (each.method, each.result) == ("dkim", "pass"))
-        return sorted({each.signer for each in good if each.signer})
+        return sorted(
+            {signer for *said, signer in self.results if signer and said == ["dkim", "pass"]}
+        )
 
 
 def verdict_of(parsed: Message) -> Verdict | None:
@@ -85,10 +77,9 @@ def _parse_results(value: str) -> Verdict:
     for part in parts:
         if found := _RESULT.match(part):
             signer = _SIGNER.search(part)
-            results.append(
-                Result(found[1].lower(), found[2].lower(), signer[1].lower() if signer else "")
-            )
-    return Verdict(server, tuple(results))
+            name = signer[1].lower() if signer else ""
+            results.append((found[1].lower(), found[2].lower(), name))
+    return Verdict(server, results)
 
 
 def _plain(value: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 from urllib.parse import SplitResult, unquote
 
 from belong_mail.mail.hosts import InvalidSetting, ca_file, is_loopback, read_url
@@ -23,17 +23,6 @@ _QUERY: Final = frozenset((
     "connections", "pipelining", "timeout", "dot_timeout", "tls", "ca", "auth", "token_file",
 ))  # fmt: skip
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
-
-
-class Transport(Protocol):
-    """Where messages are sent: a relay, or a folder."""
-
-    @property
-    def connections(self) -> int:
-        """Return how many connections may be open at once."""
-
-    def converse(self, source: MessageSource, drive: RunSession, /) -> None:
-        """Send messages until the source has no more, or raise RelayUnavailable."""
 
 
 def parse_relay(url: str, *, ehlo: str, credentials: str = "") -> Relay:
@@ -81,7 +70,7 @@ class SmtpTransport:
         self._relay = relay
         self.connections = relay.connections
 
-    def converse(self, source: MessageSource, drive: RunSession, /) -> None:
+    def converse(self, source: MessageSource, drive: RunSession) -> None:
         """Send the source's messages, over a new connection whenever one has ended.
 
         Raises RelayUnavailable if none can be opened; the message that waited is requeued.
@@ -151,7 +140,7 @@ class FolderTransport:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def converse(self, source: MessageSource, _drive: RunSession, /) -> None:
+    def converse(self, source: MessageSource, _drive: RunSession) -> None:
         """Store the messages that wait."""
         while (outgoing := source.next_message(is_opening=True)) is not None:
             try:
@@ -178,6 +167,9 @@ class FolderTransport:
         for name in message_files(self._folder)[:-MAX_MESSAGES]:
             with suppress(FileNotFoundError):
                 mail_folder(self._folder, name).unlink()
+
+
+Transport = SmtpTransport | FolderTransport
 
 
 def mail_folder(folder: Path, name: str) -> Path:

@@ -17,7 +17,6 @@ from belong_mail.accounts.models import Account, BrowserSession, Right
 from belong_mail.app import create_app
 from belong_mail.core import encryption
 from belong_mail.core.db import now, required
-from belong_mail.core.district import District
 from belong_mail.groups.models import Group
 from config import Config
 from tests.browser_client import Form, Visitor, link_to
@@ -145,10 +144,9 @@ def replace_the_key(world) -> None:
 def sign_in_by_the_district_from_now_on(world) -> None:
     """Link on another device: that one alone stays signed in."""
     services, here = world.scenario.services, world.newest_session()
-    district = District(services.settings.oidc_issuer, services.settings.secret_keys)
     with services.writing.begin() as session:
-        account, sealer = world.account(LEAD), services.sealer
-        signing_in.ask_to_link(session, sealer, district, account, "person-1", here.public_id)
+        account, own = world.account(LEAD), (services.sealer, services.settings)
+        signing_in.ask_to_link(session, *own, account, "person-1", here.public_id)
     world.scenario.worker.drain()
     assert world.phone.open(PAGE).status_code == 200
 
