@@ -120,6 +120,9 @@ def test_a_sign_in_email_is_retried_within_a_minute_unless_the_mailbox_is_the_ca
     assert 0.8 * seconds <= (sign_in.due_at - now()).total_seconds() <= 1.2 * seconds
     outcomes.apply_outcome(sign_in, outcomes.outcome_after_break("DATA"), None)
     assert 36 <= (sign_in.due_at - now()).total_seconds() <= 54, "a second time"
+    sign_in.attempts = outcomes.MAX_ATTEMPTS
+    outcomes.apply_outcome(sign_in, outcomes.outcome_after_break("DATA"), None)
+    assert sign_in.due_at is not None, "as long as its time lasts"
     for phase in ("RCPT", "DATA", "body", "DOT"):
         assert outcomes.outcome_after_break(phase).state is State.DEFERRED, phase
 

@@ -35,10 +35,18 @@ def test_a_group_is_added_at_the_end_and_its_hue_begins_again(session):
     listed = groups.listed(session)
     assert listed[-1] is added
     assert added.is_open
+    assert groups.launch_undo_until(added) is None, "it was never started"
     assert group_view(added, "es").summary == "For the night."
     hues = [group_view(group, "en").hue for group in listed]
     assert {*hues} == {*range(1, 11)}
     assert hues[-1] == hues[0]
+
+
+def test_of_the_groups_that_have_ended_the_last_one_is_listed_first(session):
+    for slug in ("asian", "lgbtq", "the-village"):
+        groups.mark_retired(session, group_named(session, slug))
+    slugs = [each.slug for each in groups.listed_ended(session)]
+    assert slugs == ["the-village", "lgbtq", "asian"]
 
 
 @pytest.mark.parametrize(

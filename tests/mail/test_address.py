@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from belong_mail.mail.address import (
     InvalidAddress,
+    Staff,
     check,
     check_envelope,
     check_typed,
@@ -138,6 +139,15 @@ def test_a_dot_makes_another_person_and_a_plus_tag_does_not():
         assert folded("ada@example.org") != folded(other)
     assert folded("ada@example.org") == folded("Ada+x+y@example.org")
     assert domain("Ada@DPSK12.org") == "dpsk12.org"
+
+
+def test_staff_have_an_address_of_the_district_that_is_a_persons_own():
+    staff = Staff(("dpsk12.org",), re.compile(r"^office$"))
+    for address, is_staff in (
+        ("ada@dpsk12.org", True), ("ada@example.org", False), ("Ada@DPSK12.org", False),
+        ("office@dpsk12.org", False), ("office+ada@dpsk12.org", False),
+    ):  # fmt: skip
+        assert staff.admits(address) is is_staff, address
 
 
 SLIPS = (

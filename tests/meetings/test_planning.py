@@ -1,7 +1,7 @@
 """Leads enter, change and cancel meetings, in words; what cannot be is explained and kept."""
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -304,7 +304,8 @@ def test_a_series_that_becomes_a_single_meeting_is_held_as_its_form_says(lead, v
 
 def test_the_list_goes_by_the_next_date_on_which_a_meeting_takes_place(lead, services):
     with services.writing.begin() as session:
-        for title, day in (("Moved", 8), ("Canceled", 9), ("As planned", 16), ("Called off", 10)):
+        days = {"Moved": 8, "Canceled": 9, "As planned": 16, "Over": 2, "Called off": 10}
+        for title, day in days.items():
             first = date(2026, 12, day)
             meeting = plan_meeting(session, starts_on=first, title={"en": title}, repeats="weekly")
             if title == "Moved":
@@ -314,10 +315,12 @@ def test_the_list_goes_by_the_next_date_on_which_a_meeting_takes_place(lead, ser
                 meeting.until = date(2026, 12, 20)
                 meetings.cancel_day(meeting, first)
                 meetings.change_day(meeting, date(2026, 12, 16), held_on=date(2026, 12, 17))
+            elif title == "Over":
+                meeting.until = first - timedelta(days=2)
             elif title == "Called off":
                 meetings.cancel(meeting)
     titles = re.findall(r'<strong id="meeting-\d"><a [^>]+>(.+?)</a>', lead.open(LIST).text)
-    assert titles == ["As planned", "Canceled", "Moved", "Called off"]
+    assert titles == ["As planned", "Canceled", "Moved", "Called off", "Over"]
 
 
 def test_saving_a_meeting_that_another_leader_changed_meanwhile_shows_the_stored_one(

@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from belong_mail.accounts.models import Account, Right
 from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
+from belong_mail.delivery.models import Delivery
 from belong_mail.groups.models import Question
 from belong_mail.members.jobs import Join
 from belong_mail.members.models import PendingConfirmation, Subscription
@@ -56,8 +57,9 @@ def test_the_leads_are_told_once_after_the_button_and_not_before(scenario):
     with scenario.services.writing.begin() as session:
         session.scalars(select(Account).order_by(Account.id)).all()[-1].language = "es"
         group = group_named(session, "the-village").id
-        agreed = Question(group_id=group, position=9, kind="consent", label={"en": "Call me"})
-        session.add(agreed)
+        for position, label in ((8, "Write to me"), (9, "Call me")):
+            agreed = {"position": position, "kind": "consent", "label": {"en": label}}
+            session.add(Question(group_id=group, **agreed))
     link = scenario.confirm_link(**TYPED, **{"question-9": "y"})
     assert TOLD in scenario.visitor.open(link).text
     assert scenario.mails(LEAD) == []
@@ -75,6 +77,7 @@ def test_the_leads_are_told_once_after_the_button_and_not_before(scenario):
             for words in ("The Village", "Ada", ADA, "Middle or high school", "Call me", "Yes"):
                 assert words in part
             assert "Welcoming new colleagues, Planning events" in part
+            assert "Write to me" not in part, "its box was left off"
     [mail] = scenario.mails(SPANISH)
     assert '<html lang="es"' in html_of(mail), "each in their own language"
     assert [mail["Reply-To"] for mail in scenario.mails()] == [None, None]
@@ -115,14 +118,19 @@ def test_a_member_is_introduced_by_a_later_link_that_says_so(scenario):
     assert scenario.subjects().count("Welcome! You’re in.") == 1
 
 
-def test_a_member_who_leaves_before_the_email_goes_out_is_not_introduced(scenario):
+@pytest.mark.parametrize("has_left", [True, False])
+def test_a_member_who_leaves_before_the_email_goes_out_is_not_introduced(has_left, scenario):
     scenario.invite_lead(LEAD)
     link = scenario.confirm_link(**TYPED)
     scenario.visitor.follow(link)
-    not_me = scenario.visitor.open(link).text.partition('href="/not-me/')[2].partition('"')[0]
-    scenario.visitor.follow(f"/not-me/{not_me}", choice="forget")
+    if has_left:
+        not_me = scenario.visitor.open(link).text.partition('href="/not-me/')[2].partition('"')[0]
+        scenario.visitor.follow(f"/not-me/{not_me}", choice="forget")
+    else:  # all bounces
+        scenario.execute(update(Subscription).values(ended_at=now(), is_unreachable=True))
     assert scenario.mails(LEAD) == []
-    assert kept_answers(scenario) == 0
+    assert "welcome-member" not in scenario.query(select(Delivery.kind))
+    assert not has_left or kept_answers(scenario) == 0
 
 
 @pytest.mark.parametrize("is_read", [True, False])

@@ -153,7 +153,9 @@ def test_only_exactly_what_was_asked_for_is_approved(room, change):
     room.execute(update(Approval).values(asked_at=now() - wait))
     room.approve(page, seen=seen, status=409)
     if change != "seen":
-        assert "No one is asking for your OK." in room.second.open(f"{page}/approve").text
+        gone = room.second.open(f"{page}/approve").text
+        assert "No one is asking for your OK." in gone
+        assert f'<a href="{page}">Go to the newsletter</a>' in gone
         assert "Waiting for a second OK" not in room.lead.open("/lead/").text
     assert not room.is_sent()
 
@@ -247,6 +249,11 @@ def test_a_discreet_group_with_two_leaders_asks_by_default(app, scenario):
     page = begin(first, "lgbtq")
     first.send(page, subject="Tea", text="Come.")
     assert "Ask for a second OK" not in first.open(f"{page}/release").text
+    scenario.do(change_group, "lgbtq", approval_rule="always")
+    alone = first.open(f"{page}/release").text
+    assert "you’re its only leader. Ask the office" in alone
+    assert "Ask for a second OK" not in alone
+    scenario.do(change_group, "lgbtq", approval_rule="auto")
     sign_in(app, scenario.keyring, "lgbtq", SECOND)
     assert "Ask for a second OK" in first.open(f"{page}/release").text
     with scenario.services.reading.begin() as session:
@@ -262,7 +269,10 @@ def test_leaders_turn_it_on_and_only_the_office_turns_it_off(lead, app, scenario
     assert "Come to tea." in refused.text, "the team may have shrunk while someone typed"
     sign_in(app, scenario.keyring, "the-village", SECOND)
     assert 'name="second_ok"' in lead.open(setting).text
-    lead.send(setting, summary_en="Come to tea.", second_ok="y")
+    for _ in range(2):
+        lead.forge(setting, summary_en="Come to tea.", second_ok="y")
+    chosen = [each.detail for each in trail(scenario.services, Kind.SETTING_CHANGED)]
+    assert chosen.count("approval-always") == 1
     assert "Come to tea." in lead.open("/groups/the-village").text, "what was typed is saved too"
     assert "Only the office can turn this off." in lead.open(setting).text
     page = write(lead)

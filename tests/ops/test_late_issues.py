@@ -6,6 +6,9 @@ import pytest
 from sqlalchemy import update
 
 from belong_mail.accounts.models import Account
+from belong_mail.core.db import now
+from belong_mail.delivery import pause
+from belong_mail.delivery.models import Delivery, State
 from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
 from tests.browser_client import text_of
@@ -117,6 +120,23 @@ def test_a_copy_deferred_for_one_member_expires_with_the_outage(clock, worker, r
     wait(clock, worker, 10)
     assert books(services, issue) == {"recipients": 3, "accepted": 2, "expired": 1}
     assert not is_late(services, issue)
+
+
+def test_a_copy_put_off_when_its_issue_was_paused_waits_as_long_as_the_pause(
+    clock, worker, relay, services
+):
+    issue = queue(services, 3)
+    relay.script("RCPT member0@dpsk12.org", "451 4.7.1 Greylisted, try again later")
+    worker.drain()
+    with services.writing.begin() as session:
+        pause.pause(session, issue)
+        # Its answer came after the pause.
+        session.execute(
+            update(Delivery).where(Delivery.state == State.DEFERRED).values(due_at=now())
+        )
+    clock.shift(5 * DAY)
+    worker.drain()
+    assert books(services, issue) == {"recipients": 3, "accepted": 2, "deferred": 1}
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_DAILY_QUOTA": "2"}])
