@@ -83,7 +83,7 @@ class Renderer:
         html, _ = self._fill("html", email, language, said)
         text, head = self._fill("txt", email, language, said)
         return RenderedEmail(
-            subject=" ".join(head["subject"].split()),
+            subject=head["subject"],
             preheader=head["preheader"],
             text=text.strip() + "\n",
             html=inline(
