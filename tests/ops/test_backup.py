@@ -134,6 +134,14 @@ def test_a_backup_does_not_overwrite_an_existing_file(given, tmp_path):
         assert "cannot be written" in refused(given, "db", "backup", str(place))
 
 
+@on_sqlite
+def test_a_file_that_comes_while_a_copy_is_made_is_not_overwritten(services, tmp_path):
+    late = tmp_path / "late"
+    with pytest.raises(database_backup.InvalidBackup):
+        database_backup.backup(services.engine, late, lambda _copy: late.touch(), "", tmp_path)
+    assert late.read_bytes() == b""
+
+
 def test_a_file_that_is_no_backup_is_not_restored(given, services, keyring, tmp_path):
     with services.writing.begin() as session:
         make_member(session, keyring, ADA)

@@ -250,7 +250,7 @@ def test_a_witness_that_cannot_be_read_ends_with_a_sentence(environment, service
         assert refused(environment, *command).startswith("Error: BELONG_STATE_FOLDER")
 
 
-def test_leads_read_on_their_pages_that_sending_is_on_hold(lead, visitor, cli):
+def test_leads_read_on_their_pages_that_sending_is_on_hold(lead, visitor, cli, services):
     for command, is_held in (("status", False), ("begin", True), ("release", False)):
         cli.invoke(args=["hold", command])
         for language, words in (
@@ -259,6 +259,12 @@ def test_leads_read_on_their_pages_that_sending_is_on_hold(lead, visitor, cli):
         ):
             assert (words in lead.open(f"/lead/?lang={language}").text) is is_held
             assert words not in visitor.open(f"/?lang={language}").text
+    cli.invoke(args=["hold", "begin"])
+    for minutes, is_held in ((3, True), (1, False)):
+        with services.writing.begin() as session:
+            seen_at = now() - timedelta(minutes=minutes)
+            session.add(Host(folder=f"{minutes} ago", epoch=1, seen_at=seen_at))
+        assert ("Sending is on hold." in lead.open("/lead/").text) is is_held, "another host works"
 
 
 def test_hold_status_counts_what_would_leave_again_and_release_can_take_it_for_uncertain(
