@@ -1,7 +1,6 @@
 """Every email of ours, in every language, is quiet where inboxes show, and fetches nothing."""
 
 import re
-from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -54,7 +53,6 @@ def links_of_emails(language: str) -> dict[str, list[str]]:
         for email in (renderer().render(kind, language, **case) for case in cases):
             for link in document_fromstring(email.html).iter("a"):
                 url, words = link.get("href"), " ".join(link.text_content().split())
-                assert url in email.text or url.startswith("tel:"), (kind, url)
                 if url.startswith(ROOT):
                     assert f"lang={language}" in url or "/x1" in url, (kind, url)
                     path = urlsplit(url).path.partition("/x1")[0]
@@ -63,7 +61,7 @@ def links_of_emails(language: str) -> dict[str, list[str]]:
 
 
 def test_each_link_of_an_email_opens_what_its_words_say():
-    """The plain text has the same links, and so has each other language."""
+    """Alike in each language."""
     linked = links_of_emails(i18n.DEFAULT)
     said = [f"{kind}: {' | '.join(links)}" for kind, links in linked.items()]
     assert said == LINKS.read_text().splitlines()
@@ -74,25 +72,6 @@ def test_each_link_of_an_email_opens_what_its_words_say():
 
 def targets(links: list[str]) -> list[str]:
     return sorted(link.rpartition(" ")[2] for link in links)
-
-
-# What an email is given to choose its words by, or says in some of its cases alone.
-UNSAID = {
-    "copy_for", "done", "html", "preview", "what", "why", "words_language",
-    "newsletter group", "newsletter leave_url", "rights-changed name",
-    "welcome-member calendar_url",
-}  # fmt: skip
-
-
-def test_each_email_says_what_it_is_given():
-    for kind, cases in contexts().items():
-        for case in cases:
-            text = renderer().render(kind, "en", **case).text
-            for name, given in case.items():
-                is_day = isinstance(given, datetime)
-                words = f"{given:%B} {given.day}" if is_day else getattr(given, "name", given)
-                if isinstance(words, str) and not {name, f"{kind} {name}"} & UNSAID:
-                    assert words in text, (kind, name)
 
 
 def luminance(color: str) -> float:
