@@ -234,6 +234,7 @@ def test_one_day_is_moved_and_cancelled_and_held_as_usual(lead, page, visitor, s
     assert plain(listed).count("is canceled.") == 2
     assert f'action="{day}/restore"' in listed
     assert "<strong>Canceled</strong>" in lead.open(day).text
+    assert f'formaction="{day}/restore"' in lead.open(day).text
     shown = visitor.open("/groups/the-village").text
     assert "Canceled" in shown
     assert shown.count("Add to my calendar:") == meetings.NEXT - 1, "nobody adds what is canceled"

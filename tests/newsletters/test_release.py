@@ -37,14 +37,18 @@ def test_a_lead_writes_tests_and_releases(lead, scenario):
 
     assert lead.send(f"{page}/release", when="10").status_code == 303
     assert scenario.mails("member1@dpsk12.org") == []
-    assert "you can undo it" in lead.open(f"{page}/sending").text
+    stands = lead.open(f"{page}/sending").text
+    assert "you can undo it" in stands
+    assert "/static/progress.js" in stands
     assert "Where it stands" in lead.open(f"{page}/read").text, "there are no results yet"
 
     drain_in(scenario.worker, minutes=11)
     [mail] = scenario.relay.to("member1@dpsk12.org")
     assert mail["Subject"] == "Tea on Friday"
     assert "<strong>tea</strong>" in html_of(mail)
-    assert "Sent to about 10 members." in lead.open(f"{page}/sending").text
+    stands = lead.open(f"{page}/sending").text
+    assert "Sent to about 10 members." in stands
+    assert "/static/progress.js" not in stands
     [copy] = scenario.relay.to("dps-belong@example.org")
     assert copy["Subject"] == "Tea on Friday"
     for mail, said in (

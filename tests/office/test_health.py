@@ -17,6 +17,7 @@ from belong_mail.inbound import bounces
 from belong_mail.inbound.models import InboundMailbox
 from belong_mail.members.models import Subscription
 from belong_mail.ops import figures, hold
+from tests.browser_client import Form
 from tests.database import do, execute, query
 from tests.db_dump import trail
 from tests.factories import make_member
@@ -196,6 +197,7 @@ def test_many_unknown_addresses_are_believed_when_the_office_says_so_and_brought
     assert office.act(f"{PAGE}/accept").status_code == 409
     assert office.act(f"{PAGE}/undo", days="2").status_code == 400
     assert "the last 7 days (about 10)" in words(office)
+    assert Form(office.open(PAGE).text).fields["days"] == "1", "no more than one chooses"
     with services.writing.begin() as session:
         for member in session.scalars(select(Subscription)):
             member.ended_at = now() - timedelta(days=8)

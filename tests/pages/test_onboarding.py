@@ -78,6 +78,8 @@ def test_a_poster_says_what_the_group_is_and_its_code_reads(visitor, language):
         assert found.ec_level != "L", "it reads although a seventh of it is spoiled"
         assert code.crop((0, 0, code.width, 4 * SCALE)).getextrema() == (255, 255), "white around"
         assert f'<p class="typed">localhost:5000/g/{number}</p>' in page
+        is_open = visitor.open(f"/groups/{slug}/join").status_code == 200
+        assert ("we’ll tell you" in page or "te avisaremos" in page) is not is_open
     assert visitor.open("/groups/nowhere/poster").status_code == 404
 
 
