@@ -48,9 +48,12 @@ def office_copy(session: Session, mailer: Mailer, delivery: Delivery) -> Compose
     It was fixed when the issue was queued: the web could write other words for the office alone.
     """
     newsletter = session.get_one(Newsletter, delivery.about_id)
-    _, said = read_posted(mailer.keys.opener, delivery)
-    wire = MessageTemplate.from_bytes(said["wire"].encode())
-    fit = FitMessage(newsletter, wire, DEFAULT, mailer.links.root)
+    if delivery.sealed_arguments:
+        _, said = read_posted(mailer.keys.opener, delivery)
+        wire = MessageTemplate.from_bytes(said["wire"].encode())
+        fit = FitMessage(newsletter, wire, DEFAULT, mailer.links.root)
+    else:  # it was queued by an earlier version, and waited during the upgrade
+        fit = issue_mailer.build(mailer, newsletter, DEFAULT, copy_for="office")
     return partial(copy_for, mailer, delivery, fit, mailer.settings.contact_inbox, DEFAULT)
 
 
