@@ -115,7 +115,9 @@ def test_the_office_sees_threads_and_never_their_words(visitor, office, scenario
     page = office.open("/office").text
     assert reference in page
     assert "Needs an answer" in page
+    assert "Answer again" not in office.open(f"/office/threads/{reference}").text
     answer(office, scenario)
+    assert "Answer again" in office.open(f"/office/threads/{reference}").text
     for path in ("/office", f"/office/threads/{reference}"):
         page = office.open(path).text
         assert ASKED not in page

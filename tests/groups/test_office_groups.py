@@ -59,6 +59,7 @@ def test_a_group_is_added_in_both_languages_and_launched_once_after_a_rounded_qu
     worker.drain()
     asked, launch = office.open(MUSLIM).text, f"{MUSLIM}/launch"
     assert "Fewer than 10 people" in asked
+    assert "Import a list" not in asked, "nobody can join yet"
     assert "waits@" not in asked
     assert press(office, launch) == 409
     with services.writing.begin() as session:
@@ -166,12 +167,14 @@ def test_a_group_that_is_marked_as_discreet_is_so_everywhere(office, visitor, se
         make_member(session, keyring, "ada@dpsk12.org", "muslim-educators")
     feed = "/groups/muslim-educators/calendar.ics"
     assert "Muslim" in visitor.open(feed).text
+    assert "Discreet ·" not in office.open(MUSLIM).text
     office.send(MUSLIM, is_discreet="y", identifying_words_en="Ramadan")
     assert "Muslim" not in visitor.open(feed).text
     assert "Belong meeting" in visitor.open(feed).text
     with services.writing.begin() as session, pytest.raises(newsletters.SubjectNamesGroup):
         queue_issue(session, "muslim-educators", "Tea in Ramadan")
     assert "Discreet" in office.open("/office/groups").text
+    assert "Discreet ·" in office.open(MUSLIM).text
 
 
 def test_the_districts_discreet_groups_cannot_be_made_less_private(office, services):

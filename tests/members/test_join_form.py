@@ -90,6 +90,8 @@ def test_an_address_outside_the_district_is_refused_kindly_and_stays_in_the_fiel
 
 
 def test_every_spelling_of_a_staff_address_and_every_name_is_taken(scenario):
+    page = scenario.visitor.open(JOIN).text
+    assert re.findall(r'<label for="(\w+)">[^<]+<span class="optional">', page) == ["first_name"]
     for typed, meant in OURS.items():
         assert scenario.visitor.join("the-village", typed).status_code == 303, typed
         assert stored(scenario, scenario.keyring).address == meant

@@ -48,6 +48,8 @@ def test_a_file_is_checked_and_asks_nobody_until_it_is_started(office, scenario)
     assert "2 people will be asked." in page
     assert "1 row has an address that isn’t a staff address. Row: 4" in page
     assert "1 row has no address that we can read. Row: 5" in page
+    for words in ("…</li>", "No one can join this group now"):
+        assert words not in page, words
     assert page.index("Our email list is moving") < page.index("Ask these people")
     assert "Delete the file" in page
     assert "Nuestra lista de correo se muda" in page
@@ -106,6 +108,7 @@ def test_nobody_is_asked_once_their_group_is_to_end_however_far_the_file_is(offi
     fields = Form(office.open(PAGE).text).fields | {"file": (io.BytesIO(ADA.encode()), "a.csv")}
     upload(office, ADA)
     end(now() + timedelta(days=9))
+    assert "No one can join this group now" in office.open(PAGE).text
     assert press(office, "start").status_code == 409
     assert office.press(PAGE, **fields).status_code == 409
     end(None)
