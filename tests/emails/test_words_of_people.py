@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
-from html import unescape
 from html.parser import HTMLParser
 from typing import Any
 
@@ -176,16 +175,6 @@ def longest_piece(sentence: str) -> str:
     """Return of a sentence as the sources have it what no value stands in."""
     filled = i18n.catalog("en").gettext(sentence)
     return max(re.split(r"%\(\w+\)s|<[^>]+>", filled), key=len).strip()
-
-
-@pytest.mark.parametrize("language", i18n.NAMES)
-def test_html_and_text_lead_to_the_same_pages(language):
-    cases = [(kind, case) for kind, each in contexts().items() for case in each]
-    for kind, case in cases:
-        email = renderer().render(kind, language, **case)
-        links = [unescape(each) for each in re.findall(r'href="(https:[^"]*)"', email.html)]
-        typed = ["https://example.org"] if kind == "contact-message" else []
-        assert re.findall(r"https:[^\s)]*", email.text) == typed + links, kind
 
 
 def test_marks_of_our_own_sentences_are_read_for_plain_text():

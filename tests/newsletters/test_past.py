@@ -42,6 +42,7 @@ def test_a_newsletter_that_went_out_is_read_again_in_each_language(lead, scenari
         "Tea for colleague", "And *cake*", "Dear colleague,", "<strong>tea</strong>",
         "The Village Belong Group", "&lt;script&gt;", "Té", "Vengan al té del grupo The Village.",
         f"{now() + timedelta(minutes=2):%Y}", "Written by you. You sent it.", 'lang="es"',
+        "In Spanish",
     ):  # fmt: skip
         assert words in shown
 
@@ -95,7 +96,9 @@ def test_the_report_after_a_stop_is_true(lead, scenario):
     page = write(lead)
     release(lead, page, scenario.worker)
     assert "Sent on " in lead.open(f"{page}/sending").text
+    assert ">Stopped<" not in lead.open(PAST).text
     act(lead, page, "stop")
+    assert ">Stopped<" in lead.open(PAST).text
     shown = lead.open(f"{page}/sending").text
     assert "Stopped, but no copies were left to stop." in shown
     assert "won’t get it" not in shown
