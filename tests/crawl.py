@@ -46,8 +46,7 @@ SLUG = "the-village"
 PLAIN = (
     "/", "/privacy", "/check-your-inbox", "/contact", "/contact/answer", "/healthz", "/readyz",
     "/accessibility", "/robots.txt", "/.well-known/security.txt", "/favicon.ico", "/too-long",
-    "/my-groups", "/my-groups/sent", "/email-me-again", "/email-me-again/sent",
-    "/sign-in", "/sign-in/sent", "/noted",
+    "/my-groups", "/my-groups/sent", "/sign-in", "/sign-in/sent", "/noted",
     "/forget-note/done", "/my-groups/deleted", "/confirm-mailbox/done",
 )  # fmt: skip
 # The value of the page that takes a code, and a code that it cannot tell from a right one.
@@ -141,7 +140,7 @@ def invitation_link(scenario) -> str:
 def again_link(scenario) -> str:
     with scenario.services.writing.begin() as session:
         suppressions.suppress(session, scenario.keyring.index, ALONE, suppressions.BY_REQUEST)
-    scenario.visitor.send("/email-me-again", email=ALONE)
+    scenario.visitor.send("/my-groups", email=ALONE)
     return link_to(scenario.mails(ALONE)[-1], "email-me-again")
 
 

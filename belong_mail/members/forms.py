@@ -173,14 +173,6 @@ class AskForm(PublicForm):
     submit = SubmitField(_l("Send me the link"))
 
 
-class AgainForm(AskForm):
-    email = _address(
-        _l("Your email address"),
-        _l("The address that you asked us not to email."),
-        well_formed,
-    )
-
-
 class MoveForm(BaseForm):
     """Takes a new address; the secret in the URL is the authority.
 

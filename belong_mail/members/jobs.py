@@ -73,19 +73,11 @@ class RemoveAddress(SealedJob, kind="office-removal", looks_up=True):
 
 
 @dataclass(frozen=True)
-class _Typed(SealedJob):
-    """Base of jobs with an address that anyone may have typed."""
+class SendMyGroups(SealedJob, kind="my-groups", looks_up=True):
+    """Email the link to “My groups”, or the one that lifts a suppression."""
 
     address: str
     language: str
-
-
-class SendMyGroups(_Typed, kind="my-groups", looks_up=True):
-    """Email the link to “My groups”."""
-
-
-class SendEmailAgain(_Typed, kind="email-again", looks_up=True):
-    """Email the link that lifts a suppression."""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,6 @@ from belong_mail.members.jobs import (
     Lift,
     MoveAddress,
     SendCopy,
-    SendEmailAgain,
     SendMyGroups,
 )
 from belong_mail.members.models import (
@@ -62,11 +61,13 @@ MAX_MESSAGES, MAX_MESSAGE_OCTETS = 1_000, 100_000
 def my_groups(work: Work, asked: SendMyGroups) -> None:
     """Email the link to someone's memberships, encrypted under its secret, or that there are none.
 
-    Limits both emails alike, so that their number does not show who is a member.
+    Limits both emails alike, so that their number does not show who is a member. A suppressed
+    address gets the link that lifts its suppression.
     """
     session, keys, identity = work.session, work.keys, addresses.folded(asked.address)
     if suppressions.is_suppressed(session, keys.index, identity):
-        raise Refused
+        _email_again(work, asked, identity)
+        return
     found = [each for each in rows_of(session, keys, Subscription, identity) if each.is_active]
     held = [each for each in found if proven.is_kept(work, each)]
     if not held:
@@ -91,10 +92,9 @@ def my_groups(work: Work, asked: SendMyGroups) -> None:
         work.post(NO_GROUPS, addresses.untagged(asked.address), asked.language, notes=notes)
 
 
-@does(SendEmailAgain)
-def email_again(work: Work, asked: SendEmailAgain) -> None:
-    """Email the link that lifts a suppression, once a week at most; nothing to other addresses."""
-    index, identity = work.keys.index, addresses.folded(asked.address)
+def _email_again(work: Work, asked: SendMyGroups, identity: str) -> None:
+    """Email the link that lifts a suppression, once a week at most, if its owner asked for it."""
+    index = work.keys.index
     if suppressions.lift_permission(work.session, index, identity, work.at) is None:
         raise Refused
     work.use(index.limited("email-again", identity), EMAIL_AGAIN_RATE)

@@ -17,8 +17,8 @@ from belong_mail.meetings import service as meetings
 from belong_mail.meetings.views import calendar_file, calendar_of, day_file, occurrence_on
 from belong_mail.members import self_service as members_self_service
 from belong_mail.members import service as members
-from belong_mail.members.forms import AgainForm, AskForm, MoveForm, PressForm
-from belong_mail.members.jobs import ChangeAddress, SendCopy, SendEmailAgain, SendMyGroups
+from belong_mail.members.forms import AskForm, MoveForm, PressForm
+from belong_mail.members.jobs import ChangeAddress, SendCopy, SendMyGroups
 from belong_mail.members.models import Subscription
 from belong_mail.members.self_service import ALL, choose
 from belong_mail.members.views import TOO_LATE, subscriptions
@@ -57,27 +57,18 @@ def over(_error: BadToken) -> Page:
 @public
 @no_cookie
 def ask(session: Session) -> ResponseReturnValue:
-    return _ask(session, AskForm(), SendMyGroups, ".sent")
+    form = AskForm()
+    if form.is_sent():
+        asked = SendMyGroups(form.email.data or "", request_language())
+        asked.ask(session, services().sealer, due_at=throttle(session))
+        return redirect(url_for(".sent"), 303)
+    return page("self_service/ask.html", form=form)
 
 
 @self_service.get("/my-groups/sent")
 @public
 def sent() -> Page:
     return page("self_service/sent.html")
-
-
-@self_service.route("/email-me-again", methods=["GET", "POST"])
-@public
-@no_cookie
-def ask_again(session: Session) -> ResponseReturnValue:
-    """Take a suppressed address; everyone gets the same answer."""
-    return _ask(session, AgainForm(), SendEmailAgain, ".again_sent")
-
-
-@self_service.get("/email-me-again/sent")
-@public
-def again_sent() -> Page:
-    return page("self_service/sent.html", is_again=True)
 
 
 @self_service.route("/email-me-again/<token>", methods=["GET", "POST"])
@@ -193,20 +184,6 @@ def erased() -> Page:
     by, latest = request.args.get("by", 0, int), now() + SAID_ERASED_WITHIN
     erased_by = datetime.fromtimestamp(by, UTC) if 0 < by <= latest.timestamp() else None
     return page("done.html", what="erased", erased_by=erased_by)
-
-
-def _ask(
-    session: Session,
-    form: AskForm | AgainForm,
-    job: type[SendMyGroups | SendEmailAgain],
-    sent: str,
-) -> ResponseReturnValue:
-    """Queue the job that emails a link to the typed address."""
-    if form.is_sent():
-        asked = job(form.email.data or "", request_language())
-        asked.ask(session, services().sealer, due_at=throttle(session))
-        return redirect(url_for(sent), 303)
-    return page("self_service/ask.html", form=form, is_again=job is SendEmailAgain)
 
 
 def _done_page(what: str) -> Page:

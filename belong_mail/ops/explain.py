@@ -131,7 +131,7 @@ def explain(session: Session, keys: Keyring, identity: str, *, is_staff: bool) -
     since = session.scalar(
         select(Suppression.since).where(Suppression.address_index == key_of(keys.index, identity))
     )
-    mark = f"yes, since {since}. Only “Email me again” reaches it." if since else "no."
+    mark = f"yes, since {since}. Only “My groups” reaches it." if since else "no."
     lines, sent = [f"Never email: {mark}"], _sent_to(session, keys.opener, identity)
     for act in ACTS:
         if act.words == MY_GROUPS and not is_staff:

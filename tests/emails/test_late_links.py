@@ -46,7 +46,7 @@ def ask(about: str, scenario, seat, cli) -> None:
     elif about == "email-me-again":
         reason, index = suppressions.BY_REQUEST, scenario.keyring.index
         scenario.do(suppressions.suppress, index, SOMEBODY, reason)
-        visitor.send("/email-me-again", email=SOMEBODY)
+        visitor.send("/my-groups", email=SOMEBODY)
     elif about == "confirm-mailbox":
         typed = {"summary_en": "Standing by our students.", "mailbox": MAILBOX}
         assert seat.send(f"/lead/groups/{VILLAGE}/page", **typed).status_code == 303

@@ -19,7 +19,7 @@ from tests.factories import queue_issue
 from tests.scenario import ADA, VILLAGE, drain_in
 
 BOB = "bob@dpsk12.org"
-PAGE = "/email-me-again"
+PAGE = "/my-groups"
 
 
 @pytest.fixture
@@ -52,8 +52,7 @@ def link(scenario) -> str:
 
 def test_the_owner_lifts_it_by_the_link_and_can_join_again(alone):
     url = link(alone)
-    assert "Did you once ask us" in alone.visitor.open(PAGE).text
-    assert "We send it once a week at most." in alone.visitor.open(f"{PAGE}/sent").text
+    assert "once asked us not to email you" in alone.visitor.open(PAGE).text
     [mail] = alone.relay.to(ADA)[-1:]
     for part in (str(mail), text_of(mail), html_of(mail)):
         assert not any(name in part for name in ("LGBTQ", "Asian", "Village"))
@@ -76,13 +75,12 @@ def test_the_owner_lifts_it_by_the_link_and_can_join_again(alone):
             assert alone.is_member(slug=slug)
 
 
-def test_the_owner_gets_one_email_a_week_at_most_also_in_spanish_and_nobody_else_any(alone):
-    alone.enter(BOB)
+def test_the_owner_gets_one_email_a_week_at_most_also_in_spanish(alone):
     alone.visitor.headers = {"Accept-Language": "es"}
     link(alone)
     assert "Alguna vez nos pediste" in text_of(alone.relay.to(ADA)[-1])
-    others = (ADA, ADA.upper(), BOB, "stranger@dpsk12.org", "somebody@example.org")
-    assert [ask(alone, address) for address in others] == [0] * len(others)
+    for address in (ADA, ADA.upper(), "ada+list@dpsk12.org"):
+        assert ask(alone, address) == 0
     with time_machine.travel(now() + timedelta(days=6)):
         assert ask(alone) == 0
     with time_machine.travel(now() + timedelta(days=8)):
@@ -177,7 +175,6 @@ def test_never_mail_me_again_holds_in_every_group(scenario):
     assert not scenario.is_member(slug="lgbtq")
     assert scenario.visitor.follow(asked).status_code == 409
     scenario.visitor.join("the-village", "ada+new@dpsk12.org")
-    scenario.visitor.send("/my-groups", email="ada+list@dpsk12.org")
     assert len(scenario.mails()) == got
     assert scenario.is_member("adam@dpsk12.org", "asian")
     assert scenario.subscription(slug=VILLAGE) is None

@@ -199,13 +199,13 @@ def test_a_wrong_form_is_answered_while_somebody_else_writes(scenario):
 
 
 TELL_ME = "/groups/autoimmune/tell-me"
-MY_GROUPS, AGAIN, CONTACT, SIGN_IN = "/my-groups", "/email-me-again", "/contact", "/sign-in"
+MY_GROUPS, CONTACT, SIGN_IN = "/my-groups", "/contact", "/sign-in"
 # Other fields of the contact form.
 WORDS = {"message": "Hello", "topic": "need"}
 MEANT = "ada@dpsk12.org"
 
 
-@pytest.mark.parametrize("path", [JOIN, TELL_ME, MY_GROUPS, AGAIN, CONTACT, SIGN_IN])
+@pytest.mark.parametrize("path", [JOIN, TELL_ME, MY_GROUPS, CONTACT, SIGN_IN])
 def test_every_form_suggests_the_right_domain_and_its_button_fills_the_field(scenario, path):
     typed = {"email": "ada@dspk12.org", **(WORDS if path == CONTACT else {})}
     page = scenario.visitor.send(path, **typed)
@@ -244,7 +244,7 @@ def test_all_else_that_was_typed_stays_beside_an_error_and_when_its_button_is_pr
     assert (signup.address, signup.first_name) == (MEANT, "Ada")
 
 
-@pytest.mark.parametrize("path", [MY_GROUPS, AGAIN, CONTACT])
+@pytest.mark.parametrize("path", [MY_GROUPS, CONTACT])
 def test_where_any_address_may_be_typed_it_is_asked_once(scenario, path):
     typed = {"email": "ada@dspk12.org", **(WORDS if path == CONTACT else {})}
     page = scenario.visitor.send(path, **typed)

@@ -140,7 +140,7 @@ def test_a_group_offers_personal_addresses_only_while_the_office_allows_them(sce
     words = scenario.visitor.open(page).text
     assert "Codes that someone else asks for with your DPS address" in words
     assert "If you once asked us not to email your DPS address" in words
-    assert 'href="/email-me-again"' in words
+    assert 'href="/my-groups"' in words
     allow(scenario, is_allowed=False)
     visitor = scenario.visitor
     for answer in (visitor.open(page), visitor.open(ASK), visitor.press(ASK)):

@@ -66,9 +66,7 @@ def seen_by_a_stranger(answer, nonce: str) -> tuple[object, ...]:
     return answer.status_code, text, headers
 
 
-@pytest.mark.parametrize(
-    "page", [JOIN, PERSONAL, TELL_ME, "/my-groups", "/email-me-again", "/contact"]
-)
+@pytest.mark.parametrize("page", [JOIN, PERSONAL, TELL_ME, "/my-groups", "/contact"])
 def test_nobody_learns_from_the_page_or_the_statements_who_belongs(page, town):
     more = MESSAGE if page == "/contact" else {}
     fields = Form(town.visitor.open(page).text).fields | more

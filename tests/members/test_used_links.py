@@ -146,7 +146,7 @@ def test_a_used_not_me_link_says_that_it_was_used(scenario, choice):
     assert "This link has been used" in page.text
     assert "Cancel the request</button>" not in page.text
     assert ("Don’t email me again</button>" in page.text) is (choice == "forget")
-    assert ("/email-me-again" in page.text) is (choice == "never")
+    assert ("Let us email you again" in page.text) is (choice == "never")
     if choice == "forget":
         with time_machine.travel(now() + timedelta(days=1)):
             scenario.worker.drain()

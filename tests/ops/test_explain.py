@@ -37,7 +37,7 @@ def become_member(scenario, address: str) -> None:
 
 def act(scenario, address: str) -> None:
     scenario.visitor.join(VILLAGE, address)
-    for path in ("/my-groups", "/email-me-again", "/sign-in"):
+    for path in ("/my-groups", "/sign-in"):
         scenario.visitor.send(path, email=address)
     typed = {"topic": "join", "message": "Hello", "email": address}
     assert scenario.visitor.send("/contact", **typed).status_code == 303
@@ -121,7 +121,7 @@ def test_the_limits_are_those_that_the_worker_counts_and_the_mark_has_its_day(sc
     scenario.worker.drain()
     with scenario.services.writing.begin() as session:
         suppressions.suppress(session, scenario.keyring.index, ADA, suppressions.BY_REQUEST)
-    scenario.visitor.send("/email-me-again", email=ADA)
+    scenario.visitor.send("/my-groups", email=ADA)
     scenario.worker.drain()
     limited = scenario.keyring.index.limited
     with scenario.services.reading.begin() as session:

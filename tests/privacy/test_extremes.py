@@ -49,7 +49,6 @@ pytestmark = periodic_tasks
 # an imported list hear nothing; the operator does.
 HEARD = dict.fromkeys(DOORS, ("known", "new")) | {
     "sign-in": ("known",),
-    "email-again": ("known",),
     "office-removal": ("known",),
     "returned": ("known",),
     "import": ("new",),

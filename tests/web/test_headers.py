@@ -25,7 +25,7 @@ POSTS = (
     "/groups/the-village/join", "/contact", "/confirm/x", "/not-me/x", "/leave/x", "/leave/x/undo",
     "/leave/x/pause", "/leave/x/language", "/leave/x/remind", "/my-groups/x/remind",
     "/my-groups", "/my-groups/x/leave", "/my-groups/x/erase",
-    "/email-me-again", "/email-me-again/x", "/my-groups/x/change-address", "/change-address/x",
+    "/email-me-again/x", "/my-groups/x/change-address", "/change-address/x",
     "/sign-in", "/sign-in/x",
 )  # fmt: skip
 

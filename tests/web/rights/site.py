@@ -78,7 +78,6 @@ BODIES: dict[str, dict[str, Any]] = {
     "sign_in.confirm": {"name": "New"},
     "sign_in.ask": {"email": "new@dpsk12.org"},
     "self_service.ask": {"email": "new@dpsk12.org"},
-    "self_service.ask_again": {"email": "new@dpsk12.org"},
     "contact.answer": {"code": CODE},
     "contact.write": {"message": "Where is the ramp?", "topic": "need"},
 }
