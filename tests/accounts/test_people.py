@@ -395,6 +395,8 @@ def test_a_leader_stops_leading_and_everyone_concerned_is_told(app, scenario, of
     assert "Ended" not in office.open(VILLAGE_PAGE).text
     with scenario.services.reading.begin() as session:
         assert len(accounts.leads_of(session, group_named(session, VILLAGE))) == 1
+    lead.act("/lead/groups/asian/stop-leading")
+    assert '<a href="/lead/" aria-current="page">' in lead.open("/lead/").text
 
 
 @pytest.fixture
