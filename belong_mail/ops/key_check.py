@@ -28,7 +28,7 @@ from sqlalchemy.orm import Session, load_only, selectinload
 from belong_mail.accounts.models import Account
 from belong_mail.contact.models import ContactMessage
 from belong_mail.contact.service import MESSAGE_COLUMN
-from belong_mail.core.db import schema_step
+from belong_mail.core.db import now, schema_step
 from belong_mail.core.decryption import (
     BlindIndex,
     DecryptionError,
@@ -119,7 +119,9 @@ def check_unknown_keys(session: Session, keyring: Keyring) -> list[str]:
 def retry_unreadable_jobs(session: Session, opener: Opener) -> None:
     """Retry jobs that could not be read, if their key is here now."""
     here = [SEALED + key_id for key_id in opener.key_ids]
-    failed = update(Job).where(Job.failures > 0, head(Job.sealed).in_(here))
+    # By the index of due times: what waits for a later time has not failed.
+    failed = update(Job).where(Job.failures > 0, Job.due_at <= now())
+    failed = failed.where(head(Job.sealed).in_(here))
     session.execute(failed.values(failures=0), execution_options={"synchronize_session": False})
 
 
