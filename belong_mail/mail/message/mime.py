@@ -32,13 +32,13 @@ _BOUNDARY = re.compile(r"[A-Za-z0-9_-]{1,60}")
 class Envelope:
     """Return path, recipient (RFC 5321) and finished bytes of a message."""
 
-    return_path: str
-    recipient: str
-    message: bytes
+    return_path: Final[str]
+    recipient: Final[str]
+    message: Final[bytes]
     # Whether all but the recipient is checked already.
-    is_verified: bool = False
+    is_verified: Final[bool] = False
     # Bytes that follow `message` and are shared by all copies of an issue; only if verified.
-    end: bytes = b""
+    end: Final[bytes] = b""
 
     @property
     def size(self) -> int:
