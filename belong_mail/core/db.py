@@ -114,7 +114,6 @@ def whole(text: str) -> str:
 
 
 def text_list(value: Any) -> list[str]:
-    """Return the texts of a list."""
     found = value if isinstance(value, list) else ()
     return [whole(each) for each in found if isinstance(each, str)]
 

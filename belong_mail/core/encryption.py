@@ -139,7 +139,6 @@ def new_keys() -> dict[str, str]:
 
 
 def are_kept(folder: Path) -> bool:
-    """Return whether a folder has a key file of each kind."""
     return all((folder / kind).exists() for kind in KINDS)
 
 

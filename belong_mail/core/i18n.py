@@ -192,7 +192,6 @@ def format_month(day: date, code: str) -> str:
 
 
 def format_weekday(day: date, code: str) -> str:
-    """Return a weekday, as in “Tuesday”."""
     return babel_date(day, "EEEE", locale=_locale(code))
 
 

@@ -47,7 +47,6 @@ class WorkerLock:
             raise
 
     def status_of(self, name: str) -> WorkerStatus:
-        """Return whether a worker is running, and active."""
         if not _NAME.fullmatch(name):
             return WorkerStatus.UNKNOWN
         standing = _worker_status(self._folder / name)

@@ -26,7 +26,6 @@ PHONE = "tel:"
 
 
 def _options(value: Any) -> list[LocalizedText]:
-    """Return each text of a list, by language."""
     return [texts_by_language(each) for each in value] if isinstance(value, list) else []
 
 

@@ -95,7 +95,6 @@ def analyze(engine: Engine) -> None:
 def differences(engine: Engine) -> list[str]:
     """List the differences between database and models."""
     with engine.connect() as connection:
-        schema_step(connection)
         context = MigrationContext.configure(connection)
         return [str(each) for each in compare_metadata(context, Base.metadata)]
 

@@ -64,7 +64,6 @@ class LocalizedForm(Form):
         }
 
     def fill(self, **words: LocalizedText) -> None:
-        """Fill the fields with stored texts."""
         for field, said in self.flat(**words).items():
             self[field].data = said
 
