@@ -26,6 +26,7 @@ from belong_mail.web.language import (
     page_ngettext,
     request_language,
 )
+from belong_mail.web.security_headers import FOR_MACHINES
 
 # Query arguments that make a page say what was just done; links to other languages keep them.
 SAID = ("pressed", "by")
@@ -98,7 +99,8 @@ def init_i18n(app: Flask, settings: Settings) -> None:
             ):
                 response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
         else:
-            response.headers["Content-Language"] = request_language()
+            if request.endpoint not in FOR_MACHINES:  # whose answers are English
+                response.headers["Content-Language"] = request_language()
             response.vary.add("Accept-Language")
         return response
 
