@@ -15,7 +15,7 @@ from belong_mail.core import i18n
 from belong_mail.core.database_errors import NO_DATABASE, is_too_slow
 from belong_mail.core.db import UtcTime, new_public_id, now, update_if_free
 from belong_mail.core.decryption import DecryptionError, UnknownKey
-from belong_mail.core.i18n import DEFAULT
+from belong_mail.core.i18n import DEFAULT, known_language
 from belong_mail.core.links import Links
 from belong_mail.core.services import Settings
 from belong_mail.core.statements import in_ids
@@ -267,7 +267,8 @@ class IssueMailer:
         if any(isinstance(each, NO_DATABASE) for each in self._writers.values()):
             self._writers.clear()
         for row in rows:
-            key = (row[1], row[2] or DEFAULT)
+            # The web could write any number of languages, each of which would have a message here.
+            key = (row[1], known_language(row[2]))
             template = self._writers.get(key)
             if template is None or isinstance(template, UnknownKey):
                 try:

@@ -2,10 +2,11 @@
 
 import json
 
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from belong_mail.accounts.models import Account, Right
 from belong_mail.core.db import new_public_id, now
+from belong_mail.core.i18n import NAMES as LANGUAGES
 from belong_mail.delivery.models import Delivery
 from belong_mail.groups import mailbox
 from belong_mail.leads import mailbox as shared_mailbox
@@ -16,8 +17,9 @@ from belong_mail.newsletters.models import RenderedIssue
 from belong_mail.worker.loop import Worker
 from tests.browser_client import link_to
 from tests.clients import sign_in
-from tests.database import do, query
-from tests.factories import change_group, group_named, make_member, queue_issue
+from tests.counting import statements_of
+from tests.database import do, execute, query
+from tests.factories import change_group, group_named, make_member, make_members, queue_issue
 from tests.markers import on_both, periodic_tasks
 
 pytestmark = [periodic_tasks, on_both("rights of the web's role")]
@@ -48,6 +50,20 @@ def test_an_intruder_cannot_put_the_readers_address_into_an_issue(services, keyr
         next_worker.engine.close()
         assert len(relay.accepted) == 1
         assert query(services, select(Delivery.state)) == ["failed"]
+
+
+def test_languages_that_nobody_speaks_load_no_message_of_their_own(
+    services, keyring, worker, relay
+):
+    """Each would be megabytes, and the worker would run out of memory."""
+    do(services, make_members, keyring, 20)
+    odd = "UPDATE subscriptions SET language = 'l' || id"
+    execute(services, text(odd))
+    do(services, queue_issue)
+    with statements_of(services.engine) as seen:
+        worker.drain()
+    assert len(relay.accepted) == 20
+    assert sum("FROM rendered_issues" in each for each in seen) <= len(LANGUAGES)
 
 
 def test_an_intruder_does_not_get_replies_and_messages_by_sealing_a_mailbox(
