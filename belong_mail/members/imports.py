@@ -6,7 +6,6 @@ list's owner can announce it first.
 """
 
 import json
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -143,20 +142,12 @@ def latest(session: Session, group: Group) -> Import | None:
     return session.scalar(found.order_by(Import.id.desc()).limit(1))
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Progress of an import, rounded to tens; 0 stands for “a few”. Members count as asked."""
-
-    done: int
-    all: int
-    is_over: bool
-
-
-def progress(session: Session, found: Import) -> Progress:
+def progress(session: Session, found: Import) -> dict[str, int]:
+    """Count who was asked, or is a member, and all; rounded to tens, 0 stands for “a few”."""
     counted = select(func.sum(ImportBatch.size)).where(ImportBatch.import_id == found.id)
     left = session.scalar(counted) or 0
     number: int = found.report["addresses"]
-    return Progress(in_tens(number - left), in_tens(number), is_over=left == 0)
+    return {"done": in_tens(number - left), "all": in_tens(number), "is_over": left == 0}
 
 
 def announcement(group: Group, links: Links, sender: str, language: str) -> list[str]:

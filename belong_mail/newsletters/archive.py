@@ -1,6 +1,5 @@
 """Search a group's sent newsletters, and create drafts from them or from the group's template."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -29,18 +28,8 @@ FLYER = ("title", "content", "size", "pages", "is_tagged")
 MEETINGS = 4
 
 
-@dataclass(frozen=True, slots=True)
-class PastPage:
-    """One page of results; pages are counted from 1."""
-
-    issues: list[Newsletter]
-    number: int
-    page: int
-    pages: int
-
-
-def find_past(session: Session, group: Group, words: str = "", page: int = 1) -> PastPage:
-    """Find a group's sent issues that contain all of these words, newest first.
+def find_past(session: Session, group: Group, words: str = "", page: int = 1) -> dict[str, Any]:
+    """Return a page of a group's sent issues that contain all of these words, newest first.
 
     Ignores case and accents, which SQL could not: texts are stored as JSON with escaped letters.
     """
@@ -53,7 +42,8 @@ def find_past(session: Session, group: Group, words: str = "", page: int = 1) ->
     found = [each for each in issues if _says(each, wanted)]
     pages = max(1, -(-len(found) // PAGE_SIZE))
     page = min(max(page, 1), pages)
-    return PastPage(found[(page - 1) * PAGE_SIZE : page * PAGE_SIZE], len(found), page, pages)
+    shown = found[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
+    return {"issues": shown, "number": len(found), "page": page, "pages": pages}
 
 
 def _says(issue: Newsletter, words: list[str]) -> bool:
