@@ -2,7 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 
@@ -64,17 +64,7 @@ def preview_page(
     return html.replace(*VIEWS[kind]) if kind in VIEWS else html, "text/html"
 
 
-@dataclass(frozen=True, slots=True)
-class IssueVersion:
-    """The words of an issue in one language, for a page."""
-
-    language: str
-    subject: str
-    preheader: str
-    html: str
-
-
-def versions(issue: Newsletter, image_url: Callable[[Image], str]) -> list[IssueVersion]:
+def versions(issue: Newsletter, image_url: Callable[[Image], str]) -> list[dict[str, str]]:
     """Return an issue's words in each language that it is written in, for a sample reader."""
     words, found = IssueText.from_issue(issue), []
     for code in words.written_in():
@@ -83,7 +73,8 @@ def versions(issue: Newsletter, image_url: Callable[[Image], str]) -> list[Issue
             for each in (words.of(code)[0], words.preheader.get(code, ""))
         )
         html = Markup(_filled(html_of(issue, code, image_url), code))  # noqa: S704 - sanitised
-        found.append(IssueVersion(code, subject, preheader, html))
+        said = {"subject": subject, "preheader": preheader, "html": html}
+        found.append({"language": code, **said})
     return found
 
 

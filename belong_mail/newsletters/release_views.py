@@ -238,7 +238,7 @@ def file(_session: Session, issue: Newsletter, **named: str) -> ResponseReturnVa
     return files.shown(files.find(issue, **named))
 
 
-def _versions(issue: Newsletter) -> list[issue_preview.IssueVersion]:
+def _versions(issue: Newsletter) -> list[dict[str, str]]:
     """Return an issue's words in each language, with pictures that this reader may see."""
     place = "office_newsletters.file" if has_access(Access.OFFICE) else "pictures.show"
 

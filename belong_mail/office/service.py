@@ -1,7 +1,6 @@
 """The office's queries: groups, and the state of threads, whose messages it cannot read."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from typing import Any
 
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
@@ -21,23 +20,10 @@ _IS_RECENT = Thread.last_at > ago(THREAD_MAX_AGE)
 _OPEN_THREADS = select(Thread).where(_IS_RECENT, _HAS_MESSAGE).order_by(Thread.last_at)
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadStatus:
-    """The state of a thread, without its messages."""
-
-    reference: str
-    # English label; "" if unknown.
-    topic: str
-    # The time of the newest message.
-    last_at: datetime
-    is_waiting: bool
-    until: datetime
-
-
-def threads(session: Session) -> list[ThreadStatus]:
+def threads(session: Session) -> list[dict[str, Any]]:
     """List the open threads, those without an answer first, each by age."""
     standings = [thread_status(session, thread) for thread in session.scalars(_OPEN_THREADS)]
-    return sorted(standings, key=lambda each: not each.is_waiting)
+    return sorted(standings, key=lambda each: not each["is_waiting"])
 
 
 def find(session: Session, reference: str) -> Thread:
@@ -46,10 +32,16 @@ def find(session: Session, reference: str) -> Thread:
     return required(session.scalar(found), NotFound)
 
 
-def thread_status(session: Session, thread: Thread) -> ThreadStatus:
+def thread_status(session: Session, thread: Thread) -> dict[str, Any]:
+    """Return the state of a thread, without its messages; the topic is an English label or ""."""
     last = receipts.thread_entries(session, thread)[-1]
-    topic, until = contact.TOPICS.get(thread.topic, ""), thread.last_at + THREAD_MAX_AGE
-    return ThreadStatus(thread.reference, topic, last.written_at, not last.is_office, until)
+    return {
+        "reference": thread.reference,
+        "topic": contact.TOPICS.get(thread.topic, ""),
+        "last_at": last.written_at,
+        "is_waiting": not last.is_office,
+        "until": thread.last_at + THREAD_MAX_AGE,
+    }
 
 
 def find_group(session: Session, slug: str) -> Group:
