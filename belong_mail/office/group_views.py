@@ -53,7 +53,9 @@ def listed(session: Session) -> ResponseReturnValue:
         return redirect(url_for(".listed", done="renewed"), 303)
     language, zone = request_language(), services().settings.timezone
     found = office.glance(session, zone, now())
-    shown = [(group_view(each.group, language), is_discreet(each.group), each) for each in found]
+    shown = [
+        (group_view(each["group"], language), is_discreet(each["group"]), each) for each in found
+    ]
     if "order" in request.args:
         return page("office/order.html", groups=shown)
     ended = [group_view(each, language) for each in group_service.listed_ended(session)]

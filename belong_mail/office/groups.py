@@ -1,7 +1,6 @@
 """The office's actions on groups: add, describe, mark, order, launch, and add questions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,7 +10,6 @@ from sqlalchemy.orm import Session, defer
 
 from belong_mail.accounts import people
 from belong_mail.accounts import service as accounts
-from belong_mail.accounts.models import Right
 from belong_mail.accounts.service import NotFound
 from belong_mail.core import audit
 from belong_mail.core.db import required
@@ -44,19 +42,12 @@ DESCRIBED = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class GroupAtAGlance:
-    """A group with its leaders, and the dates of its last newsletter and next meeting."""
+def glance(session: Session, zone: ZoneInfo, at: datetime) -> list[dict[str, Any]]:
+    """List the groups that have not ended, in the directory's order.
 
-    group: Group
-    # Its leaders, and people who are invited to lead it.
-    team: list[Right]
-    sent_on: date | None
-    meets_on: date | None
-
-
-def glance(session: Session, zone: ZoneInfo, at: datetime) -> list[GroupAtAGlance]:
-    """List the groups that have not ended, in the directory's order."""
+    Each has its team, also people who are only invited, and the dates of its last newsletter and
+    next meeting.
+    """
     sent = select(Newsletter.group_id, func.max(Newsletter.queued_at)).group_by(Newsletter.group_id)
     newest = session.execute(sent.where(Newsletter.queued_at.is_not(None)))
     sent_on = {group_id: moment.astimezone(zone).date() for group_id, moment in newest if moment}
@@ -65,7 +56,12 @@ def glance(session: Session, zone: ZoneInfo, at: datetime) -> list[GroupAtAGlanc
         if not each.is_cancelled:
             meets_on.setdefault(each.meeting.group_id, each.held_on)
     return [
-        GroupAtAGlance(group, team, sent_on.get(group.id), meets_on.get(group.id))
+        {
+            "group": group,
+            "team": team,
+            "sent_on": sent_on.get(group.id),
+            "meets_on": meets_on.get(group.id),
+        }
         for group, team in people.list_teams(session).items()
     ]
 

@@ -1,8 +1,7 @@
 """Pages for new colleagues: links, and a sheet and posters with QR codes."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from flask import Blueprint, abort, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
@@ -14,7 +13,7 @@ from belong_mail.core.db import now
 from belong_mail.core.links import Links
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
-from belong_mail.groups.presenters import GroupView, group_view, localized
+from belong_mail.groups.presenters import group_view, localized
 from belong_mail.meetings import service as meetings
 from belong_mail.meetings.formatting import meeting_view
 from belong_mail.web.access import public
@@ -62,7 +61,7 @@ def poster(session: Session, slug: str) -> Page:
     return page(
         "onboarding/poster.html",
         entry=entry,
-        group=entry.said[language],
+        group=entry["said"][language],
         audience=localized(group.audience, language),
         dates=dates,
     )
@@ -76,32 +75,20 @@ def short(session: Session, number: int) -> ResponseReturnValue:
     return redirect(url_for("directory.group", slug=group.slug))
 
 
-@dataclass(frozen=True, slots=True)
-class OnboardingEntry:
-    """A group with its printed URL and QR code."""
-
-    # The group by language.
-    said: Mapping[str, GroupView]
-    url: str
-    code: Markup
-
-    @property
-    def typed(self) -> str:
-        """Return the URL without its scheme, for people to type."""
-        return self.url.partition("://")[2]
-
-
-def _entries(session: Session) -> list[OnboardingEntry]:
+def _entries(session: Session) -> list[dict[str, Any]]:
     """List all groups that are not ending, in the directory's order."""
     found = (group for group in groups.listed(session) if not group.is_ending)
     return [onboarding_entry(group, services().links) for group in found]
 
 
-def onboarding_entry(group: Group, links: Links) -> OnboardingEntry:
+def onboarding_entry(group: Group, links: Links) -> dict[str, Any]:
+    """Return a group in each language, with its URL as people type it, and that as a QR code."""
     url = links.plain("onboarding.short", number=group.id)
-    return OnboardingEntry(
-        {code: group_view(group, code) for code in i18n.NAMES}, url, qr_code(url)
-    )
+    return {
+        "said": {code: group_view(group, code) for code in i18n.NAMES},
+        "typed": url.partition("://")[2],
+        "code": qr_code(url),
+    }
 
 
 # A group's code never changes, and takes 3 ms to draw.
