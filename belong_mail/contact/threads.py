@@ -5,8 +5,7 @@ any time, but only the code's holder can read them.
 """
 
 import secrets
-from dataclasses import dataclass
-from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -25,15 +24,6 @@ KEY_COLUMN, ENTRY_COLUMN = "threads.receipt_key", "thread_entries.sealed"
 
 class ThreadNotFound(Exception):
     """The code is wrong, or its thread was deleted."""
-
-
-@dataclass(frozen=True, slots=True)
-class ThreadMessage:
-    """A decrypted message of a thread."""
-
-    words: str
-    is_office: bool
-    at: datetime
 
 
 def new_code() -> str:
@@ -70,7 +60,7 @@ def add_entry(session: Session, thread: Thread, words: str, *, is_office: bool) 
     session.flush()
 
 
-def read_entries(session: Session, thread: Thread, code: str) -> list[ThreadMessage]:
+def read_entries(session: Session, thread: Thread, code: str) -> list[dict[str, Any]]:
     """Decrypt a thread's messages, oldest first. Skips entries moved from another thread."""
     receipt = _code_keys(code)
     said = []
@@ -79,7 +69,7 @@ def read_entries(session: Session, thread: Thread, code: str) -> list[ThreadMess
             words = receipt.open(entry.sealed, f"{ENTRY_COLUMN}/{thread.reference}").decode()
         except UnlockError:
             continue
-        said.append(ThreadMessage(words, entry.is_office, entry.written_at))
+        said.append({"words": words, "is_office": entry.is_office, "at": entry.written_at})
     return said
 
 

@@ -1,5 +1,7 @@
 """Pages to write a message, and to read and continue a thread by its code."""
 
+from typing import Any
+
 from flask import Blueprint, abort, redirect, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import DBAPIError
@@ -72,7 +74,7 @@ def answer(session: Session) -> ResponseReturnValue:
     return page("contact/thread.html", 200, form=form, said=said, is_sent=is_sent)
 
 
-def _read(session: Session, form: ReceiptForm) -> list[threads.ThreadMessage] | None:
+def _read(session: Session, form: ReceiptForm) -> list[dict[str, Any]] | None:
     """Open a thread by the form's code and add the form's message; None if the code is unknown."""
     code = form.code.data or ""
     try:
