@@ -3,6 +3,7 @@
 from flask import Blueprint, Response, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
+from werkzeug.datastructures import MultiDict
 
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.session import signed_in
@@ -136,9 +137,15 @@ def _typed(form: WriteForm) -> dict[str, LocalizedText]:
 
 
 def _is_stale(issue: Newsletter, form: WriteForm) -> bool:
-    """Return whether other words would be overwritten: of an answer lost on its way, none are."""
+    """Return whether other words would be overwritten: of an answer lost on its way, none are.
+
+    The script sends all fields again for each text that it sent before without an answer.
+    """
     is_older = form.is_stale(newsletters.version(issue))
-    return is_older and not newsletters.says(issue, **_typed(form))
+    sent = zip(*request.form.listvalues(), strict=False)
+    texts = (dict(zip(request.form, each, strict=True)) for each in sent)
+    own = (_typed(WriteForm(MultiDict(each))) for each in texts)
+    return is_older and not any(newsletters.says(issue, **each) for each in own)
 
 
 def _keep(session: Session, issue: Newsletter, form: WriteForm) -> None:

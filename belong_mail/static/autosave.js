@@ -1,10 +1,12 @@
 // Keeps what is written: on the server two seconds after the last key, and in this tab until it is there.
 // One request at a time: what got no answer is sent again as it was, before newer words, and a button
-// goes when the server has answered for the words.
+// goes when the server has answered for the words. A page that is hidden, and may be closed, sends
+// the newest at once, and with them those without an answer, which are no one else's.
 const PAUSE = 2;
 // Seconds until the next try, while nothing answers or somebody is signed out.
 const RETRIES = [2, 5, 10, 20, 60];
-// Seconds for an answer: some networks take what is sent and never answer.
+// Seconds for an answer: some networks take what is sent and never answer, and WebKit's “stop”
+// leaves a request of a hidden page without an end.
 const PATIENCE = 30;
 // Browsers let 64 KiB go on after a tab is closed; the rest is for what stands around the words.
 const LAST_OCTETS = 60_000;
@@ -19,7 +21,7 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
   // A button that came there after newer words of this very tab.
   const isOvertaken = "stale" in form.dataset && sessionStorage.getItem(ours) === form.dataset.seen;
   sessionStorage.removeItem(ours);
-  if (isOvertaken && copied()?.typed !== words()) return location.replace(location.href);
+  if (isOvertaken && copied()?.typed !== words()) return location.replace(`${location.search || "?"}&overtaken=1`);
   const [navigation] = performance.getEntriesByType("navigation");
   const isAsStored = words() === words("defaultValue");
   // What is typed before this has loaded counts, too; not what “back” puts into the fields.
@@ -27,16 +29,20 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
   // WebKit’s “back” puts the version of before into its field, too.
   if (isAsStored) form.elements.seen.value = form.dataset.seen;
   let isUnsaved = isTyped || "unsaved" in form.dataset;
-  let isSaving = false;
+  // Ends the request that is on its way.
+  let sending = null;
   let tries = 0;
   let waiting = 0;
   // The copy of before, while it is offered.
   let offered = null;
-  // Words on their way, with the version they were written on; without an answer they may have come there.
+  // Words on their way, newest first, with the version they were written on; without an answer
+  // they may have come there.
   let unanswered = null;
   // The button that waits for them.
   let pressed = null;
   let hasGone = false;
+  // Its own leaving asks nothing.
+  let isGoing = false;
 
   function fields() {
     return [...form.querySelectorAll("[id]:is(input, textarea)")].filter((field) => field.type !== "hidden");
@@ -52,39 +58,45 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
     waiting = setTimeout(save, 1000 * seconds);
   }
 
-  async function save() {
+  async function save(isLast) {
     clearTimeout(waiting);
     // Beside another's version: what is on the server stays until “Save”, and the tab keeps these words.
     if ("stale" in form.dataset) return end(notSaved.dataset.stale);
-    if (isSaving) return saveIn(PAUSE);
-    isSaving = true;
-    unanswered ??= { typed: words(), seen: form.elements.seen.value };
+    const texts = [...new Set([words(), ...(unanswered?.texts ?? [])])];
+    if (isLast ? new Blob(texts).size > LAST_OCTETS : sending) return saveIn(PAUSE);
+    if (isLast || !unanswered) unanswered = { texts, seen: form.elements.seen.value };
     keepHere();
-    const { typed, seen } = unanswered;
-    const body = new FormData(form);
-    for (const [name, value] of Object.entries({ ...JSON.parse(typed), seen })) body.set(name, value);
-    const answer = await fetch(form.dataset.save, {
-      method: "POST",
-      body,
-      keepalive: new Blob([typed]).size < LAST_OCTETS,
-      signal: AbortSignal.timeout?.(1000 * PATIENCE),
-    }).catch(() => null);
-    // A network that wants to be signed in to answers in our place.
-    const said = await answer?.json().catch(() => null);
-    isSaving = false;
+    sending?.abort();
+    const mine = sending = new AbortController();
+    setTimeout(() => mine.abort(), 1000 * PATIENCE);
+    const ended = new Promise((resolve) => { mine.signal.onabort = () => resolve([]); });
+    const [answer, said] = await Promise.race([post(mine.signal, isLast), ended]);
+    if (sending !== mine) return;
+    sending = null;
     if (!said?.seen && ![409, 413, 422].includes(answer?.status)) return retry(answer);
+    const isNewest = words() === unanswered.texts[0] && unanswered.seen === form.elements.seen.value;
     unanswered = null;
     tries = 0;
-    const isLast = words() === typed && seen === form.elements.seen.value;
     if (said?.seen) form.elements.seen.value = said.seen;
     if (said?.seen && hasGone) sessionStorage.setItem(ours, said.seen);
-    if (!isLast) return saveIn(pressed ? 0 : PAUSE);
+    if (!isNewest) return saveIn(pressed ? 0 : PAUSE);
     if (answer.status === 422) return end(said?.problem || notSaved.dataset.lost, onRefused);
     if (answer.status !== 200) return end(answer.status === 409 ? notSaved.dataset.stale : notSaved.dataset.long);
     isUnsaved = false;
     sessionStorage.removeItem(offered ? beside : key);
     end("", onSaved);
     saved.textContent = saved.dataset.saved;
+  }
+
+  async function post(signal, keepalive) {
+    const body = new FormData();
+    for (const text of unanswered.texts) {
+      const typed = { ...JSON.parse(text), seen: unanswered.seen };
+      for (const [name, value] of new FormData(form)) body.append(name, typed[name] ?? value);
+    }
+    const answer = await fetch(form.dataset.save, { method: "POST", body, keepalive, signal }).catch(() => null);
+    // A network that wants to be signed in to answers in our place.
+    return [answer, await answer?.json().catch(() => null)];
   }
 
   async function retry(answer) {
@@ -100,7 +112,7 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
   function end(problem, otherwise) {
     say(problem);
     if (!pressed) return otherwise?.();
-    isUnsaved = false;
+    isGoing = true;
     pressed.click();
     pressed = null;
   }
@@ -125,7 +137,7 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
 
   function keepHere() {
     const seen = form.dataset.stale ?? form.elements.seen.value;
-    sessionStorage.setItem(offered ? beside : key, JSON.stringify({ typed: words(), seen, unanswered }));
+    sessionStorage.setItem(offered ? beside : key, JSON.stringify({ typed: words(), seen, sent: unanswered }));
   }
 
   function changed() {
@@ -163,7 +175,7 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
       sessionStorage.removeItem(key);
       return;
     }
-    ({ unanswered } = offered = kept);
+    ({ sent: unanswered } = offered = kept);
     // Put back before the scripts ran.
     if (kept.typed === words()) return changed();
     offer.hidden = false;
@@ -183,7 +195,7 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
   form.addEventListener("input", changed);
   form.addEventListener("submit", (event) => {
     if (event.submitter?.formTarget) return;
-    hasGone = !isUnsaved;
+    hasGone = isGoing ||= !isUnsaved;
     if (hasGone) return;
     event.preventDefault();
     pressed = event.submitter;
@@ -192,9 +204,11 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
   });
   for (const name of ["online", "focus"]) addEventListener(name, () => { if (notSaved.textContent) save(); });
   // Phones close a page without asking.
-  document.addEventListener("visibilitychange", () => { if (document.hidden && isUnsaved) save(); });
+  document.addEventListener("visibilitychange", () => { if (document.hidden && isUnsaved) save(true); });
   addEventListener("beforeunload", (event) => {
-    if (!isUnsaved) return;
+    const asks = isUnsaved && !isGoing;
+    isGoing = false;
+    if (!asks) return;
     event.preventDefault();
     // Chrome before 119 looks at this alone.
     event.returnValue = true;

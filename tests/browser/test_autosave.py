@@ -179,6 +179,7 @@ def test_words_typed_while_a_slow_button_is_on_its_way_are_no_one_elses(page):
         slow[0].continue_()
     expect(page.locator("[name=text]")).to_have_value("Come to coffee.")
     expect(page.locator("[role=alert]")).to_have_count(0)
+    expect(page.get_by_text("Nothing has been sent.")).to_be_visible()
 
 
 @one_by_day("journeys in a browser")

@@ -109,6 +109,17 @@ def test_words_are_saved_while_they_are_typed(lead):
     assert "Some more words" in lead.open(page).text
 
 
+def test_words_sent_before_without_an_answer_are_no_one_elses(lead):
+    page = begin(lead)
+    first = Form(lead.open(page).text).fields | {"text": "Some words"}
+    assert lead.press(f"{page}/save", **first).status_code == 200
+    newest = first | {"text": "Some more words"}
+    assert lead.press(f"{page}/save", **newest).status_code == 409
+    both = {name: [newest[name], first[name]] for name in first}
+    assert lead.press(f"{page}/save", **both).status_code == 200
+    assert Form(lead.open(page).text).fields["text"] == "Some more words"
+
+
 def test_the_preview_is_the_mail_that_goes_out(lead, scenario):
     words = {
         "subject": "Tea & cake",
