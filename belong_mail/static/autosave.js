@@ -1,12 +1,10 @@
 // Keeps what is written: on the server two seconds after the last key, and in this tab until it is there.
 // One request at a time: what got no answer is sent again as it was, before newer words, and a button
-// goes when the server has answered for the words. A page that is hidden, and may be closed, sends
-// the newest at once, and with them those without an answer, which are no one else's.
+// goes when the server has answered for the words. A page that is hidden sends both at once.
 const PAUSE = 2;
 // Seconds until the next try, while nothing answers or somebody is signed out.
 const RETRIES = [2, 5, 10, 20, 60];
-// Seconds for an answer: some networks take what is sent and never answer, and WebKit's “stop”
-// leaves a request of a hidden page without an end.
+// Seconds for an answer: some networks give none, and WebKit’s “stop” never ends a fetch with keepalive.
 const PATIENCE = 30;
 // Browsers let 64 KiB go on after a tab is closed; the rest is for what stands around the words.
 const LAST_OCTETS = 60_000;
@@ -29,19 +27,18 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
   // WebKit’s “back” puts the version of before into its field, too.
   if (isAsStored) form.elements.seen.value = form.dataset.seen;
   let isUnsaved = isTyped || "unsaved" in form.dataset;
-  // Ends the request that is on its way.
+  // The request on its way.
   let sending = null;
   let tries = 0;
   let waiting = 0;
   // The copy of before, while it is offered.
   let offered = null;
-  // Words on their way, newest first, with the version they were written on; without an answer
-  // they may have come there.
+  // Words on their way, newest first, and their version; without an answer any may have come there.
   let unanswered = null;
   // The button that waits for them.
   let pressed = null;
   let hasGone = false;
-  // Its own leaving asks nothing.
+  // Until it asks to leave the page, which is no one else’s leaving.
   let isGoing = false;
 
   function fields() {
@@ -110,17 +107,13 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
 
   // Lets the button go that waits; what was refused, its page shows again.
   function end(problem, otherwise) {
-    say(problem);
+    saved.textContent = "";
+    // Said to screen readers, and only when it is news.
+    if (notSaved.textContent !== problem) notSaved.textContent = problem;
     if (!pressed) return otherwise?.();
     isGoing = true;
     pressed.click();
     pressed = null;
-  }
-
-  // Said to screen readers, and only when it is news.
-  function say(problem) {
-    saved.textContent = "";
-    if (notSaved.textContent !== problem) notSaved.textContent = problem;
   }
 
   async function renewToken() {
@@ -136,8 +129,8 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
   }
 
   function keepHere() {
-    const seen = form.dataset.stale ?? form.elements.seen.value;
-    sessionStorage.setItem(offered ? beside : key, JSON.stringify({ typed: words(), seen, sent: unanswered }));
+    const copy = { typed: words(), seen: form.dataset.stale ?? form.elements.seen.value, sent: unanswered };
+    sessionStorage.setItem(offered ? beside : key, JSON.stringify(copy));
   }
 
   function changed() {
@@ -195,8 +188,9 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
   form.addEventListener("input", changed);
   form.addEventListener("submit", (event) => {
     if (event.submitter?.formTarget) return;
-    hasGone = isGoing ||= !isUnsaved;
-    if (hasGone) return;
+    isGoing ||= !isUnsaved;
+    hasGone = isGoing;
+    if (isGoing) return;
     event.preventDefault();
     pressed = event.submitter;
     saved.textContent = saved.dataset.saving;
@@ -206,9 +200,9 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
   // Phones close a page without asking.
   document.addEventListener("visibilitychange", () => { if (document.hidden && isUnsaved) save(true); });
   addEventListener("beforeunload", (event) => {
-    const asks = isUnsaved && !isGoing;
+    const isOwn = isGoing;
     isGoing = false;
-    if (!asks) return;
+    if (isOwn || !isUnsaved) return;
     event.preventDefault();
     // Chrome before 119 looks at this alone.
     event.returnValue = true;

@@ -166,6 +166,10 @@ def test_words_typed_while_a_slow_button_is_on_its_way_are_no_one_elses(page):
 
     page.fill("[name=text]", "Come to tea.")
     is_saved(page)
+    with page.expect_navigation():
+        page.press("[name=subject]", "Enter")
+    expect(page.locator(".notice.done")).to_have_text("Saved.")
+    expect(page.get_by_role("button", name="Bold").first).to_be_visible()
     page.route(DRAFT, hold, times=1)
     with page.expect_response(SAVE):
         page.locator("[name=release]").evaluate(
@@ -183,19 +187,25 @@ def test_words_typed_while_a_slow_button_is_on_its_way_are_no_one_elses(page):
 
 
 @one_by_day("journeys in a browser")
+@pytest.mark.parametrize("is_on_its_way", [False, True])
 @pytest.mark.expected("ERR_ABORTED")
-def test_words_typed_just_before_the_tab_is_closed_are_saved(page):
+def test_words_typed_just_before_the_tab_is_closed_are_saved(page, is_on_its_way):
     page.on("dialog", lambda dialog: dialog.accept())
-    page.locator("[name=text]").press_sequentially("Come to tea.")
+    if is_on_its_way:
+        # It comes there, without an answer.
+        page.route(SAVE, Route.fetch, times=1)
+        with page.expect_request(SAVE):
+            page.locator("[name=text]").press_sequentially("Do ")
+    page.locator("[name=text]").press_sequentially("come to tea.")
     other = page.context.new_page()
     with page.expect_event("close"):
         page.close(run_before_unload=True)
     text = other.locator("[name=text]")
     for _ in range(10):
         other.goto(page.url)
-        if text.input_value():
+        if text.input_value().endswith("tea."):
             break
-    expect(text).to_have_value("Come to tea.")
+    expect(text).to_have_value("Do come to tea." if is_on_its_way else "come to tea.")
 
 
 def test_enter_in_the_subject_saves(page):
@@ -307,6 +317,19 @@ def test_what_was_wrong_goes_once_it_is_mended_and_saved(page):
     page.fill("[name=subject]", "Tea with us")
     is_saved(page)
     expect(page.locator(".problem, .error, .wrong, [aria-invalid]")).to_have_count(0)
+
+
+@pytest.mark.expected(422)
+def test_leaving_warns_after_a_button_whose_words_were_refused(page):
+    """A navigation without content leaves the page as “stop” does."""
+    page.locator("[name=text]").press_sequentially("{who}")
+    page.route(DRAFT, lambda route: route.fulfill(status=204), times=1)
+    with page.expect_response(DRAFT):
+        page.get_by_role("button", name="Send or schedule").click()
+    with page.expect_event("dialog") as asked:
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.reload()
+    assert asked.value.type == "beforeunload"
 
 
 def write_beside(page, browser, url: str) -> None:

@@ -1,5 +1,7 @@
 """The journeys of members, leaders and the office in Firefox and WebKit over https, each once."""
 
+import os
+import signal
 from base64 import b64decode
 from collections.abc import Iterator
 from datetime import date
@@ -67,6 +69,12 @@ def is_saved(driven) -> None:
     driven.find("//*[@id='saved'][normalize-space()='Saved.']")
 
 
+def silence(stage, number: signal.Signals) -> None:
+    """Let the web answer nothing more, or again."""
+    for pid in stage.pids("web"):
+        os.kill(pid, number)
+
+
 def press_while_the_preview_loads(driven, name: str) -> None:
     """Press a button of the text; Firefox drops what a form sends while its last answer loads."""
     editor_has_loaded(driven)
@@ -78,7 +86,8 @@ def press_while_the_preview_loads(driven, name: str) -> None:
 def write(driven, stage, subject: str) -> None:
     """Write a newsletter, leave it, come back and reload it: its words stay. Then send it.
 
-    One presses “Send”, goes back from there and corrects a word before.
+    One presses “Send” while nothing answers, and stops the browser; goes back from a later “Send”,
+    and corrects a word before.
     """
     driven.press("Write a newsletter")
     editor_has_loaded(driven)
@@ -96,6 +105,11 @@ def write(driven, stage, subject: str) -> None:
     assert driven.value("subject") == subject
     assert driven.value("text") == "Come to tea. Bring a cup."
     driven.type("text", " Or")
+    silence(stage, signal.SIGSTOP)
+    press_while_the_preview_loads(driven, "release")
+    driven.find("//*[@id='saved'][normalize-space()='Saving…']")
+    driven.command("ExecuteScript", script="window.stop()", args=[])
+    silence(stage, signal.SIGCONT)
     is_saved(driven)
     press_while_the_preview_loads(driven, "release")
     driven.heading("Send or schedule")
