@@ -38,7 +38,7 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
   // The button that waits for them.
   let pressed = null;
   let hasGone = false;
-  // Until it asks to leave the page, which is no one else’s leaving.
+  // A button leaves the page: nobody is asked.
   let isGoing = false;
 
   function fields() {

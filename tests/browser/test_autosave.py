@@ -152,6 +152,8 @@ def test_a_button_waits_for_a_save_that_is_on_its_way(page):
         page.locator("[name=text]").press_sequentially("Come to tea.")
     page.locator("[name=text]").press_sequentially(" And a friend.")
     page.get_by_role("button", name="Send or schedule").click()
+    while not answers:
+        page.title()  # lets the route go on
     answers.pop()()
     page.wait_for_url(re.compile("/release"))
 

@@ -42,7 +42,7 @@ def test_a_group_is_added_at_the_end_and_its_hue_begins_again(session):
     assert hues[-1] == hues[0]
 
 
-def test_of_the_groups_that_have_ended_the_last_one_is_listed_first(session):
+def test_the_group_that_ended_last_is_listed_first(session):
     for slug in ("asian", "lgbtq", "the-village"):
         groups.mark_retired(session, group_named(session, slug))
     slugs = [each.slug for each in groups.listed_ended(session)]
