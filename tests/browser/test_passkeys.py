@@ -113,6 +113,7 @@ def test_a_newsletter_is_sent_in_three_presses_when_a_proof_is_due(context, site
     first.fill("[name=subject]", "Tea on Friday")
     first.fill("[name=text]", "Come.")
     first.locator("[name=release]").click()
+    first.wait_for_url(re.compile("/release"))
     last.goto(first.url)
     for tab in (first, last):
         tab.get_by_role("button", name="Send to members").click()
