@@ -330,7 +330,7 @@ def test_leaving_warns_after_a_button_whose_words_were_refused(page):
         page.get_by_role("button", name="Send or schedule").click()
     with page.expect_event("dialog") as asked:
         page.on("dialog", lambda dialog: dialog.accept())
-        page.reload()
+        page.close(run_before_unload=True)
     assert asked.value.type == "beforeunload"
 
 
