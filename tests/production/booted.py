@@ -74,7 +74,7 @@ class Booted:
         return subprocess.run(
             ["nsenter", f"--target={self._first}", *ENTER, "sh", "-eux"],
             input=script, env=SURROUNDINGS, check=False, capture_output=True, text=True,
-            timeout=PATIENCE,
+            timeout=PATIENCE, start_new_session=True,  # `kill 0` there must not end the tests
         )  # fmt: skip
 
     def must(self, script: str) -> str:
