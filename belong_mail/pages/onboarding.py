@@ -96,7 +96,7 @@ def onboarding_entry(group: Group, links: Links) -> dict[str, Any]:
 def qr_code(text: str) -> Markup:
     """Return a text's QR code (ISO/IEC 18004) with error correction level M, for 15% of damage.
 
-    It is dark on white in every theme; its address stands beside it for who cannot scan.
+    It is dark on white in every theme; its address stands beside it for anyone who cannot scan.
     """
     import segno  # noqa: PLC0415 - for one page
 

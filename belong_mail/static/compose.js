@@ -91,7 +91,7 @@ function paste(event) {
   if (alone.length || found?.text) event.preventDefault();
   if (!alone.length && found?.text) {
     (found.isInline ? put : insert)(event.target, found.text);
-    // Chromium shows the place where it ended only to who comes back to the field.
+    // Chromium shows the place where it ended only to someone who comes back to the field.
     event.target.blur();
     event.target.focus();
   }
@@ -117,7 +117,7 @@ for (const area of form.querySelectorAll("textarea")) {
   tools.querySelector("[data-picture]").addEventListener("click", () => pictures.choose(area));
   area.addEventListener("paste", paste);
   area.before(tools);
-  // The tools show what it says; it still describes the field to who cannot see them.
+  // The tools show what it says; it still describes the field to anyone who cannot see them.
   const hint = byId(`${area.id}-hint`);
   if (hint) hint.hidden = true;
   area.addEventListener("focus", () => { writing = area; });

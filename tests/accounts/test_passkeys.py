@@ -242,7 +242,7 @@ def test_a_passkey_without_a_right_or_an_account_signs_nobody_in(
 def test_passkeys_of_an_account_without_rights_are_deleted_unless_it_is_invited(
     owner, what, scenario
 ):
-    """Not of who is invited again."""
+    """Not of someone who is invited again."""
     with scenario.services.writing.begin() as session:
         account = session.scalars(select(Account)).one()
         if what == "invited":

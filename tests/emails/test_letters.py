@@ -47,7 +47,7 @@ def check_letter(one) -> None:
 
 @on_sqlite
 def test_the_confirmation_holds_nothing_that_was_typed(scenario):
-    """The welcome and the answer to who is in already are quiet, too."""
+    """The welcome and the answer to someone who is in already are quiet, too."""
     asked = scenario.ask(first_name=BAIT)
     one = last(scenario)
     check_letter(one)

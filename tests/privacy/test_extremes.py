@@ -276,7 +276,7 @@ def answer(scenario, door: str) -> None:
 
 
 def is_heard(scenario, door: str, address: str) -> bool:
-    """Tell whether a guess was emailed: to who is guessed, or to the office about an invitation."""
+    """Tell whether a guess was emailed: to its person, or to the office about an invitation."""
     if door == "invite":
         names = address.partition("@")[0], "z" * NAME_CHARACTERS  # the web may have changed it
         told = [text_of(mail) for mail in scenario.relay.to(INBOX)]
@@ -336,7 +336,7 @@ def require_loud(scenario, changes: list[Change], rounds: int = 1) -> None:
             answer(scenario, door)
             made[door] = rows_that_tell(scenario) - before
             assert used(scenario, counter) > counted or guesses <= ids_in(scenario, *OF_A_GUESS)
-            assert not guesses & failed_jobs(scenario), door  # perhaps for who is known alone
+            assert not guesses & failed_jobs(scenario), door  # perhaps only for known ones
         spoil(scenario, changes, 1 - which)
         scenario.worker.drain()
         for door, rows in made.items():

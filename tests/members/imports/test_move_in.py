@@ -1,4 +1,4 @@
-"""A list moves in: each of its people is asked once, and nothing is kept of who does not join."""
+"""A list moves in: each person on it is asked once; of those who do not join, nothing is kept."""
 
 import json
 from datetime import timedelta
