@@ -64,6 +64,15 @@ class Form:
         self.fields[name] = value
 
 
+def differences(page: str) -> dict[str, str]:
+    """Return by its label what differs in a field that someone else changed meanwhile."""
+    told = document_fromstring(page).xpath("//*[@role='alert']//dl/*")
+    return {
+        label.text_content(): words.text_content()
+        for label, words in zip(told[::2], told[1::2], strict=True)
+    }
+
+
 @dataclass
 class Visitor:
     """A browser without script and cookies."""

@@ -1,7 +1,5 @@
 """Forms for a group's page."""
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -26,7 +24,6 @@ from belong_mail.groups.header_words import tells_by_address
 from belong_mail.groups.models import PHONE as PHONE_LINK
 from belong_mail.groups.models import Group
 from belong_mail.web.forms import (
-    VersionedForm,
     at_most,
     https_only,
     one_line,
@@ -36,7 +33,7 @@ from belong_mail.web.forms import (
 )
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import lazy_gettext as _l
-from belong_mail.web.localized_fields import LocalizedForm, words_field
+from belong_mail.web.localized_fields import LocalizedForm, SharedForm, words_field
 
 RESOURCES = 4
 # Most lines of `activities`.
@@ -109,38 +106,6 @@ def few_short_lines(_form: Form, field: Field) -> None:
         raise ValidationError(_("Write at most 10 lines."))
     if any(len(each) > ACTIVITY_LENGTH for each in listed):
         raise ValidationError(_("Use at most 250 characters a line."))
-
-
-class SharedForm(VersionedForm, LocalizedForm):
-    """A form for columns of a group, which someone else may change meanwhile."""
-
-    def columns(self) -> dict[str, Any]:
-        """Return the input, by column."""
-        return {name: self.typed(name) for name in self.field_names}
-
-    def show(self, stored: Mapping[str, Any]) -> None:
-        """Fill the form with stored columns."""
-        self.fill(**{name: stored[name] for name in self.field_names})
-
-    def fields_of_words(self) -> list[Field]:
-        return [field for name in self.field_names for field in self.fields_of(name).values()]
-
-    def newer(self, stored: Mapping[str, Any]) -> list[tuple[str, str | bool]]:
-        """Return label and text of fields that someone else changed; sent again, the form wins."""
-        words = json.dumps(stored, sort_keys=True)
-        is_stale = self.is_stale(hashlib.sha256(words.encode()).hexdigest())
-        return self.differing(stored) if is_stale else []
-
-    def differing(self, stored: Mapping[str, Any]) -> list[tuple[str, str | bool]]:
-        """Return label and stored text of the fields in which something else is typed."""
-        shown = type(self)(formdata=None)
-        shown.show(stored)
-        pairs = zip(self.fields_of_words(), shown.fields_of_words(), strict=True)
-        return [
-            (mine.label.text, theirs.data or "")
-            for mine, theirs in pairs
-            if (mine.data or "") != (theirs.data or "")
-        ]
 
 
 class PageForm(SharedForm):

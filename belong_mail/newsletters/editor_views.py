@@ -20,6 +20,7 @@ from belong_mail.newsletters.service import InvalidState
 from belong_mail.web.access import for_leads, for_leads_with_file
 from belong_mail.web.context import allow_uploads, services, services_as_set, transaction
 from belong_mail.web.language import gettext as _
+from belong_mail.web.localized_fields import Differences
 from belong_mail.web.page import Page, unrecorded
 
 editor = Blueprint("editor", __name__, url_prefix="/lead")
@@ -78,7 +79,8 @@ def write(session: Session, issue: Newsletter) -> ResponseReturnValue:
         _keep(session, issue, form)
         _act_on(session, issue)
         return redirect(_next(issue.public_id), 303)
-    return _page(session, issue, form, is_stale=is_stale)
+    newer = form.differing(stored) if is_stale else None
+    return _page(session, issue, form, newer)
 
 
 @editor.post("/newsletters/<public_id>/save")
@@ -132,10 +134,6 @@ def _next(public_id: str) -> str:
     return url_for(".write", public_id=public_id, saved=saved)
 
 
-def _typed(form: WriteForm) -> dict[str, LocalizedText]:
-    return {name: form.typed(name) for name in WriteForm.field_names}
-
-
 def _is_stale(issue: Newsletter, form: WriteForm) -> bool:
     """Return whether other words would be overwritten: of an answer lost on its way, none are.
 
@@ -144,12 +142,12 @@ def _is_stale(issue: Newsletter, form: WriteForm) -> bool:
     is_older = form.is_stale(newsletters.version(issue))
     sent = zip(*request.form.listvalues(), strict=False)
     texts = (dict(zip(request.form, each, strict=True)) for each in sent)
-    own = (_typed(WriteForm(MultiDict(each))) for each in texts)
+    own = (WriteForm(MultiDict(each)).columns() for each in texts)
     return is_older and not any(newsletters.says(issue, **each) for each in own)
 
 
 def _keep(session: Session, issue: Newsletter, form: WriteForm) -> None:
-    newsletters.update_draft(issue, **_typed(form))
+    newsletters.update_draft(issue, **form.columns())
     newsletters.note_writer(session, issue)
 
 
@@ -175,15 +173,15 @@ def _at_the_end(text: LocalizedText, added: LocalizedText) -> LocalizedText:
     }
 
 
-def _page(session: Session, issue: Newsletter, form: WriteForm, *, is_stale: bool) -> Page:
+def _page(session: Session, issue: Newsletter, form: WriteForm, newer: Differences | None) -> Page:
     form.say_what_tells(issue.group)
     return group_page(
         "editor/write.html",
         issue.group,
-        409 if is_stale else 0,
+        0 if newer is None else 409,
         issue=issue,
         form=form,
-        is_stale=is_stale,
+        newer=newer,
         template=archive.template_of(session, issue.group),
         meetings=WriteForm.flat(text=_next_meetings(session, issue)),
     )

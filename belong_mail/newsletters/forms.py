@@ -40,11 +40,11 @@ from belong_mail.newsletters.models import Flyer, Image
 from belong_mail.newsletters.release import UNDO_MINUTES, InvalidLocalTime, local_moment
 from belong_mail.newsletters.service import MAX_PREHEADER, MAX_SUBJECT, MAX_TEXT
 from belong_mail.web.context import services
-from belong_mail.web.forms import BaseForm, VersionedForm, at_most, line_field, one_line, plain_text
+from belong_mail.web.forms import BaseForm, at_most, line_field, one_line, plain_text
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import lazy_gettext as _l
 from belong_mail.web.language import request_language
-from belong_mail.web.localized_fields import LocalizedForm, words_field
+from belong_mail.web.localized_fields import SharedForm, words_field
 
 T = TypeVar("T")
 
@@ -71,7 +71,7 @@ def valid_subject(_form: Form, field: Field) -> None:
         ) from error
 
 
-class WriteForm(VersionedForm, LocalizedForm):
+class WriteForm(SharedForm):
     subject = words_field(
         StringField,
         gettext_noop("Subject"),

@@ -25,7 +25,6 @@ from belong_mail.groups.questions import QUESTION_TYPES, asks_sensitive
 from belong_mail.leads.forms import (
     LINE_VALIDATORS,
     MISSION_VALIDATORS,
-    SharedForm,
     in_one_line,
     lines,
     one_a_line,
@@ -45,7 +44,13 @@ from belong_mail.web.forms import (
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import lazy_gettext as _l
 from belong_mail.web.language import request_language
-from belong_mail.web.localized_fields import LocalizedFields, LocalizedForm, label, words_field
+from belong_mail.web.localized_fields import (
+    LocalizedFields,
+    LocalizedForm,
+    SharedForm,
+    label,
+    words_field,
+)
 
 NAME_LENGTH = 60
 # Days from today to a group's last day: by default, minimum, maximum.

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.browser_client import Form, html_of, text_of
+from tests.browser_client import Form, differences, html_of, text_of
 from tests.clients import sign_in
 from tests.newsletters.writing import act, begin, release, write
 
@@ -65,14 +65,20 @@ def test_two_leads_share_a_draft_and_lose_nothing_when_both_write(lead, app, sce
     page = begin(lead)
     second = sign_in(app, scenario.keyring, "the-village", "second@dpsk12.org")
     early = Form(second.open(page).text).fields
-    assert lead.send(page, subject="Mine", text="First words").status_code == 303
+    assert lead.send(page, subject="Mine", text="First words", preheader="Cake").status_code == 303
     answer = second.press(page, **{**early, "subject": "Theirs", "text": "Second words"})
     assert answer.status_code == 409
-    for words in ("Someone else changed this draft", "First words", "Second words"):
-        assert words in answer.text
+    assert "Someone else changed this draft" in answer.text
+    assert differences(answer.text) == {
+        "Subject": "[Only in yours: Theirs][Only in the saved version: Mine]",
+        "Text": "[Only in yours: Second] [Only in the saved version: First] words",
+        "Preview line": "[Only in the saved version: Cake]",
+    }
     assert second.press(f"{page}/save", **{**early, "text": "Third words"}).status_code == 409
     assert "First words" in lead.open(page).text
-    both = {**Form(answer.text).fields, "subject": "Both", "text": "First and second words"}
+    kept = Form(answer.text).fields
+    assert kept["text"] == "Second words"
+    both = {**kept, "subject": "Both", "text": "First and second words"}
     assert second.press(page, **both).status_code == 303
     assert "First and second words" in lead.open(page).text
     assert " · a group leader</span>" in lead.open("/lead/").text
