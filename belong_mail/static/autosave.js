@@ -203,6 +203,8 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
     const isOwn = isGoing;
     isGoing = false;
     if (isOwn || !isUnsaved) return;
+    // While the browser asks, and before it ends what the page does.
+    save(true);
     event.preventDefault();
     // Chrome before 119 looks at this alone.
     event.returnValue = true;

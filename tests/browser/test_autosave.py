@@ -33,6 +33,11 @@ def is_saved(page) -> None:
     expect(page.locator("#not-saved")).to_be_empty()
 
 
+def cut_saves(page) -> None:
+    """Let no save come there until the page opens again."""
+    page.evaluate("() => { window.fetch = () => Promise.reject(); }")
+
+
 def hold_scripts(page) -> list[Route]:
     """Let the next page wait for its scripts; the test lets them go on."""
     late: list[Route] = []
@@ -68,7 +73,6 @@ def test_words_typed_before_the_scripts_have_loaded_are_saved(page):
     expect(page.locator("[name=text]")).to_have_value(WORDS)
 
 
-@CUT
 def test_leaving_warns_while_something_is_unsaved_and_the_tab_keeps_it(page):
     asked: list[str] = []
 
@@ -77,9 +81,8 @@ def test_leaving_warns_while_something_is_unsaved_and_the_tab_keeps_it(page):
         dialog.accept()
 
     page.on("dialog", leave)
-    page.context.set_offline(True)
+    cut_saves(page)
     page.locator("[name=text]").press_sequentially("Come to tea.")
-    page.context.set_offline(False)
     page.reload()
     assert asked == ["beforeunload"]
     expect(page.locator("[name=text]")).to_have_value("")
@@ -257,6 +260,7 @@ def test_words_shown_again_after_signing_in_are_unsaved_until_they_are_saved(pag
     expect(page.locator("[name=text]")).to_have_value("Mine.")
     expect(page.get_by_role("button", name="Bold").first).to_be_visible()
     page.locator("[name=text]").click()
+    cut_saves(page)
     with page.expect_event("dialog"):
         page.goto(f"{draft}?lang=en")
     page.get_by_role("button", name="Bring them back").click()
@@ -334,6 +338,16 @@ def test_leaving_warns_after_a_button_whose_words_were_refused(page):
     assert asked.value.type == "beforeunload"
 
 
+def test_words_are_saved_while_the_browser_asks_whether_to_leave(page):
+    page.on("dialog", lambda dialog: dialog.dismiss())
+    # No pause in typing ends.
+    page.evaluate("() => { window.setTimeout = () => 0; }")
+    page.locator("[name=text]").press_sequentially("Come to tea.")
+    with page.expect_event("dialog"):
+        page.close(run_before_unload=True)
+    is_saved(page)
+
+
 def write_beside(page, browser, url: str) -> None:
     """Let another tab, or another leader, change the draft."""
     other = browser.new_context(storage_state=page.context.storage_state())
@@ -402,12 +416,10 @@ def test_words_that_met_anothers_at_a_button_are_offered_when_the_page_opens_aga
 
 
 @one_by_day("journeys in a browser")
-@CUT
 def test_words_that_are_offered_stay_while_others_are_typed(page):
     page.on("dialog", lambda dialog: dialog.accept())
-    page.context.set_offline(True)
+    cut_saves(page)
     page.fill("[name=text]", WORDS)
-    page.context.set_offline(False)
     page.reload()
     expect(page.locator("#kept")).to_be_visible()
     page.fill("[name=text]", "Others.")
