@@ -49,6 +49,10 @@ def test_office_reads_who_did_what_when_and_from_which_session(office, services)
     add(services, role=Role.ACCOUNT, actor=account, browser_session=there)
     assert office.open(PAGE).text.count('class="author"') == 1, "the worker in their name, too"
     assert office.open(PAGE).text.count("session ") == 1
+    earlier = len(listed(office)) - 1  # all but the one without a session
+    add(services, role=Role.ACCOUNT, actor=account, browser_session="another")
+    told = f"session {trail.reference(there)}"
+    assert sum(told in line for line in listed(office)) == earlier, "at each line of it"
     assert f'href="/office/newsletters/{page.rpartition("/")[2]}"' in office.open(PAGE).text
     assert "Tea on Friday" not in " ".join(listed(office))
 
