@@ -20,7 +20,7 @@ from belong_mail.web.language import gettext, lazy_gettext, request_language
 SAME = gettext_noop("The same in %(language)s")
 # Fields, each with the pieces of two compared texts: the tag that marks a piece, and its words.
 Differences = list[tuple[Field, list[tuple[str, str]]]]
-# Texts are compared by their words and the breaks between lines, not by other blanks.
+# Passages are matched by their words and the breaks between lines, not by other blanks.
 TOKEN, BLANKS = re.compile(r"\s*\n\s*|\S+[^\S\n]*"), re.compile(r"[^\S\n]")
 # Words shown around a difference; most of two texts that are compared, which takes 0.3 s.
 WORDS_AROUND, MOST_COMPARED = 12, 20_000
@@ -79,7 +79,7 @@ class LocalizedForm(Form):
 
 
 class SharedForm(VersionedForm, LocalizedForm):
-    """A form for columns of a group, which someone else may change meanwhile."""
+    """A form for stored words, which someone else may change meanwhile."""
 
     def columns(self) -> dict[str, Any]:
         """Return the input, by column."""
@@ -115,11 +115,12 @@ def _said(field: Field) -> str:
 
 def compare(mine: str, theirs: str) -> list[tuple[str, str]]:
     """Return where two texts differ: pieces with the tag `del` (mine), `ins` (theirs) or none."""
+    mine, theirs = ("\n".join(each.splitlines()).strip() for each in (mine, theirs))
+    if mine == theirs:
+        return []
     old, new = TOKEN.findall(mine), TOKEN.findall(theirs)
     was, now = ([BLANKS.sub("", each) for each in tokens] for tokens in (old, new))
-    if was == now:
-        return []
-    if len(was) + len(now) > MOST_COMPARED:
+    if was == now or len(was) + len(now) > MOST_COMPARED:
         return [("del", mine), ("ins", theirs)]
     marked: list[tuple[str, str]] = []
     for passage in SequenceMatcher(None, was, now).get_grouped_opcodes(WORDS_AROUND):

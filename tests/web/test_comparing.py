@@ -10,7 +10,8 @@ BEFORE, AFTER, LONG = "one " * 50, "\ntwo" * 50, "a " * MOST_COMPARED
 @pytest.mark.parametrize(
     ("mine", "theirs", "marked"),
     [
-        ("Tea \r\n\r\ncake ", "Tea\n\ncake", []),
+        ("Tea\r\n\r\ncake ", "Tea\n\ncake", []),
+        ("- a\n  - b", "- a\n- b", [("del", "- a\n  - b"), ("ins", "- a\n- b")]),
         ("Tea", "Tea\n\ncake", [("", "Tea"), ("ins", "\n\ncake")]),
         ("Tea\n\ncake", "Tea\ncake", [("", "Tea"), ("del", "\n\n"), ("ins", "\n"), ("", "cake")]),
         (
@@ -22,9 +23,9 @@ BEFORE, AFTER, LONG = "one " * 50, "\ntwo" * 50, "a " * MOST_COMPARED
             ],
         ),
         (LONG, LONG, []),
-        (f"{LONG}tea", LONG, [("del", f"{LONG}tea"), ("ins", LONG)]),
+        (f"{LONG}tea", LONG, [("del", f"{LONG}tea"), ("ins", LONG.strip())]),
     ],
-    ids=["alike", "added", "breaks", "around", "long, alike", "long"],
+    ids=["alike", "blanks alone", "added", "breaks", "around", "long, alike", "long"],
 )  # fmt: skip
 def test_what_only_one_version_has_is_marked_with_some_words_around(mine, theirs, marked):
     assert compare(mine, theirs) == marked
