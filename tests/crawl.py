@@ -193,7 +193,7 @@ def stops(services, links: dict[str, str], reference: str) -> Iterator[Stop]:
     for name in ("belong.css", "colors.css", "month.css", "paper.css", "logo.svg", "compose.js",
                  "autosave.js", "paste.js", "progress.js", "passkey.js"):  # fmt: skip
         yield Stop("style", f"/static/{name}")
-    for name in ("change-address", "leave-all", "erase"):
+    for name in ("change-address", "erase"):
         yield Stop(name, f"{bare(links['my-groups'])}/{name}", is_private=True)
     yield Stop("nowhere", "/nowhere")
     for name, url in links.items():

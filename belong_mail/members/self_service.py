@@ -19,8 +19,6 @@ from belong_mail.members import service as members
 from belong_mail.members.jobs import Erase, ForList, Lift, MoveAddress
 from belong_mail.members.models import AddressChange, ManageSession, Subscription
 
-# The form's value for all memberships.
-ALL = "all"
 LINK_MAX_AGE = timedelta(minutes=30)
 LIST_COLUMN = "manage_sessions.locked"
 # Bytes to which the list is padded, to hide its length.
@@ -94,26 +92,6 @@ def list_memberships(session: Session, listed: OpenedSession) -> list[Subscripti
     found = select(Subscription).join(Group).where(Subscription.public_id.in_(listed.public_ids))
     rows = session.scalars(found.order_by(Group.position))
     return [each for each in rows if each.is_active or members.can_undo_leave(each)]
-
-
-def choose(session: Session, secret: str, public_ids: list[str]) -> list[str]:
-    """Return the chosen public ids. Raises BadToken for one that is not in the list.
-
-    ALL stands for the active memberships that are not paused.
-    """
-    listed = open_session(session, secret)
-    if public_ids == [ALL]:
-        held = list_memberships(session, listed)
-        return [each.public_id for each in held if each.is_active and each.pause is None]
-    if not public_ids or set(public_ids) - set(listed.public_ids):
-        raise BadToken
-    return public_ids
-
-
-def lock(session: Session, public_ids: list[str]) -> list[Subscription]:
-    """Return memberships, locked for update; in one order, so that two requests do not deadlock."""
-    rows = select(Subscription).where(Subscription.public_id.in_(public_ids))
-    return list(session.scalars(rows.order_by(Subscription.id).with_for_update()))
 
 
 def ask_worker(

@@ -20,7 +20,6 @@ from belong_mail.members import service as members
 from belong_mail.members.forms import AskForm, MoveForm, PressForm
 from belong_mail.members.jobs import ChangeAddress, SendCopy, SendMyGroups
 from belong_mail.members.models import Subscription
-from belong_mail.members.self_service import ALL, choose
 from belong_mail.members.views import TOO_LATE, subscriptions
 from belong_mail.members.views import manage as manage_one
 from belong_mail.web.access import no_cookie, public
@@ -88,21 +87,19 @@ def email_again(session: Session, token: str) -> ResponseReturnValue:
 @self_service.get("/my-groups/<secret>")
 @public
 def manage(session: Session, secret: str, form: PressForm | None = None) -> Page:
-    """Show the list; `form` has a wrong day for one membership, or for ALL."""
+    """Show the list; `form` has a wrong day for one membership."""
     listed = members_self_service.open_session(session, secret)
     found = members_self_service.list_memberships(session, listed)
-    wrong, empty = request.form.get("membership", ""), PressForm("pause", formdata=None)
-    forms, is_so = {wrong: form or empty}, IS_SO.get(request.args.get("done", ""))
-    of = [wrong] if wrong else request.args.getlist("of")
-    told = [one for one in found if one.public_id in of]
-    first = [one for one in found if one.is_active][:1]
+    of = request.form.get("membership") or request.args.get("of")
+    empty, is_so = PressForm("pause", formdata=None), IS_SO.get(request.args.get("done", ""))
+    told = next((one for one in found if one.public_id == of), None)
+    first = next((one for one in found if one.is_active), None)
     return page(
         "self_service/manage.html",
-        form=forms[wrong],
-        held=[_card(session, each, forms.get(each.public_id, empty)) for each in found],
-        all_form=forms.get(ALL, empty),
-        opened=[one.public_id for one in told or first],
-        told_of=[one.public_id for one in told if is_so and is_so(one)],
+        form=form,
+        held=[_card(session, each, (each is told and form) or empty) for each in found],
+        opened=told or first,
+        told_of=told if told and is_so and is_so(told) else None,
         secret=secret,
         link={"secret": secret},
         listed=listed,
@@ -118,42 +115,32 @@ def redirect_to_page(secret: str, _button: str) -> ResponseReturnValue:
     return redirect(url_for(".manage", secret=secret), 303)
 
 
-@self_service.get("/my-groups/<secret>/leave-all")
-@public
-def leave_all(session: Session, secret: str) -> ResponseReturnValue:
-    """Ask before leaving all groups; the button's POST names each of them."""
-    language, listed = request_language(), members_self_service.open_session(session, secret)
-    found = members_self_service.list_memberships(session, listed)
-    held = {each.public_id: group_view(each.group, language) for each in found if each.is_active}
-    if not held:
-        return redirect(url_for(".manage", secret=secret), 303)
-    return page("self_service/leave_all.html", secret=secret, held=held)
-
-
 @subscriptions.post("/leave/<token>", defaults={"press": "leave"})
 @subscriptions.post("/leave/<token>/<any(undo, pause, resume, language, remind):press>")
 @self_service.post("/my-groups/<secret>/<any(leave, undo, pause, resume, language, remind):press>")
 @public
 @no_cookie
 def act(session: Session, press: str, **link: Any) -> ResponseReturnValue:
-    """Apply a button to the membership of a newsletter's link, or to those chosen in a list."""
+    """Apply a button to the membership of a newsletter's link, or to one in a person's list."""
     form, meant = PressForm(press), _meant(session, **link)
     if not form.is_sent():
         show = manage if "secret" in link else manage_one
         return show(session, **link, form=form) if press == "pause" else abort(400)
-    held = members_self_service.lock(session, meant)
-    for one in held:
-        form.act(session, one)
-    done = press if any(map(IS_SO[press], held)) else TOO_LATE
+    one = members.get(session, meant, is_locked=True)
+    form.act(session, one)
+    done = press if IS_SO[press](one) else TOO_LATE
     of = meant if "secret" in link else None
     return redirect(url_for(".manage", **link, done=done, of=of, _anchor="done"), 303)
 
 
-def _meant(session: Session, token: str = "", secret: str = "") -> list[str]:
-    """Return the memberships that a button is about. Raises BadToken."""
+def _meant(session: Session, token: str = "", secret: str = "") -> str:
+    """Return the membership that a button is about. Raises BadToken if the link has no such one."""
     if token:
-        return [services().tokens.read(Purpose.LEAVE, token)]
-    return choose(session, secret, request.form.getlist("membership"))
+        return services().tokens.read(Purpose.LEAVE, token)
+    meant = request.form.get("membership", "")
+    if meant not in members_self_service.open_session(session, secret).public_ids:
+        raise BadToken
+    return meant
 
 
 @self_service.post("/my-groups/<secret>/copy")

@@ -82,13 +82,10 @@ def card_of(page: str, public_id: str) -> str:
 def test_the_page_still_says_later_until_when_leaving_can_be_undone(mine):
     path, village = mine.belong("the-village")
     page = mine.open(path).text
-    assert "All your groups" not in page, "who is in one group or none is asked nothing about all"
-    assert "leave-all" not in page
     left_at = now()
     left = mine.visitor.choose(page, "Leave The Village Belong Group").location
     assert left.endswith("#done")
     assert 'id="done"' in mine.open(left).text
-    assert mine.open(f"{path}/leave-all").location == path
     page = mine.open(path).text
     until = (left_at + timedelta(hours=1)).astimezone(mine.services.settings.timezone)
     assert f", {until:%-I:%M %p} (Denver time)." in card_of(page, village)
@@ -148,40 +145,14 @@ def test_a_page_that_was_open_when_its_group_was_left_elsewhere_explains_and_cha
     assert mine.state(village) == (False, None, "en")
 
 
-def test_all_groups_are_left_after_one_question_and_come_back_together(mine):
+def test_a_button_acts_on_one_group_of_the_list_alone(mine):
     both = mine.join(ADA, "the-village", "lgbtq")
     [other] = mine.join("grace@dpsk12.org", "the-village")
     path = mine.link()
-    assert f"{path}/leave-all" in mine.open(path).text
-    asked = mine.open(f"{path}/leave-all").text
-    assert {mine.state(each)[0] for each in both} == {True}
-    assert all(name in asked for name in ("The Village", "LGBTQ"))
-    page = mine.open(mine.visitor.choose(asked, "Leave all groups").location).text
-    assert "You left. No one was told." in page
-    assert {mine.state(each)[0] for each in both} == {False}
-    mine.visitor.choose(page, "Undo")
-    assert {mine.state(each)[0] for each in both} == {True}
-    assert mine.state(other)[0] is True
-    for named in ([*both, other], other, []):
+    for named in (other, "", "x"):
         assert mine.press(f"{path}/leave", membership=named).status_code == 404
-    assert {mine.state(each)[0] for each in (*both, other)} == {True}
-    assert mine.press(f"{path}/leave-all").status_code == 405
-
-
-def test_all_groups_pause_together_but_those_that_are_paused_already(mine):
-    both = mine.join(ADA, "the-village", "lgbtq")
-    path, paused = mine.belong("asian")
-    first, later = (str((now() + timedelta(days=days)).date()) for days in (9, 40))
-    mine.press(f"{path}/pause", **a_day(paused, later))
-    before = mine.state(paused)
-    page = mine.follow(f"{path}/pause", **a_day("all", first)).text
-    assert "Newsletters are paused." in page
-    zone = mine.services.settings.timezone
-    for each in both:
-        assert mine.state(each)[1].astimezone(zone).isoformat()[:10] == first
-    assert mine.state(paused) == before
-    again = mine.press(f"{path}/pause", **a_day("all", first))
-    assert "Nothing was changed." in mine.open(again.location).text
+    mine.press(f"{path}/leave", membership=both)
+    assert [mine.state(each)[0] for each in (*both, other)] == [False, True, True]
 
 
 def a_day(public_id: str, day: object) -> dict[str, str]:
