@@ -44,7 +44,7 @@ class Kind(StrEnum):
     PAUSED = gettext_noop("newsletter paused")
     RESUMED = gettext_noop("newsletter resumed")
     STOPPED = gettext_noop("newsletter stopped")
-    HELD = gettext_noop("newsletter held for an OK")
+    HELD = "newsletter held for an OK"
     TEST_SENT = gettext_noop("newsletter test sent")
     DRAFT_DELETED = gettext_noop("draft deleted")
     TEMPLATE_SAVED = gettext_noop("newsletter template saved")

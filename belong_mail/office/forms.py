@@ -40,6 +40,7 @@ from belong_mail.members.address_list import (
 )
 from belong_mail.members.service import BAR, LET_IN, REMOVE
 from belong_mail.office.group_forms import short_list
+from belong_mail.office.trail import REWORDED
 from belong_mail.web.context import services
 from belong_mail.web.forms import (
     BaseForm,
@@ -206,7 +207,7 @@ class TrailForm(BaseForm):
 
 def kind_in_words(kind: str) -> str:
     """Return a kind of entry in the page's language."""
-    return at_start(_(kind))
+    return at_start(_(REWORDED.get(kind, kind)))
 
 
 def fits_setting(_form: Form, field: Field) -> None:

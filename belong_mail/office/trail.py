@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import Account
-from belong_mail.core.audit import AuditEntry, Role
+from belong_mail.core.audit import AuditEntry, Kind, Role
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.models import Group
 from belong_mail.newsletters.models import Newsletter
@@ -27,8 +27,13 @@ ROLES: dict[str, str] = {
     Role.WORKER: gettext_noop("The system"),
     Role.NOBODY: gettext_noop("Someone who wasn’t signed in"),
 }
+# Kinds that are said in other words than those that are stored.
+REWORDED: dict[str, str] = {Kind.HELD: gettext_noop("newsletter not sent as scheduled")}
 # Details that the page shows; ids are left out.
 DETAILS = {
+    "late": gettext_noop("more than an hour late"),
+    "unapproved": gettext_noop("without a second OK"),
+    "unfit": gettext_noop("something in it has to change first"),
     "passkey": gettext_noop("with a passkey"),
     "district": gettext_noop("with a district account"),
     "link": gettext_noop("by an emailed link"),

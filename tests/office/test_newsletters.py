@@ -133,6 +133,15 @@ def test_the_office_sends_or_cancels_a_held_newsletter_whose_leaders_are_away(of
     assert len(scenario.mails("ada@dpsk12.org")) == 1
 
 
+def test_the_log_says_that_a_newsletter_missed_its_time_and_of_no_approval(office, scenario):
+    held(scenario)
+    for language, words in (
+        ("en", "Newsletter not sent as scheduled: more than an hour late"),
+        ("es", "Boletín no enviado a la hora programada: más de una hora de retraso"),
+    ):
+        assert words in office.open(f"/office/audit?lang={language}").text
+
+
 def test_the_office_cannot_send_a_newsletter_that_lacks_a_second_leaders_approval(office, scenario):
     page = held(scenario)
     assert "Send it now" in office.open(page).text

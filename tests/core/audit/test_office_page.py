@@ -85,8 +85,9 @@ def test_details_are_told_in_words_and_ids_to_nobody(office, services):
     assert "Command run: db upgrade" in listed(office)[0]
     choices = {f"approval-{each}" for each in (approval.AUTO, approval.ALWAYS, approval.NEVER)}
     refused = {"has-passkey", "other-browser", "too-often"}
-    kept = {*site_settings.EDITABLE, SITE_WORDS, *choices, *refused}
-    assert kept <= trail.DETAILS.keys(), "each setting has words, and why no one came in"
+    held = {"late", "unapproved", "unfit"}
+    kept = {*site_settings.EDITABLE, SITE_WORDS, *choices, *refused, *held}
+    assert kept <= trail.DETAILS.keys(), "each setting has words, and why something did not happen"
 
 
 def test_draft_is_not_opened_from_the_trail_and_what_is_held_is(office, services):
