@@ -88,6 +88,11 @@ def current_account(session: Session) -> Account | None:
     return account
 
 
+def has_ended(session: Session) -> bool:
+    """Return whether this browser was signed in, and did not sign itself out."""
+    return TOKEN_KEY in cookie and current_account(session) is None
+
+
 def current_session() -> BrowserSession:
     """Return the session of this request, on a page for signed-in people."""
     browser_session: BrowserSession = g.browser_session

@@ -45,7 +45,8 @@ def ask(session: Session) -> ResponseReturnValue:
     if form.is_sent():
         proof.ask_for_link(session, SendSignInLink, form.email.data or "")
         return redirect(url_for(".sent"), 303)
-    return page("sign_in/ask.html", form=form, passkey_form=PasskeySignInForm())
+    shown = {"form": form, "passkey_form": PasskeySignInForm()}
+    return page("sign_in/ask.html", has_ended=browsers.has_ended(session), **shown)
 
 
 @sign_in.get("/sign-in/sent")

@@ -59,6 +59,17 @@ def test_a_lead_signs_in_once_and_out_again(app, scenario):
     assert "Canary" not in str(dump_of(scenario.services))
 
 
+def test_the_page_says_that_a_session_ended_where_one_did(app, scenario):
+    lead, said = sign_in(app, scenario.keyring, "the-village"), "You were signed out"
+    assert said not in lead.open("/sign-in").text
+    with time_machine.travel(now() + timedelta(minutes=31)):
+        assert said in lead.open(lead.open("/lead/").location).text
+        assert "Se cerró tu sesión" in lead.open("/sign-in?lang=es").text
+        assert said not in browser(app).open("/sign-in").text
+    lead.act("/sign-out")
+    assert said not in lead.open("/sign-in").text
+
+
 @pytest.mark.parametrize("settings", [{"BELONG_BASE_URL": "https://localhost"}, {}])
 @pytest.mark.parametrize("everywhere", [False, True], ids=["here", "everywhere"])
 def test_signing_out_empties_the_browser_where_it_may_be_told_to(everywhere, app, scenario):
