@@ -29,7 +29,7 @@ def test_a_lead_writes_tests_and_releases(lead, scenario):
     shown = lead.open(f"{page}/release").text
     assert "about 10 members" in shown
     assert Form(shown).fields["when"] == "10", "minutes to undo it, unless one chooses"
-    assert "all of us" not in shown, "there is none"
+    assert "the group’s leaders" not in shown, "there is one"
     act(lead, page, "test")
     test = scenario.mails("lead-of-the-village@dpsk12.org")[-1]
     assert test["Subject"] == "[Test] Tea on Friday"
@@ -220,7 +220,7 @@ def ask(lead, page: str, whom: str) -> str:
 
 @pytest.mark.usefixtures("other_lead", "second")
 @pytest.mark.parametrize(
-    ("words", "to_second"), [("Send me a test copy", 0), ("Send it to all of us", 2)]
+    ("words", "to_second"), [("Send me a test copy", 0), ("Send a copy to the group’s leaders", 2)]
 )
 def test_a_test_copy_in_each_language_goes_to_the_leaders_who_were_chosen(
     lead, scenario, words, to_second
