@@ -147,7 +147,7 @@ class ReleaseForm(BaseForm):
     # Minutes from now, or LATER.
     when = RadioField(
         _l("When should it be sent?"),
-        description=_l("Until then, you can undo it."),
+        description=_l("Until then, you can cancel it."),
         choices=lambda: [
             SelectChoice(str(UNDO_MINUTES[0]), _("In 1 minute")),
             SelectChoice(str(UNDO_MINUTES[1]), _("In 10 minutes")),

@@ -206,7 +206,7 @@ def progress(issue: Newsletter, status: IssueStatus, send_rate: int | None) -> s
     said = {
         "draft": _("This is a draft. Nothing has been sent."),
         "scheduled": _(
-            "Scheduled for %(time)s, %(time_place)s time. Until then, you can undo it.", time=time
+            "Scheduled for %(time)s, %(time_place)s time. Until then, you can cancel it.", time=time
         ),
         "held": _("Not sent at the scheduled time. What would you like to do?"),
         "paused": _("Paused. Nothing more will be sent until you resume."),

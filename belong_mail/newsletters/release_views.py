@@ -156,7 +156,7 @@ def send(session: Session, issue: Newsletter) -> ResponseReturnValue:
 @releases.get("/<any(stop):verb>")
 @for_leads(public_id=find_issue)
 def ask(session: Session, issue: Newsletter, verb: str) -> ResponseReturnValue:
-    if verb == "stop" and issue.queued_at is None:  # nothing to stop yet: it can be undone
+    if verb == "stop" and issue.queued_at is None:  # nothing to stop yet: it can be canceled
         return redirect(url_for(".sending", public_id=issue.public_id), 303)
     return _status_page("ask", session, issue, verb=verb)
 

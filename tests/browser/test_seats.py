@@ -141,7 +141,7 @@ def release(hands, say, *, is_later: bool) -> None:
     else:
         hands.press(page.get_by_role("radio", name=say("In 10 minutes")), "ArrowUp")
     hands.press(page.get_by_role("button", name=say("Send to members")))
-    words = "Scheduled for %(time)s, %(time_place)s time. Until then, you can undo it."
+    words = "Scheduled for %(time)s, %(time_place)s time. Until then, you can cancel it."
     state(page, beginning(say, words))
 
 
@@ -160,11 +160,11 @@ def sending(say) -> str:
 
 def keep_the_place(hands, say, site) -> None:
     """Stand on a button while the issue leaves: it goes away, and the words take the focus."""
-    undo = hands.page.get_by_role("button", name=say("Undo: don’t send it"))
-    hands.reach(undo)
+    cancel = hands.page.get_by_role("button", name=say("Cancel sending"))
+    hands.reach(cancel)
     site.let_time_pass()
     state(hands.page, sending(say))
-    expect(undo).to_have_count(0)
+    expect(cancel).to_have_count(0)
     expect(hands.page.locator("#words")).to_be_focused()
 
 
@@ -183,7 +183,7 @@ def test_a_stranger_in_a_leads_seat_writes_tests_releases_pauses_and_reads_what_
     expect(seat.get_by_text(say("We’re emailing you a test copy."))).to_be_visible()
     assert slow.mail_to(LEAD, 2).subject == "[Test] Tea on Friday"
     release(hands, say, is_later=True)
-    hands.press(seat.get_by_role("button", name=say("Undo: don’t send it")))
+    hands.press(seat.get_by_role("button", name=say("Cancel sending")))
     expect(seat.get_by_text(say("This is a draft. Nothing has been sent."))).to_be_visible()
     hands.press(to_release)
     release(hands, say, is_later=False)

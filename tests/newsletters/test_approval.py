@@ -86,7 +86,7 @@ def test_a_newsletter_goes_out_once_another_leader_has_approved_it(room):
     assert not room.is_sent()
     room.lead.send(page)  # the same words, saved again
     room.approve(page)
-    assert "you can undo it" in room.second.open(f"{page}/sending").text
+    assert "you can cancel it" in room.second.open(f"{page}/sending").text
     assert room.is_sent()
     assert "Tea on Friday" not in room.subjects("dps-belong@example.org"), "no copy by default"
     shown = room.lead.open(f"{page}/read").text

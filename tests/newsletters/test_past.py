@@ -78,16 +78,16 @@ def test_another_leader_of_the_group_reads_who_sent_it_and_nobody_else_reads_it(
     assert "sent it." not in second.open(f"{page}/read").text
 
 
-def test_an_undone_newsletter_is_a_draft_and_one_sent_by_a_command_has_no_sender(lead, scenario):
+def test_a_canceled_newsletter_is_a_draft_and_one_sent_by_a_command_has_no_sender(lead, scenario):
     page = write(lead)
     assert lead.send(f"{page}/release", when="60").status_code == 303
-    assert "Undo: don’t send it" in lead.open(f"{page}/sending").text
+    assert "Cancel sending" in lead.open(f"{page}/sending").text
     act(lead, page, "undo")
     assert "draft" in lead.open(f"{page}/sending").text
     public_id = scenario.do(queue_issue).public_id
     scenario.worker.drain()
     assert "sent it." not in lead.open(f"/lead/newsletters/{public_id}/read").text
-    assert "Undo" not in lead.open(f"/lead/newsletters/{public_id}/sending").text
+    assert "Cancel" not in lead.open(f"/lead/newsletters/{public_id}/sending").text
 
 
 def test_the_report_after_a_stop_is_true(lead, scenario):

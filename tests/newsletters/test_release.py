@@ -28,7 +28,7 @@ def test_a_lead_writes_tests_and_releases(lead, scenario):
     page = write(lead)
     shown = lead.open(f"{page}/release").text
     assert "about 10 members" in shown
-    assert Form(shown).fields["when"] == "10", "minutes to undo it, unless one chooses"
+    assert Form(shown).fields["when"] == "10", "minutes to cancel it, unless one chooses"
     assert "the group’s leaders" not in shown, "there is one"
     act(lead, page, "test")
     test = scenario.mails("lead-of-the-village@dpsk12.org")[-1]
@@ -38,7 +38,7 @@ def test_a_lead_writes_tests_and_releases(lead, scenario):
     assert lead.send(f"{page}/release", when="10").status_code == 303
     assert scenario.mails("member1@dpsk12.org") == []
     stands = lead.open(f"{page}/sending").text
-    assert "you can undo it" in stands
+    assert "you can cancel it" in stands
     assert "/static/progress.js" in stands
     assert "Where it stands" in lead.open(f"{page}/read").text, "there are no results yet"
 

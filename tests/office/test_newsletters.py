@@ -158,7 +158,9 @@ def test_a_scheduled_newsletter_is_canceled_and_is_not_sent_before_its_time(offi
     page = scheduled(scenario)
     assert "Come to lunch." in office.open(f"{page}/read").text
     assert press(office, page, "send") == 409
-    assert "Cancel it" in office.open(page).text
+    shown = office.open(page).text
+    assert "you can cancel it" in shown
+    assert "Cancel sending" in shown
     assert press(office, page, "cancel") == 303
     assert press(office, page, "cancel") == 404
     drain_in(scenario.worker, days=8)

@@ -119,7 +119,7 @@ def write(driven, stage, subject: str) -> None:
     is_saved(driven)
     press_while_the_preview_loads(driven, "release")
     driven.press("Send to members")
-    driven.find("//button[normalize-space()='Undo: don’t send it']")
+    driven.find("//button[normalize-space()='Cancel sending']")
     stage.let_time_pass()
     driven.find("//h2[normalize-space()='Results']")
 
