@@ -96,14 +96,14 @@ def change_page(session: Session, group: Group) -> ResponseReturnValue:
     elif "undo" in request.form:
         if not form.is_unsaved(stored):
             public_page.undo(session, group)
-            return redirect(url_for(".page", slug=group.slug, undone=1), 303)
+            return redirect(url_for(".page", slug=group.slug, done="undone"), 303)
     elif form.validate_on_submit() and form.keeps_silent_about(group):
         if "preview" in request.form:
             return _preview(group, form)
         if "welcome" in request.form:
             return _preview_welcome(session, group, form)
         if not newer and _keep(session, group, form):
-            return redirect(url_for(".page", slug=group.slug, saved=1), 303)
+            return redirect(url_for(".page", slug=group.slug, done="saved"), 303)
     shown = {"form": form, "newer": newer, **_settings(session, group)}
     return group_page("group_settings/page.html", group, 409 if newer else 0, of=group, **shown)
 

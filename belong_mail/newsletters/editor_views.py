@@ -59,7 +59,7 @@ def duplicate(session: Session, issue: Newsletter) -> ResponseReturnValue:
     if not issue.group.has_newsletters:
         abort(404)
     draft = archive.duplicate(session, issue)
-    return redirect(url_for(".write", public_id=draft.public_id, copied=1), 303)
+    return redirect(url_for(".write", public_id=draft.public_id, done="copied"), 303)
 
 
 @editor.route("/newsletters/<public_id>", methods=["GET", "POST"])
@@ -130,8 +130,8 @@ def _next(public_id: str) -> str:
         return url_for("pictures.add", public_id=public_id)
     if "flyers" in request.form:
         return url_for("flyers.add", public_id=public_id)
-    saved = "template" if "template" in request.form else 1
-    return url_for(".write", public_id=public_id, saved=saved)
+    done = "template" if "template" in request.form else "saved"
+    return url_for(".write", public_id=public_id, done=done)
 
 
 def _is_stale(issue: Newsletter, form: WriteForm) -> bool:
@@ -182,7 +182,6 @@ def _page(session: Session, issue: Newsletter, form: WriteForm, newer: Differenc
         issue=issue,
         form=form,
         newer=newer,
-        template=archive.template_of(session, issue.group),
         meetings=WriteForm.flat(text=_next_meetings(session, issue)),
     )
 
@@ -202,7 +201,7 @@ def add(public_id: str) -> ResponseReturnValue:
         if request.accept_mimetypes.best == "application/json":
             return _said(form, file)
         if file:
-            return redirect(url_for("editor.write", public_id=public_id, added=1), 303)
+            return redirect(url_for("editor.write", public_id=public_id, done="added"), 303)
         status = 422 if form.is_submitted() else 200
         shown = {"issue": issue, "form": form, "is_full": is_full}
         return group_page("editor/attach.html", issue.group, status, **shown)

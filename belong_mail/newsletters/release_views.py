@@ -115,8 +115,8 @@ def test(session: Session, issue: Newsletter) -> ResponseReturnValue:
     is_allowed = _may_test(session, issue, has_others=is_for_all)
     if is_allowed:
         issue_release.ask_for_test(session, services().sealer, issue, [signed_in(), *others])
-    tested = ("all" if is_for_all else "me") if is_allowed else "later"
-    return redirect(url_for(".release", public_id=issue.public_id, tested=tested), 303)
+    done = ("all" if is_for_all else "me") if is_allowed else "later"
+    return redirect(url_for(".release", public_id=issue.public_id, done=done), 303)
 
 
 def _may_test(session: Session, issue: Newsletter, *, has_others: bool) -> bool:
@@ -139,8 +139,8 @@ def act(session: Session, issue: Newsletter, verb: str) -> ResponseReturnValue:
     if office and verb == "cancel":  # drafts belong to their leaders alone
         return redirect(url_for(".issues", done="canceled"), 303)
     if verb == "undo":
-        return redirect(url_for("editor.write", public_id=issue.public_id, undone=1), 303)
-    return redirect(url_for(".sending", public_id=issue.public_id, done=office and 1), 303)
+        return redirect(url_for("editor.write", public_id=issue.public_id, done="undone"), 303)
+    return redirect(url_for(".sending", public_id=issue.public_id, done=office and "done"), 303)
 
 
 @office_newsletters.post("/<public_id>/send")

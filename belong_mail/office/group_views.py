@@ -227,7 +227,7 @@ def start(session: Session, group: Group) -> ResponseReturnValue:
         imports.start(session, seen)
     except imports.NotOpen as error:
         raise InvalidState from error
-    return redirect(url_for(".add", slug=group.slug, started=1), 303)
+    return redirect(url_for(".add", slug=group.slug, done="started"), 303)
 
 
 @office_imports.post("/discard")
@@ -237,7 +237,7 @@ def discard(session: Session, group: Group) -> ResponseReturnValue:
     seen = _seen(session, group)
     if seen is not None:
         imports.discard(session, seen)
-    return redirect(url_for(".add", slug=group.slug, discarded=1), 303)
+    return redirect(url_for(".add", slug=group.slug, done="discarded"), 303)
 
 
 def _seen(session: Session, group: Group) -> imports.Import | None:

@@ -47,7 +47,7 @@ def thread(session: Session, found: Thread) -> ResponseReturnValue:
     form = AnswerForm()
     if form.validate_on_submit():
         receipts.add_entry(session, found, form.answer.data or "", is_office=True)
-        return redirect(url_for(".thread", reference=found.reference, answered=1), 303)
+        return redirect(url_for(".thread", reference=found.reference, done="answered"), 303)
     return page("office/thread.html", thread=service.thread_status(session, found), form=form)
 
 
@@ -69,7 +69,7 @@ def addresses(session: Session) -> ResponseReturnValue:
         address, what = form.email.data or "", form.what.data
         try:
             members.ask_to_remove(session, services().sealer, found, address, what)
-            return redirect(url_for(".addresses", done=1), 303)
+            return redirect(url_for(".addresses", done="entered"), 303)
         except TooManyRemovals:
             is_too_many = True
     status = 429 if is_too_many else 0
@@ -86,7 +86,7 @@ def settings(session: Session) -> ResponseReturnValue:
     form = SettingsForm(current, header_words.site_words(session))
     if form.validate_on_submit():
         form.change(session, ours)
-        return redirect(url_for(".settings", saved=1), 303)
+        return redirect(url_for(".settings", done="saved"), 303)
     return page("office/settings.html", form=form, team=verbs.team_of(session, None))
 
 
@@ -140,7 +140,7 @@ def person(session: Session, found: Account) -> ResponseReturnValue:
     form = NameForm(obj=found)
     if form.validate_on_submit():
         accounts.rename(session, found, form.name.data or "")
-        return redirect(url_for(".person", account_id=found.public_id, saved=1), 303)
+        return redirect(url_for(".person", account_id=found.public_id, done="saved"), 303)
     roles, is_other = accounts.rights_of(session, found), found.id != signed_in().id
     may_be_let_in = is_other and verbs.needs_more_than_email(session, found)
     shown = {"person": found, "form": form, "roles": roles, "may_be_let_in": may_be_let_in}
