@@ -140,6 +140,7 @@ def _guard(app: Flask, settings: Settings) -> CSRFProtect:
             account = browsers.current_account(session)
             g.is_on_hold = hold.is_on(session)
         if account is None and request.method in SAFE:
+            browsers.remember_wanted()
             return redirect(url_for("sign_in.ask"))
         if account is None:
             raise SignedOut

@@ -21,6 +21,9 @@ IDLE_TIMEOUT = timedelta(minutes=30)
 TOKEN_KEY, SEEN_KEY = "session", "seen"
 # The page that needed a fresh proof.
 BACK_KEY = "back"
+# The page that a browser asked for before it was signed in.
+WANTED_KEY = "wanted"
+HOMES = "lead.home", "office.home"
 # Kept when the same account signs in again, so that open forms still work.
 KEPT_KEYS = ("csrf_token", BACK_KEY)
 # Built once, as each page of signed-in people runs it.
@@ -46,11 +49,12 @@ def start_session(
 
     Ends its earlier session. Without `is_proven`, actions that require a fresh proof ask for one.
     """
-    before, kept = current_account(session), {}
+    before = current_account(session)
+    kept = {WANTED_KEY: cookie[WANTED_KEY]} if WANTED_KEY in cookie else {}
     token = cookie.get(TOKEN_KEY, "")
     session.execute(delete(BrowserSession).where(BrowserSession.token_hash == secret_hash(token)))
     if before is account and is_proven:
-        kept = {key: cookie[key] for key in KEPT_KEYS if key in cookie}
+        kept |= {key: cookie[key] for key in KEPT_KEYS if key in cookie}
     token = secrets.token_urlsafe(32)
     started = BrowserSession(
         account_id=account.id,
@@ -146,6 +150,16 @@ def asking_browser() -> str:
     return nonce
 
 
+def remember_wanted() -> None:
+    """Store the page that is asked for in the signed cookie, to go on to it after signing in.
+
+    Not what a script or a picture of ours asks for.
+    """
+    is_page = request.headers.get("Sec-Fetch-Dest", "document") == "document"
+    if is_page and request.endpoint and request.endpoint not in HOMES:
+        cookie[WANTED_KEY] = url_for(request.endpoint, **(request.view_args or {}))
+
+
 def asked_as() -> bytes | None:
     """Return the hash of `asking_browser`, or None if this browser has not requested a link."""
     nonce = cookie.get("asking")
@@ -153,14 +167,19 @@ def asked_as() -> bytes | None:
 
 
 def go_home(account: Account, done: str | None = None) -> Response:
-    """Redirect home, or to the page that asked to sign in again; set the known-browser cookie.
+    """Redirect to the page that was asked for, or home; set the known-browser cookie.
 
     The page says what was `done`. The cookie identifies no one; all it does is to give the
     account's owner rate limits for sign-in links that strangers cannot use up.
     """
-    home = "office.home" if g.is_office else "lead.home"
-    home = "account.proven" if BACK_KEY in cookie else home
-    answer = make_response(redirect(url_for(home, done=done), 303))
+    wanted = cookie.pop(WANTED_KEY, None)
+    if BACK_KEY in cookie:
+        at = url_for("account.proven")
+    elif wanted and not done:
+        at = wanted
+    else:
+        at = url_for("office.home" if g.is_office else "lead.home", done=done)
+    answer = make_response(redirect(at, 303))
     proof = browser_proof(account, secrets.token_urlsafe(16))
     answer.set_cookie(
         known_cookie(),

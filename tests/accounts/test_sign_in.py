@@ -99,6 +99,23 @@ def test_the_link_works_only_in_the_browser_that_asked(app, scenario):
     assert lead.press(link).status_code == 303
 
 
+@pytest.mark.parametrize(
+    ("address", "of", "reached"),
+    [
+        ("/lead/groups/the-village/meetings", "document", "/lead/groups/the-village/meetings"),
+        ("/lead/groups/the-village/meetings", "image", "/lead/"),
+        ("/office/", "document", "/lead/"),
+    ],
+    ids=["page", "picture", "another's home"],
+)
+def test_signing_in_goes_on_to_the_page_that_was_asked_for(app, scenario, address, of, reached):
+    lead = Visitor(app.test_client(), {"Sec-Fetch-Dest": of})
+    assert lead.open(address).location == "/sign-in"
+    lead.send("/sign-in", email=LEAD)
+    link = link_to(scenario.mails(LEAD)[-1], "sign-in")
+    assert lead.press(link).location.partition("?")[0] == reached
+
+
 # Where an account is signed in: listed in words, ended one by one, with a warning of its end.
 
 
