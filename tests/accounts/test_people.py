@@ -371,6 +371,8 @@ def test_a_group_with_fewer_than_two_leads_is_pointed_out(scenario, office):
     assert is_alone(), "who hasn’t accepted yet does not count"
     scenario.invite_lead(NEW)
     assert not is_alone()
+    cell = office.open(GROUPS).text.partition(f'"{VILLAGE_PAGE}"')[2].partition("</td>")[0]
+    assert cell.count("<br>") == 2, "each leader has a line"
     press(office, scenario, NEW, "remove", VILLAGE)
     assert is_alone()
 
