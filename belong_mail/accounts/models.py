@@ -67,8 +67,6 @@ class BrowserSession(PublicIdBase):
 
 # How long a right lasts unless the office renews it.
 RIGHT_AGE = timedelta(days=365)
-# Most difference between the clocks of web and worker.
-CLOCKS_DIFFER = timedelta(days=1)
 # How long the office can undo that someone gave a right up. Shorter than `INVITATION_AGE`, when
 # `end_invitations` would delete the account, too.
 UNDO_STOP = timedelta(days=7)

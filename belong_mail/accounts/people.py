@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session, contains_eager, undefer
 
 from belong_mail.accounts.jobs import EndRight, InviteAgain, InviteColleague, LetIn, RestoreRight
 from belong_mail.accounts.models import (
-    CLOCKS_DIFFER,
     RIGHT_AGE,
     UNDO_STOP,
     Account,
@@ -30,7 +29,7 @@ from belong_mail.accounts.service import (
 from belong_mail.accounts.signing_in import has_passkey, identity_of
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
-from belong_mail.core.db import lock_for_change, now, required
+from belong_mail.core.db import CLOCKS_DIFFER, lock_for_change, now, required
 from belong_mail.core.encryption import Sealer
 from belong_mail.groups.models import Group
 

@@ -14,7 +14,7 @@ from belong_mail.accounts.models import (
     SignIn,
 )
 from belong_mail.core.audit import AuditEntry
-from belong_mail.core.db import NOW, ago, now
+from belong_mail.core.db import NOW, ago, is_older, now
 from belong_mail.core.jobs import MAX_FAILURES, Job
 from belong_mail.core.retention import (
     AUDIT_AGE,
@@ -76,7 +76,7 @@ def end_invitations(work: Work) -> None:
 
 
 RETENTION["sessions"] = in_batches(
-    delete(BrowserSession), BrowserSession.started_at < ago(SESSION_AGE)
+    delete(BrowserSession), is_older(BrowserSession.started_at, SESSION_AGE)
 )
 RETENTION["sign ins"] = in_batches(delete(SignIn), SignIn.created_at < ago(SESSION_AGE))
 # Passkeys of accounts without a right or invitation.

@@ -23,7 +23,6 @@ from belong_mail.accounts.jobs import (
     RestoreRight,
 )
 from belong_mail.accounts.models import (
-    CLOCKS_DIFFER,
     OFFICE,
     RIGHT_AGE,
     UNDO_STOP,
@@ -32,7 +31,7 @@ from belong_mail.accounts.models import (
 )
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
-from belong_mail.core.db import ago, required
+from belong_mail.core.db import CLOCKS_DIFFER, ago, required
 from belong_mail.core.decryption import DecryptionError, Keyring
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.core.i18n import NAMES as LANGUAGES

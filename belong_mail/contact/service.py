@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.contact.jobs import SendMessage
 from belong_mail.contact.models import ContactMessage, Thread
-from belong_mail.core.db import ago, now
+from belong_mail.core.db import is_older, now
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.jobs import MAX_FAILURES, Job
 from belong_mail.core.translatable import gettext_noop
@@ -109,7 +109,7 @@ _IS_PUT_ASIDE = exists().where(
     Job.created_at == ContactMessage.received_at,
     Job.failures >= MAX_FAILURES,
 )
-_IS_LATE = or_(ContactMessage.received_at < ago(UNREAD_AFTER), _IS_PUT_ASIDE)
+_IS_LATE = or_(is_older(ContactMessage.received_at, UNREAD_AFTER), _IS_PUT_ASIDE)
 # Messages whose delivery has ended, or that have none, because the job failed or is gone. The query
 # starts from the few messages, not from the many deliveries.
 LOST = (

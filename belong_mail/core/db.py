@@ -26,6 +26,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Select,
+    SQLColumnExpression,
     String,
     Time,
     bindparam,
@@ -62,8 +63,8 @@ SLOW_QUERY_SECONDS = 1.0
 SLOW_QUERY_CHARACTERS = 300
 # Characters of a public id.
 PUBLIC_ID_LENGTH = 22
-# Most difference between the clocks of two hosts.
-SKEW = timedelta(minutes=2)
+# Most difference between the clocks of two hosts; and of web and worker where data would be lost.
+SKEW, CLOCKS_DIFFER = timedelta(minutes=2), timedelta(days=1)
 log = logging.getLogger(__name__)
 INSERT_NOTHING = "INSERT INTO jobs (kind) SELECT kind FROM jobs WHERE 1 = 0"
 
@@ -163,6 +164,11 @@ def ago(age: timedelta) -> BindParameter[datetime]:
 
 
 NOW = ago(timedelta())
+
+
+def is_older(column: SQLColumnExpression[Any], age: timedelta) -> ColumnElement[bool]:
+    """Match times before `ago(age)`, and those that no clock explains: an intruder’s."""
+    return ~column.between(ago(age), ago(-CLOCKS_DIFFER))
 
 
 def days_ago(age: timedelta) -> BindParameter[date]:

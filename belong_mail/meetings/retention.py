@@ -2,7 +2,7 @@
 
 from sqlalchemy import delete, exists
 
-from belong_mail.core.db import ago, days_ago
+from belong_mail.core.db import days_ago, is_older
 from belong_mail.core.retention import MEETING_AGE, REMINDER_AGE, in_batches
 from belong_mail.delivery.work import RETENTION
 from belong_mail.meetings.models import Meeting, MeetingChange, Reminder
@@ -12,6 +12,6 @@ _IS_MOVED = exists().where(MeetingChange.meeting_id == Meeting.id, MeetingChange
 _IS_PAST = ((Meeting.repeats == "once") & (Meeting.starts_on < _GONE)) | (Meeting.until < _GONE)
 # Meetings that ended or were canceled so long ago that calendars need no update.
 RETENTION["meetings"] = in_batches(
-    delete(Meeting), (_IS_PAST & ~_IS_MOVED) | (Meeting.cancelled_at < ago(MEETING_AGE))
+    delete(Meeting), (_IS_PAST & ~_IS_MOVED) | is_older(Meeting.cancelled_at, MEETING_AGE)
 )
 RETENTION["reminders"] = in_batches(delete(Reminder), Reminder.held_on < days_ago(REMINDER_AGE))

@@ -2,8 +2,7 @@
 
 from sqlalchemy import ColumnElement, delete, exists, or_, select, update
 
-from belong_mail.accounts.models import CLOCKS_DIFFER
-from belong_mail.core.db import NOW, ago, days_ago
+from belong_mail.core.db import CLOCKS_DIFFER, NOW, ago, days_ago, is_older
 from belong_mail.core.jobs import Job
 from belong_mail.core.retention import (
     ADDRESS_CHANGE_AGE,
@@ -66,8 +65,8 @@ RETENTION["invitations from a list"] = in_batches(
 RETENTION["imports"] = in_batches(
     delete(Import),
     or_(
-        Import.started_at.is_(None) & (Import.created_at < ago(UNSTARTED_IMPORT_AGE)),
-        Import.started_at < ago(IMPORT_AGE),
+        Import.started_at.is_(None) & is_older(Import.created_at, UNSTARTED_IMPORT_AGE),
+        is_older(Import.started_at, IMPORT_AGE),
     ),
 )
 RETENTION["manage sessions"] = in_batches(delete(ManageSession), ManageSession.expires_at < NOW)

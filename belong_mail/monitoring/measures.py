@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from belong_mail.contact import service as contact
 from belong_mail.contact.models import ContactMessage
 from belong_mail.core import jobs
-from belong_mail.core.db import NOW, ago
+from belong_mail.core.db import NOW, ago, is_older
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import ALERT_RATE, MAX_WAITING_JOBS, NOTICE_RATE, is_used_up
 from belong_mail.core.services import Settings
@@ -199,9 +199,9 @@ OVERDUE_ISSUES = select(func.count(Newsletter.id)).where(
 )
 # Newsletters that were held, or paused by the system, long ago.
 IS_UNDECIDED = or_(
-    Newsletter.held_at < ago(UNDECIDED),
+    is_older(Newsletter.held_at, UNDECIDED),
     and_(
-        Newsletter.paused_at < ago(UNDECIDED),
+        is_older(Newsletter.paused_at, UNDECIDED),
         Newsletter.stopped_at.is_(None),
         or_(Newsletter.is_late, Newsletter.is_refused),
     ),

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import CompoundSelect, exists, func, select, update
 from sqlalchemy.orm import Session
 
+from belong_mail.core.db import is_older
 from belong_mail.delivery import retry, throttle
 from belong_mail.delivery.models import HALTED_NEWSLETTERS, Chunk, Delivery, State
 from belong_mail.delivery.work import Work, each_minute
@@ -84,7 +85,7 @@ def pause_late(work: Work) -> None:
         Newsletter.id.in_(_untried()),
         Newsletter.paused_at.is_(None),
         Newsletter.stopped_at.is_(None),
-        func.coalesce(Newsletter.resumed_at, Newsletter.queued_at) < late,
+        is_older(func.coalesce(Newsletter.resumed_at, Newsletter.queued_at), STILL_LATE),
     )
     for issue in session.scalars(going.with_for_update(skip_locked=True, key_share=True)).all():
         begun = issue.resumed_at or issue.queued_at or at

@@ -21,10 +21,11 @@ from belong_mail.core.retention import (
 )
 from belong_mail.delivery.models import Delivery, SentPerMinute
 from belong_mail.delivery.work import RETENTION
+from belong_mail.ops.outbox import LONGEST_ALLOWANCE
 
 # Rate limits that are no longer used up, and counts of past days.
 _ALLOWANCES = (
-    (Limit, Limit.used_until < ahead(NO_AGE)),
+    (Limit, ~Limit.used_until.between(ahead(NO_AGE), ahead(LONGEST_ALLOWANCE))),
     (WorkerLimit, WorkerLimit.used_until < ahead(NO_AGE)),
     (SentPerMinute, SentPerMinute.minute < ago(SENT_PER_MINUTE_AGE)),
 )

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from belong_mail.contact import service as contact
 from belong_mail.contact.models import ContactMessage, Thread
@@ -21,6 +21,7 @@ from tests.scenario import drain_in
 from tests.servers.actions import drop
 
 OFFICE = "dps-belong@example.org"
+IN_YEARS = timedelta(days=9000)
 
 
 def write(scenario) -> str:
@@ -131,15 +132,17 @@ def test_a_message_whose_answer_was_lost_twice_is_listed_and_deleted_after_a_mon
 
 
 @alerted
-@pytest.mark.parametrize("loss", ["put aside", "deleted"])
+@pytest.mark.parametrize("loss", ["put aside", "deleted", "dated ahead"])
 def test_a_message_that_the_worker_does_not_read_is_told_of_and_sent_by_the_office(loss, scenario):
     """The web may delete the job, or write one that nobody can read, and not the message."""
     reference = write(scenario)
     with scenario.services.writing.begin() as session:
         [job] = session.scalars(select(Job))
         job.sealed, job.failures = b"spoiled", MAX_FAILURES
-        if loss == "deleted":
+        if loss != "put aside":
             session.delete(job)
+        if loss == "dated ahead":
+            session.execute(update(ContactMessage).values(received_at=now() + IN_YEARS))
     late = timedelta(minutes=16 if loss == "deleted" else 2)
     assert undelivered(scenario) == ([] if loss == "deleted" else [f"{reference} unread"])
     with time_machine.travel(now() + late):

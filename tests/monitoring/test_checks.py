@@ -237,7 +237,7 @@ def test_status_reports_everything_that_stays_in_a_state_too_long(worker, servic
     assert status(cli) == []
     with services.writing.begin() as session:
         make_members(session, keyring, 1)
-        issues = [queue_issue(session) for _ in range(7)]
+        issues = [queue_issue(session) for _ in range(9)]
     worker.drain()
     planned, on_hold = {"queued_at": None}, {"queued_at": None, "due_at": None}
     for_days = {"paused_at": now() - 2 * DAY}
@@ -249,6 +249,8 @@ def test_status_reports_everything_that_stays_in_a_state_too_long(worker, servic
         for_days | {"is_refused": True},
         for_days | {"is_late": True, "stopped_at": now()},
         for_days | {"is_late": True},
+        on_hold | {"held_at": now() + 9000 * DAY},
+        {"paused_at": now() + 9000 * DAY, "is_late": True},
     ]
     with services.writing.begin() as session:
         for issue, values in zip(issues, states, strict=True):
@@ -262,7 +264,7 @@ def test_status_reports_everything_that_stays_in_a_state_too_long(worker, servic
         )  # fmt: skip
     words = "\n".join(status(cli))
     assert "Newsletters whose time has passed were not sent (now 1)." in words
-    assert f"They are: {' '.join(issues[each].public_id for each in (2, 4, 6))}." in words
+    assert f"They are: {' '.join(issues[each].public_id for each in (2, 4, 6, 7, 8))}." in words
     assert "Requests cannot be read, and are deleted after seven days (now 1)." in words
     assert "Email has been waiting for more than 15 minutes (now 60 minutes)." in words
     with services.writing.begin() as session:

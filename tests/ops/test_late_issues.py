@@ -93,6 +93,16 @@ def test_a_leader_who_resumes_during_an_outage_is_asked_again_only_after_an_hour
     assert asked(relay) == 1, "the first mail had not left"
 
 
+def test_an_issue_that_the_web_dates_as_resumed_in_years_waits_for_its_lead_too(
+    clock, worker, relay, services
+):
+    issue = queue(services, 1)
+    execute(services, update(Newsletter).values(resumed_at=now() + 9000 * DAY))
+    relay.always("MAIL", AWAY)
+    wait(clock, worker, 70)
+    assert is_late(services, issue)
+
+
 def test_a_worker_that_was_down_for_five_days_asks_before_it_goes_on(
     clock, worker_with, relay, services, keyring
 ):

@@ -12,6 +12,7 @@ from belong_mail.accounts.models import Account, BrowserSession, SignIn
 from belong_mail.core import retention
 from belong_mail.core.db import Base, now
 from belong_mail.core.jobs import Job
+from belong_mail.core.rate_limits import Limit
 from belong_mail.delivery.models import Chunk, Delivery, SentPerMinute, State
 from belong_mail.inbound.models import InboundDigest, InboundMailbox
 from belong_mail.leads.mailbox import MailboxChange
@@ -25,7 +26,7 @@ from tests.counting import listening
 from tests.database import query
 from tests.db_dump import dump_of
 from tests.delivery.factories import queue
-from tests.factories import group_named, make_member, queue_issue
+from tests.factories import group_named, make_member, plan_meeting, queue_issue
 from tests.markers import on_both, periodic_tasks
 from tests.scenario import ADA, VILLAGE, Scenario, drain_in
 
@@ -122,6 +123,28 @@ def test_rows_that_nothing_else_keeps_are_deleted_at_their_age(scenario):
         left = after(scenario, time)
         wanted = Counter(table for table, age in ages if age > time)
         assert {table: left[table] for table, _ in ages} == {t: wanted[t] for t, _ in ages}, time
+
+
+def test_rows_that_the_web_dates_years_ahead_go_at_once(scenario):
+    later = now() + timedelta(days=9000)
+    with scenario.services.writing.begin() as session:
+        group = group_named(session, VILLAGE).id
+        person = Account(address_index=b"", wrapped_address=b"")
+        plan_meeting(session, cancelled_at=later)
+        session.add(person)
+        session.flush()
+        of_group: dict[str, Any] = {"group_id": group, "language": "en", "report": {}}
+        session.add_all(
+            [
+                BrowserSession(account_id=person.id, token_hash=b"", started_at=later),
+                Import(**of_group, created_at=later),
+                Import(**of_group, started_at=later),
+                Limit(key=b"forms", used_until=later.timestamp()),
+            ]
+        )
+    left = after(scenario, timedelta(0))
+    tables = ("meetings", "browser_sessions", "imports", "limits")
+    assert [left[table] for table in tables] == [0, 0, 0, 0]
 
 
 def test_a_membership_stays_and_only_the_paper_around_it_goes(scenario):
