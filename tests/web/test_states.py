@@ -1,0 +1,319 @@
+"""Pages show in which state things are, and show nothing of it before."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, update
+
+from belong_mail.accounts import invitations
+from belong_mail.accounts.models import Right
+from belong_mail.contact import service as contact
+from belong_mail.contact import threads
+from belong_mail.contact.models import Thread
+from belong_mail.core.db import now
+from belong_mail.groups.models import Group, Question
+from belong_mail.members import imports
+from belong_mail.members.address_list import AddressList
+from belong_mail.newsletters import approval, archive
+from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.models import Newsletter
+from tests.factories import change_group, group_named, plan_meeting
+from tests.markers import on_sqlite
+from tests.scenario import SOON, VILLAGE
+
+INVITED = "two@dpsk12.org"
+STATES: list[Any] = []
+
+
+def shows(rows: str) -> Callable[..., Any]:
+    """Say what pages show from then on (+) or no longer (-); `A → B` are two pages of a state."""
+    return lambda happens: STATES.append(pytest.param(happens, rows, id=happens.__name__))
+
+
+@pytest.fixture
+def ids(office, scenario) -> dict[str, str]:
+    """Return ids by name. The office's colleague leads The Village; someone is invited to."""
+    with scenario.services.writing.begin() as session:
+        group = group_named(session, VILLAGE)
+        draft, held = (newsletters.draft(session, group, each, "Come.") for each in ("A", "B"))
+        held.held_at = now()
+        invitations.ask(session, scenario.keyring, group, INVITED)
+        said = contact.ContactData("", "Where?")
+        thread = threads.start_thread(session, contact.new_reference(), threads.new_code(), said)
+    scenario.add_members(3)
+    return {
+        "draft": draft.public_id, "held": held.public_id, "thread": thread.reference,
+        "queued": scenario.queue_at_once().public_id,
+        "invited": scenario.account(INVITED).public_id,
+        "own": scenario.account(f"lead-of-{VILLAGE}@dpsk12.org").public_id,
+    }  # fmt: skip
+
+
+@shows("""
+/ + Groups that are coming to an end
+/groups/the-village + This group is coming to an end.
+/groups/the-village - Join this group
+/groups/the-village - What you get
+/lead/ + This group’s last day is
+/office/groups/the-village + No one can join. Until then
+/office/groups/the-village - Import a list …
+/office/groups/the-village - End this group …
+/office/groups/the-village/end + Its last day is already set
+/office/groups/the-village/import + No one can join this group now
+""")
+def the_end_of_a_group_is_set(scenario):
+    scenario.do(change_group, VILLAGE, ends_at=now() + timedelta(days=9))
+
+
+@shows("""
+/groups/autoimmune + It won’t start
+/groups/autoimmune - Tell me when it starts
+/groups/autoimmune - Starts this year
+/groups/autoimmune - This group is starting soon
+/groups/autoimmune - Help start this group
+""")
+def the_end_of_a_group_that_has_not_begun_is_set(scenario):
+    scenario.do(change_group, SOON, ends_at=now() + timedelta(days=9))
+
+
+@shows("""
+/ - Groups that start this year
+/groups/autoimmune + Join this group
+/groups/autoimmune + Have a question first?
+/groups/autoimmune - Tell me when it starts
+/office/groups - Upcoming
+/office/groups/autoimmune - Upcoming
+/office/groups/autoimmune - Asked to be notified
+/office/groups/autoimmune + Import a list …
+/office/groups/autoimmune/end - the requests to be notified are deleted
+/office/groups/autoimmune/end + a few memberships are deleted
+""")
+def all_groups_have_begun(scenario):
+    scenario.execute(update(Group).values(established_at=now() - timedelta(days=1)))
+
+
+@shows("""
+/lead/ - A few members
+/lead/ + About 30 members
+/lead/newsletters/{draft}/release - a few members of
+/lead/newsletters/{draft}/release + about 30 members of
+/office/newsletters/{held}/send - a few members of
+/office/newsletters/{held}/send + about 30 members of
+/office/groups/the-village/end - a few memberships are deleted
+/office/groups/the-village/end + about 30 memberships are deleted
+""")
+def a_group_has_many_members(scenario):
+    scenario.execute(update(Group).values(members_shown=30))
+
+
+@shows("""
+/office/groups/the-village + Hasn’t accepted for 3 days
+/office/groups/the-village - Invited today
+/office/leads/{invited} + Hasn’t accepted for 3 days
+""")
+def an_invitation_waits(scenario):
+    scenario.execute(update(Right).where(is_invited()).values(since=now() - timedelta(days=3)))
+
+
+@shows("""
+/lead/ - You lead it alone.
+/lead/ - You’re its only leader
+/lead/groups/the-village/page - needs at least two leaders before
+/lead/groups/the-village/page + one leader asks and another has to approve
+/office/groups - Fewer than two
+/office/groups/the-village - With fewer than two people
+/office/leads/{invited} - Withdraw the invitation
+/office/leads/{invited} + Invite someone in their place first
+/office/leads/{invited} + Until
+/office/leads/{invited} + Sign them out everywhere
+/office - Groups with fewer than two leaders
+""")
+def a_second_leader_accepts(scenario):
+    scenario.execute(update(Group).where(Group.slug != VILLAGE).values(retired_at=now()))
+    scenario.invite_lead(INVITED)
+
+
+@shows("""
+/lead/groups/the-village/page + You’re the only leader, so no one can approve.
+/lead/groups/the-village/page - can be sent by any of its leaders alone
+/lead/newsletters/{held}/sending + It needs a second leader’s OK, and no one approved
+/office/newsletters/{held} + Ask the group’s leaders, or cancel it.
+/office/newsletters/{held} - Send it now
+""")
+def a_group_wants_a_second_ok(scenario):
+    scenario.do(change_group, VILLAGE, approval_rule=approval.ALWAYS)
+
+
+@shows("""
+/lead/ + Edit the template
+/lead/ + Start from the group’s template
+""")
+def a_group_has_a_template(scenario):
+    scenario.do(lambda session: archive.save_as_template(session, session.get_one(Newsletter, 1)))
+
+
+@shows("""
+/lead/newsletters/{queued}/sending - You can close this page.
+/lead/newsletters/{queued}/sending + Ask the office before you resume
+/lead/newsletters/{queued}/sending + because no email could go out
+/lead/newsletters/{queued}/sending + >Resume<
+/office/newsletters/{queued} + Ask the people who run this site
+/office/newsletters/{queued} + >Resume<
+""")
+def a_newsletter_is_paused_by_itself(scenario):
+    set_of_queued(scenario, paused_at=now(), is_refused=True, is_late=True)
+
+
+@shows("""
+/lead/newsletters/{queued}/sending - You can close this page.
+/lead/newsletters/{queued}/sending + >Resume<
+/office/newsletters + Paused
+""")
+def a_newsletter_is_paused(scenario):
+    set_of_queued(scenario, paused_at=now())
+
+
+@shows("""
+/lead/newsletters/{queued}/sending + It wasn’t sent to anyone.
+/lead/newsletters/{queued}/sending - Stop for good
+/lead/newsletters/{queued}/sending - >Pause<
+/office/newsletters/{queued} - The group’s leaders get an email about what you do here.
+/lead/groups/the-village/newsletters + Stopped
+""")
+def a_newsletter_is_stopped(scenario):
+    set_of_queued(scenario, stopped_at=now())
+
+
+@shows("""
+/lead/ → /lead/?done=accepted + Thank you! You’ve accepted
+/lead/ → /lead/?done=stopped + You don’t lead that group anymore.
+/lead/ → /lead/?done=deleted + Deleted.
+/lead/ → /calendar + aria-current="page">Calendar
+/lead/ → /contact + aria-current="page">Contact
+/lead/newsletters/{draft} → /lead/newsletters/{draft}?done=added + below your text
+/lead/newsletters/{draft} → /lead/newsletters/{draft}?done=copied + This is a new draft.
+/lead/newsletters/{draft} → /lead/newsletters/{draft}?done=saved + role="status">Saved.
+/lead/newsletters/{draft} → /lead/newsletters/{draft}?done=template + New newsletters can start
+/lead/newsletters/{draft} → /lead/newsletters/{draft}?done=undone + This is a draft.
+/lead/newsletters/{draft} → /lead/newsletters/{draft}?overtaken=1 + Please select the button again.
+/lead/newsletters/{draft}/release → /lead/newsletters/{draft}/release?done=all + the test copies
+/lead/newsletters/{draft}/release → /lead/newsletters/{draft}/release?done=me + you a test copy
+/lead/groups/the-village/page → /lead/groups/the-village/page?done=saved + Saved: Edit the page
+/lead/groups/the-village/page → /lead/groups/the-village/page?done=undone + Undone.
+/office → /office?done=resent + We’re sending them again.
+/office/health → /office/health?done=retry + We’re trying the waiting email now.
+/office/health → /office/health?done=accept + are out of their groups
+/office/addresses → /office/addresses?done=entered + Done in a minute
+/office/groups → /office/groups?done=renewed + Renewed for a year.
+/office/groups/the-village/questions → /office/groups/the-village/questions?done=added + added.
+/office/groups/the-village/questions → /office/groups/the-village/questions?done=removed + removed.
+/office/groups/the-village/import → /office/groups/the-village/import?done=started + Started.
+/office/groups/the-village/import → /office/groups/the-village/import?done=discarded + No one else
+/office/newsletters → /office/newsletters?done=canceled + Canceled.
+/office/newsletters/{held} → /office/newsletters/{held}?done=done + Done.
+/office/leads/{invited} → /office/leads/{invited}?done=saved + Saved.
+/office/settings → /office/settings?done=saved + Saved. Pages show it now
+/office/threads/{thread} → /office/threads/{thread}?done=answered + Your answer is posted.
+/office/audit → /office/audit?lang=en + name="lang"
+/office/audit → /office/audit?kind=role + Show all
+/office/audit → /office/audit?since=x + Problem:
+/office/audit → /office/audit?since=2090-01-01 + Nothing matches.
+/office/audit → /office/audit?since=2090-01-01 + <details class="quiet" open>
+/office/audit → /office/audit?before=2 + >Newest<
+""")
+def a_page_is_opened_in_another_way(_scenario):
+    pass
+
+
+@shows("""
+/office - Message ·
+/office + Request support ·
+/office/threads/{thread} + Request support.
+""")
+def somebody_had_a_topic(scenario):
+    scenario.execute(update(Thread).values(topic="need"))
+
+
+@shows("""
+/office - Needs an answer
+/office + Answered
+/office/threads/{thread} - Waiting since
+/office/threads/{thread} + Answer again
+""")
+def somebody_is_answered(scenario):
+    scenario.do(lambda session: threads.add_entry(session, session.get_one(Thread, 1), "Here.",
+                                                  is_office=True))  # fmt: skip
+
+
+@shows("""
+/office/groups/the-village/questions - Remove this question
+/office/groups/the-village/questions + No questions yet.
+""")
+def a_group_asks_nothing(scenario):
+    scenario.execute(delete(Question))
+
+
+@shows("""
+/groups/the-village - No meetings are planned right now.
+/calendar?group=the-village - This group has no meetings planned yet.
+/lead/ - Plan a meeting
+/lead/groups/the-village/meetings - No meetings are planned yet.
+/lead/groups/the-village/meetings + Change or cancel one date
+/office/groups/the-village - <dd>–</dd>
+""")
+def a_meeting_is_planned(scenario):
+    scenario.do(plan_meeting, repeats="weekly")
+
+
+@shows("""
+/office/groups/the-village/import + What’s in the file
+/office/groups/the-village/import + 2 people will be asked.
+/office/groups/the-village/import + 1 row repeats an address.
+/office/groups/the-village/import + 1 row has an address that isn’t a staff address. Row: 4
+/office/groups/the-village/import + 7 rows have no address that we can read. Rows: 5, 6, 7, 8, 9
+/office/groups/the-village/import + Ask these people
+/office/groups/the-village/import + First send this text to the old list
+/office/groups/the-village/import - Checking asks no one.
+""")
+def a_file_was_checked(scenario):
+    found = AddressList(["a@dpsk12.org", "b@dpsk12.org"], "A", [3], [4], [*range(5, 12)])
+    scenario.do(store, scenario.services.sealer, found)
+
+
+@shows("""
+/office/groups/the-village/import + The addresses are in column A.
+/office/groups/the-village/import + Delete the file
+""")
+def a_file_without_anyone_to_ask_was_checked(scenario):
+    scenario.do(store, scenario.services.sealer, AddressList())
+
+
+def store(session, sealer, found: AddressList) -> imports.Import:
+    return imports.store(session, sealer, group_named(session, VILLAGE), found, "en")
+
+
+def set_of_queued(scenario, **values: object) -> None:
+    scenario.execute(update(Newsletter).where(Newsletter.queued_at.is_not(None)).values(values))
+
+
+def is_invited():
+    return Right.accepted_at.is_(None)
+
+
+@on_sqlite
+@pytest.mark.parametrize(("happens", "rows"), STATES)
+def test_pages_show_a_state_from_then_on(happens, rows, office, scenario, ids):
+    wanted = [row.format(**ids).partition(" + " if " + " in row else " - ")
+              for row in rows.strip().splitlines()]  # fmt: skip
+    pages = [page.split(" → ") for page, _, _ in wanted]
+    before = [office.open(each[0]).text for each in pages]
+    happens(scenario)
+    after = [office.open(each[-1]).text for each in pages]
+    wrong = [
+        (page, sign, words)
+        for (page, sign, words), was, then in zip(wanted, before, after, strict=True)
+        if (words in was, words in then) != (sign == " - ", sign == " + ")
+    ]
+    assert not wrong, "\n".join(map(str, wrong))
