@@ -32,6 +32,15 @@ NO_RESOURCES = (
 SHOWN = "<p>We stand by &lt;b&gt;students&lt;/b&gt;.</p><p>We learn from each other.</p>"
 
 
+def test_a_leaders_home_begins_with_what_they_do_and_first_of_all_with_a_newsletter(lead, services):
+    doings = ["Write a newsletter", "Plan a meeting", "Edit the group’s page"]
+    for number in range(2):
+        found = lead.open("/lead/").text.partition("</h2>")[2].partition("<h3")[0]
+        assert re.findall(r'class="button[^>]+>([^<]+)<', found) == doings, f"{number} meetings"
+        with services.writing.begin() as session:
+            plan_meeting(session)
+
+
 def test_a_lead_previews_saves_and_undoes_the_page_in_every_language(lead):
     before, typed = lead.open("/groups/the-village").text, TYPED | MISSION
     assert SHOWN in lead.send(PAGE, **typed, preview="1").text

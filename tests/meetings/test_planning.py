@@ -83,7 +83,7 @@ def test_a_saved_meeting_is_on_the_calendar_in_the_leads_words(lead, visitor, se
     answer = lead.send(NEW, **FULL)
     assert answer.status_code == 303
     assert f"{IN_WORDS} Tea" in plain(lead.open(answer.location).text), "people look for a date"
-    assert "Tue, December 8, 4:00 – 5:00 PM Tea" in plain(lead.open("/lead/").text)
+    assert "Tue, December 8 4:00 – 5:00 PM · Tea" in plain(lead.open("/lead/").text)
     meeting = only(services)
     assert (meeting.place, meeting.spoken, meeting.has_families) == ("Room 4", "both", True)
     assert (meeting.is_open, meeting.access) == (True, ["asl", "captions"])

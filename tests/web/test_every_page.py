@@ -41,7 +41,7 @@ LINKS = Path(__file__).with_name("links.txt")
 # Words of links that are a group's, a day's, or a message's.
 DATA = {
     "GROUP": "|".join(re.escape(each["name"]) for each in GROUPS),
-    "DAY": r"[A-Z]\w+, [A-Z]\w+ \d+,( 20\d\d,)? \d+:00 – \d+:00 PM",
+    "DAY": r"[A-Z]\w+, [A-Z]\w+ \d+(, 20\d\d)?(, \d+:00 – \d+:00 PM)?",
     "MONTH": r"[A-Z]\w+ 20\d\d",
     "REFERENCE": r"[0-9A-Z]{4}-[0-9A-Z]{4}",
 }
