@@ -77,12 +77,14 @@ def welcome_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
     language, link, own = subscription.language, mailer.links.signed, calendar_name(subscription)
     at, zone = delivery.created_at, mailer.settings.timezone
     coming = meetings.next_held(session, zone, now(), meetings.NEXT, subscription.group)
+    to = recipient_address(session, mailer, subscription)
     return Email(
-        to=recipient_address(session, mailer, subscription),
+        to=to,
         language=language,
         context={
             "group": subscription.group,
             "first_name": first_name(mailer.keys, subscription),
+            "is_staff": mailer.settings.staff.is_ours(to),
             "words": localized(subscription.group.welcome, language),
             "meetings": [
                 formatting.meeting_view(each, language, is_member=True) for each in coming

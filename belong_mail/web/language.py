@@ -72,7 +72,7 @@ def page_gettext(message: str, **values: object) -> Markup:
 
 def page_ngettext(one: str, many: str, num: int, **values: object) -> Markup:
     """Translate for a number of things, as `page_gettext` does."""
-    return marked_up(_catalog().ngettext(one, many, num), {"num": num, **values})
+    return marked_up(_catalog().ngettext(one, many, num), {"num": format_number(num), **values})
 
 
 def _catalog() -> i18n.Catalog:

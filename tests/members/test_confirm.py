@@ -83,6 +83,7 @@ def test_each_link_even_an_earlier_one_grants_the_request_of_its_own_email(scena
         welcome = scenario.mails()[-1]
         scenario.visitor.follow(bobs)
         assert "Bob" in text_of(scenario.mails(bob)[-1])
+        assert "If you leave DPS" in text_of(scenario.mails(bob)[-1])
     assert "Augusta" in text_of(welcome)
     assert "Ada!" not in text_of(welcome)
     assert "¡" in welcome["Subject"]

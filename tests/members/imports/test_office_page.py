@@ -42,12 +42,14 @@ def test_a_file_is_checked_and_asks_nobody_until_it_is_started(office, scenario)
     refused = upload(office, b"PK\x03\x04xl")
     assert (refused.status_code, scenario.rows("imports")) == (422, 0)
     assert "save it as comma-separated values (.csv)" in refused.text
-    answer = upload(office, f"Email address\n{CANARY}\n{ADA}\nx@gmail.com\noops\n", language="es")
+    rows = f"Email address\n{CANARY}\n{ADA}\nx@gmail.com\noops\n" + 1000 * f"{ADA}\n"
+    answer = upload(office, rows, language="es")
     assert answer.status_code == 303
     page = office.open(answer.location).text
     assert "2 people will be asked." in page
     assert "1 row has an address that isn’t a staff address. Row: 4" in page
     assert "1 row has no address that we can read. Row: 5" in page
+    assert "1,000 rows repeat an address." in page
     for words in ("…</li>", "No one can join this group now"):
         assert words not in page, words
     assert page.index("Our email list is moving") < page.index("Ask these people")
