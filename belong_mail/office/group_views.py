@@ -235,9 +235,10 @@ def start(session: Session, group: Group) -> ResponseReturnValue:
 def discard(session: Session, group: Group) -> ResponseReturnValue:
     """Stop an import, and delete its remaining addresses."""
     seen = _seen(session, group)
+    done = "stopped" if seen and seen.started_at else "discarded"
     if seen is not None:
         imports.discard(session, seen)
-    return redirect(url_for(".add", slug=group.slug, done="discarded"), 303)
+    return redirect(url_for(".add", slug=group.slug, done=done), 303)
 
 
 def _seen(session: Session, group: Group) -> imports.Import | None:

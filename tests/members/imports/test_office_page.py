@@ -62,6 +62,7 @@ def test_a_file_is_checked_and_asks_nobody_until_it_is_started(office, scenario)
     assert mail["Subject"] == "¿Quieres seguir en una lista de correo de DPS Belong?"
     after = office.open(PAGE).text
     assert "The last file is done: fewer than 10 people." in after
+    assert "Started." not in office.open(f"{PAGE}?done=started").text
     assert found_in((page + after).encode(), [CANARY, ADA, "gmail"]) == []
     assert found_in(b"\n".join(cells_of([dump_of(scenario.services)])), [CANARY]) == []
 
@@ -82,7 +83,8 @@ def test_a_stopped_file_leaves_nobody_to_be_asked(office, scenario):
     upload(office, ADA)
     press(office, "start")
     assert upload(office, "bob@dpsk12.org", opened).status_code == 409
-    assert press(office, "discard").status_code == 303
+    told = office.open(press(office, "discard").location).text
+    assert "Anyone we already asked can still join" in told
     assert scenario.mails() == []
     assert scenario.rows("imports") == scenario.rows("import_batches") == 0
     kinds = [row[2] for row in dump_of(scenario.services)["audit_entries"]]
