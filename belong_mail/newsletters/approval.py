@@ -141,12 +141,18 @@ def give(session: Session, newsletter: Newsletter, account: Account, seen: str) 
     return found
 
 
-def decline(session: Session, newsletter: Newsletter) -> None:
-    """Withdraw or decline an open request: the issue stays a draft. Raises InvalidState."""
-    if not is_open(newsletter):
+def decline(session: Session, newsletter: Newsletter) -> int:
+    """Withdraw or decline an open request: the issue stays a draft. Raises InvalidState.
+
+    Returns the id of the account that asked.
+    """
+    found = newsletter.approval
+    if found is None or not is_open(newsletter):
         raise InvalidState
+    asked_by = found.asked_by
     forget(session, newsletter)
     audit.record(session, Kind.APPROVAL_DECLINED, group=newsletter.group, newsletter=newsletter)
+    return asked_by
 
 
 def exempt(session: Session, newsletter: Newsletter) -> None:

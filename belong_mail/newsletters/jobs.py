@@ -25,3 +25,10 @@ class SendTestCopies(SealedJob, kind="send-test-copies"):
 @dataclass(frozen=True)
 class AskForApproval(SealedJob, kind="ask-for-approval"):
     issue: str
+
+
+@dataclass(frozen=True)
+class TellDeclined(SealedJob, kind="tell-declined"):
+    issue: str
+    # Account of the leader who asked for the approval.
+    asker: str

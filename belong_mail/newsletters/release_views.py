@@ -18,7 +18,7 @@ from belong_mail.newsletters import release as issue_release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.checklist import UnfitIssue, require_rendered_fit
 from belong_mail.newsletters.forms import LATER, ReleaseForm
-from belong_mail.newsletters.jobs import AskForApproval
+from belong_mail.newsletters.jobs import AskForApproval, TellDeclined
 from belong_mail.newsletters.models import Image, Newsletter
 from belong_mail.newsletters.release import UNDO_MINUTES, Verb, find_released, issue_status
 from belong_mail.web.access import (
@@ -268,8 +268,13 @@ def approve(session: Session, issue: Newsletter) -> ResponseReturnValue:
 @approvals.post("/newsletters/<public_id>/decline")
 @for_leads(public_id=find_issue)
 def decline(session: Session, issue: Newsletter) -> ResponseReturnValue:
-    approval.decline(session, issue)
-    return redirect(url_for("editor.write", public_id=issue.public_id), 303)
+    """Withdraw one's own request, or decline another leader's, who then gets an email."""
+    asked_by = approval.decline(session, issue)
+    if asked_by == signed_in().id:
+        return redirect(url_for("editor.write", public_id=issue.public_id), 303)
+    asker = session.get_one(Account, asked_by)
+    TellDeclined(issue.public_id, asker.public_id).ask(session, services().sealer)
+    return redirect(url_for("lead.home", done="declined"), 303)
 
 
 def _approval_page(session: Session, issue: Newsletter) -> Page:

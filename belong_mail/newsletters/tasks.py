@@ -21,7 +21,7 @@ from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.work import RETENTION, JobWork, Refused, Work, does, each_minute
 from belong_mail.newsletters import approval, issue_mailer, release
 from belong_mail.newsletters import service as newsletters
-from belong_mail.newsletters.jobs import AskForApproval, FollowIssue, SendTestCopies
+from belong_mail.newsletters.jobs import AskForApproval, FollowIssue, SendTestCopies, TellDeclined
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.release import APPROVE, HELD, OFFICE_ACTED, OFFICE_COPY, TEST_COPY
 from belong_mail.newsletters.rendering import IssueText
@@ -76,6 +76,12 @@ def ask_for_approval(work: JobWork, asked: AskForApproval) -> None:
         raise Refused
     by = work.session.get_one(Account, newsletter.approval.asked_by)
     _post(work, APPROVE, newsletter, but=by.public_id)
+
+
+@does(TellDeclined)
+def tell_declined(work: JobWork, asked: TellDeclined) -> None:
+    """Email the leader who wanted to send an issue that another leader did not approve it."""
+    _post(work, HELD, _find(work, asked.issue), only=[asked.asker], why="declined")
 
 
 def _post(

@@ -126,10 +126,11 @@ def _of_meetings(say) -> Contexts:
             {
                 **welcome,
                 "first_name": say("Ada"),
+                "is_staff": True,
                 "words": say("Hello!\n\n  We meet *often*."),
                 "meetings": [full, _meeting(say)],
             },
-            {**welcome, "first_name": "", "words": "", "meetings": []},
+            {**welcome, "first_name": "", "is_staff": False, "words": "", "meetings": []},
         ],
     }
 
@@ -185,7 +186,7 @@ def _of_leaders(say) -> Contexts:
         "approve-issue": [{**issue, "until": "Tuesday, March 3, 2026"}],
         "issue-held": [
             {**issue, "why": why}
-            for why in ("paused", "unapproved", "late", "unfit")
+            for why in ("paused", "unapproved", "late", "declined", "unfit")
         ],
         "office-acted": [
             {**issue, "done": done, "newsletter": say("Tea"), "at": AT}

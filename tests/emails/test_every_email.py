@@ -104,7 +104,8 @@ ALONE = {
     "bar-changed": ["not to let it join again", "may join"],
     "group-ends": ["will continue", "came to an end", "plans to end"],
     "issue-held": [
-        "no email could go out", "no one has approved", "while the site was down", "has to change",
+        "no email could go out", "no one has approved", "while the site was down",
+        "didn’t approve", "has to change",
     ],
     "let-in": ["You’re back to", "Ada is back to", "Someone is back to"],
     "mailbox-changed": ["One of you asked", "Thank you for reading"],

@@ -160,6 +160,19 @@ def test_only_exactly_what_was_asked_for_is_approved(room, change):
     assert not room.is_sent()
 
 
+def test_the_leader_who_asked_hears_that_another_declined(room):
+    page = room.asked_for()
+    told = room.second.act(f"{page}/decline")
+    assert "Not approved. It’s a draft again" in room.second.open(told.location).text
+    declined = "Your newsletter wasn’t sent. What would you like to do?"
+    assert room.subjects(LEAD).count(declined) == 1
+    assert "didn’t approve the newsletter" in text_of(room.relay.to(LEAD)[-1])
+    room.lead.send(f"{page}/release", when="1")
+    act(room.lead, page, "decline")
+    assert room.subjects(LEAD).count(declined) == 1, "who withdraws a request knows"
+    assert declined not in room.subjects(SECOND)
+
+
 def test_an_approval_after_the_time_leaves_time_to_undo_which_voids_it(room):
     page = write(room.lead)
     at = (now() + timedelta(days=1)).astimezone(room.services.settings.timezone)
