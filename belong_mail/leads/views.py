@@ -140,6 +140,7 @@ def _preview_welcome(session: Session, group: Group, form: PageForm) -> Response
         language,
         group=group,
         first_name="",
+        is_staff=True,
         words=localized(form.columns()["welcome"], language),
         meetings=[meeting_view(each, language, is_member=True) for each in coming],
         calendar_url=settings.base_url,
