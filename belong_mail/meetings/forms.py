@@ -127,10 +127,10 @@ class TimesForm(VersionedForm):
     """Fields that a meeting and one of its days have in common."""
 
     starts_at = LocalTimeField(
-        _l("Starts at"), validators=[InputRequired(_l("Enter a time, like 4:30 PM."))]
+        _l("Starts at"), validators=[InputRequired(_l("Enter when it starts, like 4:30 PM."))]
     )
     ends_at = LocalTimeField(
-        _l("Ends at"), validators=[InputRequired(_l("Enter a time, like 4:30 PM."))]
+        _l("Ends at"), validators=[InputRequired(_l("Enter when it ends, like 5:30 PM."))]
     )
     place = line_field(_l("Location"), Optional(), 200, without_address)
     link = StringField(

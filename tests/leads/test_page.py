@@ -25,6 +25,7 @@ MISSION = {
     "activities_en": "Meet in the <i>library</i>\r\n\r\n  Share   what we know ",
     "activities_es": "Nos reunimos en la biblioteca",
 }
+FOLDS = {"welcome": "Welcome", "resources": "Helpful", "mailbox": "Replies"}
 NO_RESOURCES = (
     "javascript:alert(1)", "12", "tel:", "tel:one", "1" * 16, "http://x.org", "mailto:a@b.c",
     "tel:1;ext=javascript",
@@ -88,6 +89,7 @@ def test_bad_input_is_kept_and_explained(lead):
         ("summary_en", "", "Problem: "),
         ("summary_en", "x" * 161, "Problem: "),
         ("mailbox", "leads@example.com", "Problem: "),
+        ("welcome_es", "x" * 601, "Use at most 600 characters."),
         ("mission_en", "x" * 801, "Use at most 800 characters."),
         ("mission_es", "x\u2067y", "This contains a character we can’t read."),
         ("activities_en", ten + "\r\nx", "Write at most 10 lines."),
@@ -97,6 +99,8 @@ def test_bad_input_is_kept_and_explained(lead):
         assert answer.status_code == 422, typed
         assert why in answer.text, typed
         assert TYPED["summary_es"] in answer.text
+        opened = re.findall(r"<details open>\s*<summary>(Welcome|Helpful|Replies)", answer.text)
+        assert opened == [fold for field, fold in FOLDS.items() if name.startswith(field)], name
 
 
 @pytest.mark.parametrize(
