@@ -139,7 +139,7 @@ def invitation_link(scenario) -> str:
 
 def again_link(scenario) -> str:
     with scenario.services.writing.begin() as session:
-        suppressions.suppress(session, scenario.keyring.index, ALONE, suppressions.BY_REQUEST)
+        suppressions.suppress(session, scenario.keyring.index, ALONE)
     scenario.visitor.send("/my-groups", email=ALONE)
     return link_to(scenario.mails(ALONE)[-1], "email-me-again")
 

@@ -158,7 +158,7 @@ class Scenario:
             return group_named(session, slug)
 
     def suppress(self, address: str) -> None:
-        self.do(suppressions.suppress, self.keyring.index, address, suppressions.BY_REQUEST)
+        self.do(suppressions.suppress, self.keyring.index, address)
 
     def seal(self, asked: SealedJob) -> None:
         """Ask the worker for something, as the web can: honest or broken into."""

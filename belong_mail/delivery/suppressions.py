@@ -26,11 +26,11 @@ def key_of(index: BlindIndex, address: str) -> bytes:
     return index.suppressed(untagged(address))
 
 
-def suppress(session: Session, index: BlindIndex, address: str, reason: str) -> None:
+def suppress(session: Session, index: BlindIndex, address: str) -> None:
     """Stop all email to a normalised address."""
     key = key_of(index, address)
     if session.get(Suppression, key) is None:
-        session.add(Suppression(address_index=key, reason=reason))
+        session.add(Suppression(address_index=key, reason=BY_REQUEST))
 
 
 def is_suppressed(session: Session, index: BlindIndex, address: str) -> bool:
@@ -47,7 +47,7 @@ def lift_permission(
     It is emailed to that address alone. The web cannot make one, because it lacks the index key.
     """
     suppression = session.get(Suppression, key_of(index, address))
-    if suppression is None or suppression.reason != BY_REQUEST:
+    if suppression is None:
         return None
     seconds = int(until.timestamp())
     tag = index.permit(suppression.address_index, suppression.since.isoformat(), seconds)
@@ -64,7 +64,7 @@ def lift(session: Session, index: BlindIndex, permission: str) -> bool:
     key, rest = made[:INDEX_OCTETS], made[INDEX_OCTETS:]
     until, tag = int.from_bytes(rest[:PERMISSION_SECONDS], "big"), rest[PERMISSION_SECONDS:]
     suppression = session.get(Suppression, key)
-    if suppression is None or suppression.reason != BY_REQUEST or until <= now().timestamp():
+    if suppression is None or until <= now().timestamp():
         return False
     made_here = index.permit(key, suppression.since.isoformat(), until)
     if not hmac.compare_digest(tag, made_here):

@@ -253,7 +253,7 @@ def leave_alone(session: Session, keys: Keyring, identity: str) -> None:
     Its requests to be notified stay until their groups start: deleting them now would show an
     intruder whose they are.
     """
-    suppressions.suppress(session, keys.index, identity, suppressions.BY_REQUEST)
+    suppressions.suppress(session, keys.index, identity)
     for each in rows_of(session, keys, Subscription, identity):
         each.is_suppressed = True
 

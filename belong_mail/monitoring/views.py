@@ -119,7 +119,6 @@ def show(session: Session) -> Page:
         backup_at=figures.noted_at(session, figures.BACKUP),
         breaker_until=figures.breaker_until(session),
         bounced=[(days, bounces.count_bounced(session, moment)) for days, moment in since],
-        suppressions=figures.suppressions(session),
     )
 
 

@@ -6,9 +6,6 @@ from belong_mail.inbound import bounces
 from belong_mail.inbound.jobs import AcceptBounces
 from belong_mail.ops import figures, outbox
 
-each_minute("The office sees old numbers", figures.IS_COUNT_OLD)(
-    lambda work: figures.count_suppressions(work.session)
-)
 each_minute("The office does not see that many bounces are not believed", figures.IS_BREAKER_OPEN)(
     lambda work: figures.note_breaker(work.session)
 )

@@ -44,8 +44,8 @@ def ask(about: str, scenario, seat, cli) -> None:
     elif about == "sign-in":
         seat.send("/sign-in", email=LEAD)
     elif about == "email-me-again":
-        reason, index = suppressions.BY_REQUEST, scenario.keyring.index
-        scenario.do(suppressions.suppress, index, SOMEBODY, reason)
+        index = scenario.keyring.index
+        scenario.do(suppressions.suppress, index, SOMEBODY)
         visitor.send("/my-groups", email=SOMEBODY)
     elif about == "confirm-mailbox":
         typed = {"summary_en": "Standing by our students.", "mailbox": MAILBOX}

@@ -87,17 +87,6 @@ def test_the_owner_gets_one_email_a_week_at_most_also_in_spanish(alone):
         assert ask(alone) == 1
 
 
-def test_a_suppression_that_its_owner_did_not_ask_for_is_lifted_by_nobody(alone):
-    url = link(alone)
-    with alone.services.writing.begin() as session:
-        session.scalars(select(Suppression)).one().reason = "complained"
-    with time_machine.travel(now() + timedelta(days=8)):
-        assert ask(alone) == 0
-    alone.visitor.follow(url)
-    alone.worker.drain()
-    assert is_alone(alone)
-
-
 def test_the_link_ends_after_three_days_or_when_its_owner_again_asks_for_no_email(alone):
     url = link(alone)
     with time_machine.travel(now() + timedelta(hours=73)):

@@ -172,7 +172,7 @@ def test_a_barred_or_suppressed_address_gets_no_code(allowing):
     known |= {"barred@dpsk12.org": 0, "barred+tag@dpsk12.org": 0}
     index = allowing.keyring.index
     with allowing.services.writing.begin() as session:
-        suppressions.suppress(session, index, "never@dpsk12.org", suppressions.BY_REQUEST)
+        suppressions.suppress(session, index, "never@dpsk12.org")
         group = group_named(session, VILLAGE)
         name = index.barred(group.public_id, "barred@dpsk12.org")
         session.add(BarredAddress(group_id=group.id, address_index=name))

@@ -5,20 +5,19 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 
 from belong_mail.core import audit
 from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import WorkerLimit
-from belong_mail.delivery import suppressions
-from belong_mail.delivery.models import Delivery, State, Suppression
+from belong_mail.delivery.models import Delivery, State
 from belong_mail.inbound import bounces
 from belong_mail.inbound.models import InboundMailbox
 from belong_mail.members.models import Subscription
 from belong_mail.ops import figures, hold
 from tests.browser_client import Form
-from tests.database import do, execute, query
+from tests.database import execute, query
 from tests.db_dump import trail
 from tests.factories import make_member
 from tests.markers import on_both, on_sqlite
@@ -42,7 +41,6 @@ def test_all_is_said_to_be_well_when_it_is_and_a_hold_and_a_backup_are_told(
         "All is well: email goes out, and the forms that people send are read right away.",
         "We don’t know of one.",
         "No more email bounces than usual.",
-        "No one has opted out.",
     ):
         assert sentence in said
     assert "Try sending now" not in said
@@ -116,42 +114,11 @@ def test_waiting_email_is_tried_by_a_press_and_again_after_five_minutes(
     assert len(relay.accepted) == 3
 
 
-def test_addresses_left_alone_are_counted_in_tens_by_reason_and_month(office, services, keyring):
-    for number in range(23):
-        address = f"left{number}@dpsk12.org"
-        do(services, suppressions.suppress, keyring.index, address, suppressions.BY_REQUEST)
-    do(services, suppressions.suppress, keyring.index, "one@dpsk12.org", "other")
-    with time_machine.travel(now() + timedelta(minutes=61)), services.writing.begin() as session:
-        figures.count_suppressions(session)
-    said = words(office)
-    assert "They opted out of all email about 20" in said
-    assert "Another reason fewer than 10" in said
-    for number in range(23, 29):
-        address = f"left{number}@dpsk12.org"
-        do(services, suppressions.suppress, keyring.index, address, suppressions.BY_REQUEST)
-    with time_machine.travel(now() + timedelta(minutes=122)), services.writing.begin() as session:
-        figures.count_suppressions(session)
-    assert "about 20" in words(office)
-    with services.writing.begin() as session:
-        session.execute(delete(Suppression).where(Suppression.reason == "other"))
-        assert session.scalar(select(figures.IS_COUNT_OLD)), "the clock was ahead"
-        figures.count_suppressions(session)
-        assert not session.scalar(select(figures.IS_COUNT_OLD))
-    assert "Another reason" not in words(office)
-
-
-def test_the_newest_month_of_addresses_left_alone_stands_first(services):
-    for month in ("2025-12", "2026-02", "2026-01"):
-        do(services, figures.note, f"{figures.SUPPRESSED}asked/{month}")
-    found = do(services, figures.suppressions)
-    assert [f"{month:%Y-%m}" for _, month, _ in found] == ["2026-02", "2026-01", "2025-12"]
-
-
 @on_both("races")
 def test_two_workers_note_the_same_figure_at_once(services):
-    do_twice_at_once(services, lambda session: figures.note(session, figures.COUNTED, 1))
+    do_twice_at_once(services, lambda session: figures.note(session, figures.BREAKER, 1))
     with services.reading.begin() as session:
-        assert session.get_one(figures.Figure, figures.COUNTED).number == 1
+        assert session.get_one(figures.Figure, figures.BREAKER).number == 1
 
 
 @pytest.fixture

@@ -120,7 +120,7 @@ def test_the_limits_are_those_that_the_worker_counts_and_the_mark_has_its_day(sc
     act(scenario, ADA)
     scenario.worker.drain()
     with scenario.services.writing.begin() as session:
-        suppressions.suppress(session, scenario.keyring.index, ADA, suppressions.BY_REQUEST)
+        suppressions.suppress(session, scenario.keyring.index, ADA)
     scenario.visitor.send("/my-groups", email=ADA)
     scenario.worker.drain()
     limited = scenario.keyring.index.limited

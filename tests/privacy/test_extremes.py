@@ -311,7 +311,7 @@ def scene(scenario) -> Scenario:
         for door, which in product(DOORS, (0, 1)):
             known = person(door, "known", which)
             if door == "email-again":
-                suppressions.suppress(session, keys.index, known, suppressions.BY_REQUEST)
+                suppressions.suppress(session, keys.index, known)
             elif door in {"sign-in", "invite"}:
                 led = group if door == "sign-in" else group_named(session, OTHER)
                 invite(session, keys, led, known)

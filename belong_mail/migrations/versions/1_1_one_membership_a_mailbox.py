@@ -6,6 +6,8 @@ and what they still waited for is withdrawn.
 
 Requests to be notified lose their index, which only the worker can compute; it does so within
 minutes, and each is notified all the same.
+
+Addresses that get no email are no longer counted for the office's page.
 """
 
 from alembic import op
@@ -32,6 +34,7 @@ STATEMENTS = (
     f"DELETE FROM subscriptions WHERE id IN ({GONE})",
     "UPDATE subscriptions SET address_index = counted_index WHERE counted_index IS NOT NULL",
     "ALTER TABLE subscriptions DROP COLUMN counted_index",
+    "DELETE FROM figures WHERE name = 'counted' OR substr(name, 1, 11) = 'suppressed/'",
 )
 
 
