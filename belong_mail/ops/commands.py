@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from belong_mail import settings
 from belong_mail.accounts.commands import GROUP_HELP, keys_here
 from belong_mail.core import encrypted_file, encryption
-from belong_mail.core.db import SchemaInconsistent, count_rows, make_engine, now, schema_step
+from belong_mail.core.db import SchemaInconsistent, count_rows, make_engine, now
 from belong_mail.core.terminal import FILE, asks, progress, refusing, working
 from belong_mail.delivery.worker_lock import is_worker_running
 from belong_mail.groups import service as groups
@@ -120,10 +120,7 @@ def backup(file: Path, keep: tuple[int, int] | None) -> None:
     if keep and not is_folder:
         raise click.UsageError("--keep is for a folder of copies.")
     key = given.backup_recipient
-    place = file
-    if is_folder:
-        with services().engine.connect() as connection:
-            place /= backup_retention.file_name(now(), schema_step(connection))
+    place = file / backup_retention.file_name(now()) if is_folder else file
     database_backup.sweep(given.state_folder, place.parent)
     with refusing(database_backup.InvalidBackup), working("Copying the database …"):
         database_backup.backup(services().engine, place, _hold, key, given.state_folder)

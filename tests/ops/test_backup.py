@@ -250,19 +250,3 @@ def test_a_folder_keeps_the_last_copies_of_days_and_weeks():
     assert backup_retention.kept(both_years, 0, 4) == both_years, "The week's number is the same."
     old = {NOON - timedelta(days=400 + n) for n in range(3)}
     assert backup_retention.kept(old, 3, 0) == old, "When backups stop, the last ones stay."
-
-
-def test_the_copy_before_an_upgrade_outlives_the_nightly_one_of_its_day(tmp_path):
-    before, last = (NOON - timedelta(hours=hours) for hours in (5, 29))
-    names = [
-        backup_retention.file_name(before, "1.0"),
-        backup_retention.file_name(last, "1.0"),
-        backup_retention.file_name(NOON, "1.1"),
-    ]
-    for name in names:
-        (tmp_path / name).write_bytes(b"SQLite format 3\0")
-    assert [gone.name for gone in backup_retention.delete_old(tmp_path, 1, 0)] == [names[1]]
-    later = backup_retention.file_name(NOON + timedelta(days=31), "1.1")
-    (tmp_path / later).write_bytes(b"SQLite format 3\0")
-    backup_retention.delete_old(tmp_path, 1, 0)
-    assert [left.name for left in tmp_path.iterdir()] == [later]

@@ -172,7 +172,7 @@ def test_copies_in_a_folder_are_named_by_time_and_the_last_whole_one_stays(
     an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
     whole = made.rename(folder / backup_retention.file_name(an_hour_ago))
     old = folder / backup_retention.file_name(NOON - timedelta(days=99))
-    older = folder / backup_retention.file_name(NOON - timedelta(days=199))
+    older = folder / "belong-20250101T120000Z-step1.0.backup"  # as version 1.0 named it
     shutil.copy(whole, old)
     shutil.copy(whole, older)
     broken = folder / backup_retention.file_name(datetime.now(UTC) + timedelta(days=1))
