@@ -252,9 +252,8 @@ def _odd_pairs(values: Mapping[str, Any]) -> list[str]:
                 ehlo=values.get("mail_domain", "example.org"),
                 credentials=values.get("smtp_credentials", ""),
             )
-        except (InvalidSetting, OSError) as error:
-            why = error if isinstance(error, InvalidSetting) else "Its certificates cannot be read."
-            complaints.append(f"BELONG_SMTP_URL cannot be used. {why}")
+        except InvalidSetting as error:
+            complaints.append(f"BELONG_SMTP_URL cannot be used. {error}")
     if values.get("smtp_credentials") and "auth=xoauth2" not in smtp_url:
         complaints.append("BELONG_SMTP_CREDENTIALS is for auth=xoauth2 in BELONG_SMTP_URL.")
     return complaints + encryption.validate_keys(

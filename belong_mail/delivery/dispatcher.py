@@ -241,7 +241,7 @@ class Dispatcher:
         if error.phase == "LEASE":
             log.warning("This worker stood still; what it had not sent yet is given back.")
             return
-        log.warning("The relay could not be used, at %s.", error.phase)
+        log.warning("The relay could not be used, at %s.", error)
         if error.phase == "JOURNAL" or self._limit.record_break():
             self._trouble(error.reply)
 
@@ -253,7 +253,7 @@ class Dispatcher:
 
     def record_unreachable(self, error: RelayUnavailable | None) -> None:
         """Record that a connection could not be opened."""
-        log.warning("The relay could not be used, at %s.", error.place if error else "work")
+        log.warning("The relay could not be used, at %s.", error or "work")
         self._trouble(error.reply if error else None)
 
     def _next(self) -> PendingMessage | None:

@@ -1,8 +1,6 @@
 """Parse servers' URLs; recognize this machine by name or address."""
 
 import ipaddress
-from pathlib import Path
-from ssl import PROTOCOL_TLS_CLIENT, SSLContext
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -42,16 +40,3 @@ def read_url(url: str, options: frozenset[str]) -> tuple[SplitResult, int | None
     if not parts.hostname or parts.fragment or not url.isprintable():
         raise InvalidSetting("The URL must name a host.")
     return parts, port, query
-
-
-def ca_file(query: dict[str, str], root: Path) -> str | None:
-    """Return the path of the CA certificates, if any. Raises InvalidSetting if it has none."""
-    path = str(root / query["ca"]) if "ca" in query else None
-    if path is not None:
-        try:
-            SSLContext(PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-        except OSError:
-            raise InvalidSetting(
-                "The file of certificates (ca) is missing, has none, or cannot be read."
-            ) from None
-    return path

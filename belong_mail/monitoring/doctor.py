@@ -38,11 +38,6 @@ ERROR_ADVICE = {
         "It offers no STARTTLS, and nothing is sent without TLS. Turn TLS on there, or take its"
         " port for smtps://."
     ),
-    "key usage|key identifier|basic constraints": (
-        "Its authority's certificate does not have what RFC 5280 wants of one, which Python 3.13"
-        " checks: in a district's own often keyUsage. Let the authority make itself a new one, or"
-        " run this with Python 3.12."
-    ),
     "connect: answered|auth: answered 4": (
         "It answers, and refuses us: by a limit, or by a rule on who may send. Its log says which."
     ),
@@ -78,7 +73,7 @@ def check_relay(settings: Settings) -> Iterator[Finding]:
     try:
         line = connect(relay)
     except RelayUnavailable as error:
-        yield failure(f"The relay cannot be used, at {error.place}. {advice_for(error)}")
+        yield failure(f"The relay cannot be used, at {error}. {advice_for(error)}")
         return
     size = line.esmtp_features.get("size", "")
     offered = ", ".join(sorted(name.upper() for name in line.esmtp_features)) or "nothing more"

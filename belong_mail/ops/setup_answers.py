@@ -91,8 +91,8 @@ class Answers:
             parse_relay(self.relay_url, ehlo="example.org")
             if UNSAFE.search(for_the_web(self.relay_url)):
                 yield '--relay must not have a ", $, ` or \\ in its host.'
-        except (InvalidSetting, OSError, ValueError) as error:
-            yield f"--relay: {error if isinstance(error, InvalidSetting) else 'It cannot be read.'}"
+        except InvalidSetting as error:
+            yield f"--relay: {error}"
 
     def common(self) -> dict[str, str]:
         """Return the settings that web and worker share."""

@@ -124,10 +124,10 @@ def test_the_doctor_says_what_is_wrong_with_a_token_and_shows_no_secret(endpoint
     assert "The relay answers, over TLS, takes our sign-in, and offers" in told
     endpoint.user = "another@example.org"
     refused = run(settings, "doctor").stdout
-    assert "The relay cannot be used, at AUTH." in refused
+    assert "The relay cannot be used, at AUTH: answered 535." in refused
     endpoint.trouble = (500, b"")
     silent = run(settings, "doctor").stdout
-    assert "The relay cannot be used, at TOKEN. Is BELONG_SMTP_CREDENTIALS right" in silent
+    assert "at TOKEN: no token can be had. Is BELONG_SMTP_CREDENTIALS right" in silent
     said = told + refused + silent
     assert not [each for each in (CLIENT_SECRET, REFRESH_TOKEN, USER) if each in said]
 

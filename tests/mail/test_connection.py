@@ -96,9 +96,15 @@ def test_a_certificate_that_proves_nothing_is_refused(authority, relay, tls, kin
     if kind == "of an unknown authority":
         relay = replace(relay, ca=None)
     error, heard = refusal(replace(relay, tls=tls), tls=tls, context=context, users=USERS)
-    assert "certificate" in str(error)
     step = "STARTTLS" if tls == "starttls" else "CONNECT"
-    assert re.fullmatch(rf"{step} \(.*certificate.*\)", error.place)
+    assert re.fullmatch(rf"{step}: the certificate is refused \(.*\)", str(error))
+    assert "AUTH" not in "".join(heard).upper()
+
+
+def test_a_relay_is_not_used_without_the_authorities_that_its_url_names(relay):
+    """Only the worker connects, and it alone may read the file: the start does not try."""
+    error, heard = refusal(replace(relay, tls="starttls", ca="/nowhere"), tls="starttls")
+    assert str(error) == "STARTTLS: FileNotFoundError"
     assert "AUTH" not in "".join(heard).upper()
 
 

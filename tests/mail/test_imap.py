@@ -73,8 +73,6 @@ def test_a_token_is_asked_for_by_the_url_and_the_file_is_read_at_each_look(tmp_p
         ("imaps://b:x@imap.example.org:99999", "", "cannot be read"),
         ("imaps://b:x@imap.example.org?tls=none", "", "unknown options"),
         ("imaps://b:x@imap.example.org/A?read=A", "", "two ASCII names"),
-        ("imaps://b:x@imap.example.org?ca=no-such-file", "", "is missing"),
-        (f"imaps://b:x@imap.example.org?ca={__file__}", "", "has none"),
         ("imaps://b:x@imap.example.org?auth=digest", "", "password or xoauth2"),
         ("imaps://b:x@imap.example.org?token_file=x", "", "needs auth=xoauth2"),
         (BY_TOKEN, "", "BELONG_INBOUND_CREDENTIALS"),

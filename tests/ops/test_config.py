@@ -135,7 +135,7 @@ def test_help_lines_are_read_by_commas_or_one_a_line_and_the_last_is_for_a_crisi
         ("DATABASE_URL", "postgresql+psycopg:geheim"),
         ("SMTP_URL", "mailbox:"), ("SMTP_URL", "relay.example.org"), ("SMTP_URL", "smtp://"),
         ("SMTP_URL", "smtp://10.1.2.3?tls=none"), ("SMTP_URL", "smtp://u:gehe/im@h"),
-        ("SMTP_URL", "smtp://u@relay.example.org"), ("SMTP_URL", "smtp://h?ca=/nowhere"),
+        ("SMTP_URL", "smtp://u@relay.example.org"),
         ("SECRET_KEYS", "short"), ("SECRET_KEYS", f"{KEYS['secret']},geheim"), ("SECRET_KEYS", ","),
         ("SECRET_KEYS", "a" * 31),
         ("PUBLIC_KEYS", "geheim"), ("PUBLIC_KEYS", ", ,"), ("PUBLIC_KEYS", OTHER_KEYS["public"]),

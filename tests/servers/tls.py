@@ -32,13 +32,12 @@ class Authority:
     file: Path
 
     @classmethod
-    def make(cls, folder: Path, *, has_usage: bool = True) -> "Authority":
+    def make(cls, folder: Path) -> "Authority":
         key, name = ec.generate_private_key(ec.SECP256R1()), _name("Test authority")
         made = _builder(name, name, key, A_DAY_AGO, IN_A_MONTH)
         made = made.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        if has_usage:
-            usage = x509.KeyUsage(**dict.fromkeys(SIGNS, True), **dict.fromkeys(ELSE, False))
-            made = made.add_extension(usage, critical=True)
+        usage = x509.KeyUsage(**dict.fromkeys(SIGNS, True), **dict.fromkeys(ELSE, False))
+        made = made.add_extension(usage, critical=True)
         file = folder / "authority.pem"
         file.write_bytes(made.sign(key, SHA256()).public_bytes(Encoding.PEM))
         return cls(folder, key, name, file)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
-from belong_mail.mail.hosts import InvalidSetting, ca_file, is_loopback, read_url
+from belong_mail.mail.hosts import InvalidSetting, is_loopback, read_url
 from belong_mail.mail.oauth import Credentials, credentials_for, is_plain
 
 # The folder to which messages are moved once they are stored.
@@ -52,7 +52,7 @@ def parse_mailbox(url: str, root: Path, credentials: str = "") -> MailboxLocatio
     folder, read_folder = unquote(parts.path.strip("/")) or "INBOX", query.get("read", READ_FOLDER)
     if not is_plain(folder + read_folder) or not read_folder or folder == read_folder:
         raise InvalidSetting("The folder, and the one for what was read, are two ASCII names.")
-    ca = ca_file(query, root)
+    ca = str(root / query["ca"]) if "ca" in query else None
     by_token = credentials_for(query, credentials, CREDENTIALS, root, is_needed=True)
     if (by_token is None) != bool(password):
         raise InvalidSetting("It must have a password, or auth=xoauth2 and none.")

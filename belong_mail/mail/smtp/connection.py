@@ -224,20 +224,10 @@ _SERVICE_READY, _READY_FOR_TLS, _COMPLETED = 220, 220, 250
 class RelayUnavailable(Exception):
     """The message could not be sent, and the relay certainly did not accept it."""
 
-    def __init__(
-        self, phase: str, why: str, reply: Reply | None = None, *, certificate_fault: str = ""
-    ) -> None:
+    def __init__(self, phase: str, why: str, reply: Reply | None = None) -> None:
         super().__init__(f"{phase}: {why}")
         self.phase = phase
         self.reply = reply
-        # OpenSSL's complaint about the relay's certificate.
-        self.certificate_fault = certificate_fault
-
-    @property
-    def place(self) -> str:
-        """Return the phase and any fault of the certificate, without the relay's own text."""
-        fault = self.certificate_fault.rstrip(".")
-        return f"{self.phase} ({fault})" if fault else self.phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,10 +288,7 @@ def _connect(relay: Relay, token: str) -> SmtpConnection:
         connection.close()
         if isinstance(error, ssl.SSLError):
             _trusting.cache_clear()  # the certificates that this machine trusts may have changed
-        fault = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else ""
-        raise RelayUnavailable(
-            connection.now, network_reason(error), certificate_fault=fault
-        ) from None
+        raise RelayUnavailable(connection.now, network_reason(error)) from None
     except RelayUnavailable:
         connection.close()
         raise

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import SplitResult, unquote
 
-from belong_mail.mail.hosts import InvalidSetting, ca_file, is_loopback, read_url
+from belong_mail.mail.hosts import InvalidSetting, is_loopback, read_url
 from belong_mail.mail.message.mime import Envelope
 from belong_mail.mail.oauth import TokenSource, credentials_for
 from belong_mail.mail.smtp.connection import Relay
@@ -54,7 +54,7 @@ def parse_relay(url: str, *, ehlo: str, credentials: str = "") -> Relay:
         username=username,
         password=password,
         tls=tls,
-        ca=ca_file(query, Path()),
+        ca=query.get("ca"),
         tokens=TokenSource(by_token) if by_token else None,
         connections=int(_number(query, "connections", 5, 1, 200)),
         pipelining=_is_on(query.get("pipelining", "on")),
