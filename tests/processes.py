@@ -19,7 +19,6 @@ from urllib.request import urlopen
 from flask.cli import main
 
 from belong_mail.core import memory
-from belong_mail.delivery.delivery_log import MORE_GIVEN_BACK
 from dev import end_with_parent
 from tests.waiting import ENDS_WITH_US, wait_until
 
@@ -41,9 +40,8 @@ def flask(*arguments: str) -> list[str]:
 
 
 def complaints_in(said: str) -> str:
-    """Return what a process said, without what it only reports, or says of a busy machine."""
-    lines = said.splitlines(keepends=True)
-    return "".join(each for each in lines if " INFO " not in each and MORE_GIVEN_BACK not in each)
+    """Return what a process said, without what it only reports."""
+    return "".join(each for each in said.splitlines(keepends=True) if " INFO " not in each)
 
 
 def surroundings(settings: Mapping[str, str]) -> dict[str, str]:

@@ -11,7 +11,6 @@ from belong_mail.core import jobs
 from belong_mail.core.db import SKEW
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.delivery import throttle
-from belong_mail.delivery.delivery_log import MORE_GIVEN_BACK
 from belong_mail.inbound import bounces
 from belong_mail.monitoring import measures
 from belong_mail.monitoring.measures import Measure, Site
@@ -149,7 +148,7 @@ CHECKS: Final = (
         name="given_back",
         query=measures.GIVEN_BACK,
         limit=throttle.MAX_IN_HAND,
-        wrong=MORE_GIVEN_BACK,
+        wrong="More messages are claimed and given back than are sent",
         unit="",
         todo=(
             "The database or the relay is very slow, or the worker gets no processor time. Nothing"

@@ -131,11 +131,7 @@ INBOUND_ADVICE = {
     "TOKEN": "No access token: are the credentials right, and not revoked?",
     "LOGIN": "Are the user and password, or the credentials, right?",
     "SELECT": "Is there such a folder, and may we change it?",
-    "FETCH": "A message could not be fetched.",
-    "SEARCH": "Its messages could not be listed.",
     "CAPABILITY": "Its server must have MOVE (RFC 6851) and UIDPLUS (RFC 4315).",
-    "MOVE": "Messages could not be moved to the folder for what was read.",
-    "DELETE": "What was read could not be deleted.",
     "QUEUE": "Too much is waiting to be read. Is the worker running?",
 }
 

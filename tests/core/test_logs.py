@@ -246,19 +246,6 @@ def test_deliveries_that_fail_are_told_one_by_one_and_all_in_numbers(
     assert "@" not in str(lines())
 
 
-@pytest.mark.parametrize(("stale", "sent", "is_said"), [(3, 2, True), (2, 2, False), (0, 0, False)])
-def test_more_given_back_than_sent_is_said_in_a_sentence(stale, sent, is_said, lines):
-    """What a relay that is down gives back is not counted: that is said where it fails."""
-    told = delivery_log.DeliveryLog()
-    told.note((number, outcomes.STALE) for number in range(stale))
-    told.note((number, outcomes.GIVE_BACK) for number in range(9))
-    told.note((number, outcomes.ACCEPTED) for number in range(sent))
-    for _ in range(2):
-        told.tell(is_last=True)
-    said = [each for each in lines() if "given back than are sent" in each["event"]]
-    assert len(said) == is_said
-
-
 def test_a_flood_of_failures_is_told_in_numbers(lines):
     told = delivery_log.DeliveryLog()
     told.note([(number, outcomes.LOST) for number in range(5000)])
