@@ -18,6 +18,8 @@ def page_of(group: Group) -> dict[str, Any]:
 
 def change(session: Session, group: Group, page: Mapping[str, Any], detail: str = "") -> None:
     """Replace texts of a group's page, by column; `undo` restores the previous ones."""
+    if all(getattr(group, name) == value for name, value in page.items()):
+        return
     group.before = page_of(group)
     for name, value in page.items():
         setattr(group, name, value)

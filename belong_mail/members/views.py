@@ -269,7 +269,9 @@ def _manage(subscription: Subscription, status: int = 0, form: PressForm | None 
     if not subscription.is_active:
         return _left_page(subscription, status)
     if request.args.get("done") == "undo":
-        return group_page("done.html", subscription.group, what="back")
+        return group_page(
+            "done.html", subscription.group, what="back", paused_until=subscription.pause
+        )
     return _page(
         "leave",
         subscription.group,

@@ -259,10 +259,10 @@ def _page(name: str, issue: Newsletter, status: int = 0, /, **context: object) -
 @fresh_proof
 def approve(session: Session, issue: Newsletter) -> ResponseReturnValue:
     """Show a request for approval on GET; approve and schedule the issue on POST."""
-    if request.method == "POST":
+    if request.method == "POST" and approval.is_open(issue):
         issue_release.approve(session, issue, signed_in(), request.form.get("seen", ""))
         return redirect(url_for("releases.sending", public_id=issue.public_id), 303)
-    return _approval_page(session, issue)
+    return _approval_page(session, issue, 409 if request.method == "POST" else 200)
 
 
 @approvals.post("/newsletters/<public_id>/decline")
@@ -277,11 +277,12 @@ def decline(session: Session, issue: Newsletter) -> ResponseReturnValue:
     return redirect(url_for("lead.home", done="declined"), 303)
 
 
-def _approval_page(session: Session, issue: Newsletter) -> Page:
+def _approval_page(session: Session, issue: Newsletter, status: int) -> Page:
     found, is_open = issue.approval, approval.is_open(issue)
     return group_page(
         "approvals/approve.html",
         issue.group,
+        status,
         issue=issue,
         found=found,
         is_open=is_open,

@@ -296,6 +296,7 @@ def _groups() -> list[GroupView]:
     """List the groups for a page; none if the database is unavailable."""
     try:
         with transaction() as session:
-            return [group_view(group, request_language()) for group in groups.listed(session)]
+            listed = [each for each in groups.listed(session) if not each.is_ending]
+            return [group_view(each, request_language()) for each in listed]
     except DBAPIError:
         return []

@@ -250,6 +250,7 @@ def test_a_group_that_was_to_end_goes_on_and_all_are_told(office, scenario, cloc
     office.send(f"{PAGE}/end")
     later(scenario, clock, minutes=2)
     assert restore(office) == 303
+    assert office.open(f"{PAGE}?done=restore").text.count('class="notice done"') == 1
     later(scenario, clock, minutes=2)
     assert scenario.subjects(LEAD)[-2:] == [ENDING, GOES_ON]
     assert scenario.visitor.open(f"/groups/{SLUG}/join").status_code == 200

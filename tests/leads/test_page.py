@@ -70,6 +70,9 @@ def test_a_lead_previews_saves_and_undoes_the_page_in_every_language(lead):
     assert lead.open("/groups/the-village").text == before
     assert lead.send(PAGE, undo="1").status_code == 303
     assert lead.open("/groups/the-village").text == public
+    assert lead.send(PAGE).status_code == 303, "the same words again"
+    assert lead.send(PAGE, undo="1").status_code == 303
+    assert lead.open("/groups/the-village").text == before
 
 
 def test_bad_input_is_kept_and_explained(lead):

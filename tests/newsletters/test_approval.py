@@ -153,6 +153,7 @@ def test_only_exactly_what_was_asked_for_is_approved(room, change):
     room.execute(update(Approval).values(asked_at=now() - wait))
     room.approve(page, seen=seen, status=409)
     if change != "seen":
+        assert "No one is asking for your OK." in room.second.act(f"{page}/approve", seen=seen).text
         gone = room.second.open(f"{page}/approve").text
         assert "No one is asking for your OK." in gone
         assert f'<a href="{page}">Go to the newsletter</a>' in gone
