@@ -285,6 +285,7 @@ def _approval_page(session: Session, issue: Newsletter, status: int) -> Page:
         status,
         issue=issue,
         found=found,
+        asker=found and session.get(Account, found.asked_by),
         is_open=is_open,
         is_mine=found is not None and found.asked_by == signed_in().id,
         state=issue_release.issue_status(session, issue).state,

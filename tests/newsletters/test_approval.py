@@ -82,7 +82,9 @@ def test_a_newsletter_goes_out_once_another_leader_has_approved_it(room):
     for each in (room.lead, room.second):
         assert f'{page}/approve"' in each.open("/lead/").text
     assert f"{page}/approve" in text_of(asked)
-    assert "come to <strong>tea</strong>" in room.second.open(f"{page}/approve").text
+    read = room.second.open(f"{page}/approve").text
+    assert "come to <strong>tea</strong>" in read
+    assert "wants to send this newsletter to The Village Belong Group." in read
     assert not room.is_sent()
     room.lead.send(page)  # the same words, saved again
     room.approve(page)
