@@ -28,7 +28,7 @@ class Kind(StrEnum):
 
     SIGNED_IN = gettext_noop("signed in")
     SIGN_IN_REFUSED = gettext_noop("sign-in refused")
-    PROOF_ASKED = gettext_noop("link to confirm identity asked for")
+    PROOF_ASKED = "link to confirm identity asked for"
     SIGNED_OUT = gettext_noop("signed out")
     IDENTITY_LINKED = gettext_noop("district sign-in linked")
     PASSKEY_ADDED = gettext_noop("passkey added")
@@ -65,7 +65,7 @@ class Kind(StrEnum):
     LEAD_ACCEPTED = gettext_noop("group leader accepted")
     LEAD_REMOVED = gettext_noop("group leader removed")
     LEAD_STOPPED = gettext_noop("stopped leading")
-    UNDO_STOP_ASKED = gettext_noop("return of a leader who stopped asked for")
+    UNDO_STOP_ASKED = "return of a leader who stopped asked for"
     OFFICE_INVITED = gettext_noop("office colleague invited")
     OFFICE_REMOVED = gettext_noop("office colleague removed")
     OFFICE_ACCEPTED = gettext_noop("office colleague accepted")

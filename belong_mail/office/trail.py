@@ -28,7 +28,11 @@ ROLES: dict[str, str] = {
     Role.NOBODY: gettext_noop("Someone who wasn’t signed in"),
 }
 # Kinds that are said in other words than those that are stored.
-REWORDED: dict[str, str] = {Kind.HELD: gettext_noop("newsletter not sent as scheduled")}
+REWORDED: dict[str, str] = {
+    Kind.HELD: gettext_noop("newsletter not sent as scheduled"),
+    Kind.PROOF_ASKED: gettext_noop("asked to confirm who they are"),
+    Kind.UNDO_STOP_ASKED: gettext_noop("asked to let a leader who stopped lead again"),
+}
 # Details that the page shows; ids are left out.
 DETAILS = {
     "late": gettext_noop("more than an hour late"),
