@@ -1,7 +1,7 @@
 """The forms of the editor, of sending, of pictures and flyers."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import TypeVar
 
 from flask_wtf.file import FileField
@@ -39,7 +39,7 @@ from belong_mail.newsletters.files import MAX_DESCRIPTION, MAX_TITLE, Kind
 from belong_mail.newsletters.models import Flyer, Image
 from belong_mail.newsletters.release import UNDO_MINUTES, InvalidLocalTime, local_moment
 from belong_mail.newsletters.service import MAX_PREHEADER, MAX_SUBJECT, MAX_TEXT
-from belong_mail.web.context import services
+from belong_mail.web.context import services, today
 from belong_mail.web.forms import BaseForm, at_most, line_field, one_line, plain_text
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import lazy_gettext as _l
@@ -143,6 +143,12 @@ LAST_RELEASE = timedelta(days=365)
 LATER = "later"
 
 
+def next_morning() -> datetime:
+    """Return 8:00 on the next weekday, in local time."""
+    day = today() + timedelta(days={4: 3, 5: 2}.get(today().weekday(), 1))
+    return datetime.combine(day, time(8))
+
+
 class ReleaseForm(BaseForm):
     # Minutes from now, or LATER.
     when = RadioField(
@@ -159,9 +165,15 @@ class ReleaseForm(BaseForm):
     at = DateTimeLocalField(
         _l("Date and time"),
         description=_l("%(time_place)s time"),
+        default=next_morning,
         format=["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"],
     )
     submit = SubmitField(_l("Send to members"))
+
+    @property
+    def first(self) -> str:
+        """Return when today begins."""
+        return f"{today()}T00:00"
 
     def validate_at(self, field: DateTimeLocalField) -> None:
         """Check the time only if “Later” is chosen."""

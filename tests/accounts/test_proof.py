@@ -119,7 +119,7 @@ def test_an_entered_form_waits_for_a_fresh_proof_and_then_goes_through(
     [
         ("office.settings", {"help_lines": "Somebody abc"}, "Enter each line as name, phone"),
         ("people.invite", {"email": "somebody@example.com"}, "Use a district email address"),
-        ("releases.release", {"when": "later", "day": "tomorrow"}, "Choose a date"),
+        ("releases.release", {"when": "later", "at": "tomorrow"}, "Choose a date"),
     ],
 )
 def test_a_wrong_form_is_refused_before_a_proof_is_asked_for(

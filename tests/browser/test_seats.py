@@ -132,7 +132,7 @@ def write(hands, say) -> None:
 
 def release(hands, say, *, is_later: bool) -> None:
     """Release for tomorrow, or now with one minute to undo."""
-    page = hands.page
+    page, button = hands.page, "Schedule" if is_later else "Send to members"
     if is_later:
         hands.press(page.get_by_role("radio", name=say("In 10 minutes")), "ArrowDown", "ArrowDown")
         tomorrow = now() + timedelta(days=1)
@@ -140,7 +140,7 @@ def release(hands, say, *, is_later: bool) -> None:
         hands.type(field, f"{tomorrow:%m%d%Y}", "ArrowRight", "0500PM")
     else:
         hands.press(page.get_by_role("radio", name=say("In 10 minutes")), "ArrowUp")
-    hands.press(page.get_by_role("button", name=say("Send to members")))
+    hands.press(page.get_by_role("button", name=say(button), exact=True))
     words = "Scheduled for %(time)s, %(time_place)s time. Until then, you can cancel it."
     state(page, beginning(say, words))
 

@@ -105,6 +105,19 @@ def test_a_time_that_is_missing_odd_past_or_skipped_is_explained(lead, at, said)
     assert "draft" in lead.open(f"{page}/sending").text
 
 
+@pytest.mark.parametrize(("day", "next_weekday"), [(5, 6), (6, 9), (7, 9), (8, 9)])
+def test_later_means_the_next_weekday_at_eight_unless_one_chooses(app, keyring, day, next_weekday):
+    with time_machine.travel(datetime(2026, 3, day, 12, tzinfo=DENVER), tick=False):
+        lead = sign_in(app, keyring, "the-village")
+        page = write(lead)
+        shown = lead.open(f"{page}/release").text
+        assert Form(shown).fields["at"] == f"2026-03-{next_weekday:02}T08:00"
+        assert f'min="2026-03-{day:02}T00:00"' in shown
+        lead.send(f"{page}/release", when="later")
+        stands = lead.open(f"{page}/sending").text
+    assert f"March {next_weekday}, 2026, 8:00 AM, Denver time" in stands
+
+
 def test_an_issue_for_later_leaves_then_and_not_before(lead, scenario):
     scenario.add_members(2)
     page = write(lead)
