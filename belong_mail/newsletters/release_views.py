@@ -67,8 +67,10 @@ VERBS: dict[str, Verb] = {
 @for_leads(public_id=find_issue)
 @fresh_proof
 def release(session: Session, issue: Newsletter) -> ResponseReturnValue:
-    if request.method != "POST" and (issue.due_at or issue.queued_at):
-        return redirect(url_for(".sending", public_id=issue.public_id), 303)
+    is_asked = approval.is_open(issue)
+    if request.method != "POST" and (is_asked or issue.due_at or issue.queued_at):
+        place = "approvals.approve" if is_asked else ".sending"
+        return redirect(url_for(place, public_id=issue.public_id), 303)
     form = ReleaseForm()
     is_right = form.validate_on_submit() and form.is_before_end(issue.group)
     findings = issue_progress.delivery_findings(issue)
@@ -80,10 +82,9 @@ def release(session: Session, issue: Newsletter) -> ResponseReturnValue:
         422 if form.is_submitted() else 200,
         form=form,
         findings=findings,
-        members=issue.group.members_shown,
         others=len(approval.others(session, issue, signed_in())),
-        is_asked=approval.is_open(issue),
         needs_approval=approval.is_needed(session, issue),
+        versions=_versions(issue),
     )
 
 

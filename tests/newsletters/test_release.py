@@ -7,6 +7,7 @@ import pytest
 import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
+from lxml.html import document_fromstring
 
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
@@ -16,6 +17,8 @@ from tests.browser_client import Form, html_of, text_of
 from tests.clients import sign_in
 from tests.db_dump import trail
 from tests.markers import on_both
+from tests.newsletters.flyers.samples import flyer
+from tests.newsletters.pictures.samples import attach
 from tests.newsletters.writing import act, release, write
 from tests.scenario import drain_in
 
@@ -65,6 +68,20 @@ def test_a_lead_reads_that_an_issue_had_nobody_to_go_to(lead, scenario):
     page = write(lead)
     release(lead, page, scenario.worker)
     assert "The group had no members to send it to." in lead.open(f"{page}/sending").text
+
+
+def test_before_it_is_sent_a_lead_sees_what_members_will_get_in_each_language(lead):
+    page = write(lead, **BOTH)
+    attach(lead, page, flyer(), "Tea on Friday")
+    root = document_fromstring(lead.open(f"{page}/release").text)
+    facts = zip(root.xpath("//dt/text()"), root.xpath("//dd"), strict=True)
+    assert {name: said.text_content().partition("PDF")[0].strip() for name, said in facts} == {
+        "Subject": "Tea",
+        "Subject in Spanish": "Té",
+        "Attached flyers": "Tea on Friday",
+    }
+    words = [each.text_content().split() for each in root.iter("article")]
+    assert words == [["In", "English", "Tea", "Come."], ["In", "Spanish", "Té", "Vengan."]]
 
 
 # When an issue goes out: later, over the changes of the clocks, and after downtime.
@@ -170,6 +187,7 @@ def test_releasing_twice_or_undoing_too_late_changes_nothing(lead, scenario):
     assert len(scenario.relay.to("member0@dpsk12.org")) == 1
 
 
+BOTH = {"subject": "Tea", "text": "Come.", "subject_es": "Té", "text_es": "Vengan."}
 SPY = "https://spy.example.org/?n={first_name}"
 
 
@@ -213,7 +231,6 @@ def test_a_problem_that_forbids_sending_links_to_its_field_and_hides_the_send_bu
 LEAD, SECOND, FOREIGN = (
     f"{name}@dpsk12.org" for name in ("lead-of-the-village", "second", "lead-of-asian")
 )
-BOTH = {"subject": "Tea", "text": "Come.", "subject_es": "Té", "text_es": "Vengan."}
 
 
 def copies_for(scenario, address: str) -> list[str]:
