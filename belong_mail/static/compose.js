@@ -140,6 +140,11 @@ for (const button of views) {
     clearPreview();
   });
 }
+// Shows the language of the field that somebody writes in.
+form.addEventListener("focusin", ({ target }) => {
+  if (!target.matches("textarea, input") || target.lang === view.dataset.language) return;
+  views.find((each) => each.dataset.language === target.lang).click();
+});
 form.classList.add("saves-itself");
 autosave(form, { saved: byId("saved"), notSaved: byId("not-saved"), offer: byId("kept"), onSaved, onRefused: preview });
 // What the toolbar puts at the cursor need not be put at the end, or on a page of its own.

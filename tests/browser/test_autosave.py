@@ -427,3 +427,18 @@ def test_words_that_are_offered_stay_while_others_are_typed(page):
     page.reload()
     page.get_by_role("button", name="Bring them back").click()
     expect(page.locator("[name=text]")).to_have_value(WORDS)
+
+
+def test_the_preview_is_in_the_language_that_is_being_written(page):
+    shown = page.frame_locator("iframe[name=preview]").locator("body")
+    page.fill("[name=text]", WORDS)
+    page.get_by_text("Spanish version").click()
+    page.fill("[name=text_es]", "Ven a tomar té.")
+    expect(shown).to_contain_text("Ven a tomar té.")
+    page.get_by_role("button", name="Dark").click()
+    expect(shown).to_contain_text("Come to tea.")
+    page.locator("[name=subject_es]").focus()
+    expect(shown).to_contain_text("Ven a tomar té.")
+    page.locator("[name=text]").focus()
+    expect(shown).to_contain_text("Come to tea.")
+    expect(page.get_by_role("button", name="Phone")).to_have_attribute("aria-pressed", "true")
