@@ -84,6 +84,15 @@ def test_two_leads_share_a_draft_and_lose_nothing_when_both_write(lead, app, sce
     assert " · a group leader</span>" in lead.open("/lead/").text
 
 
+@pytest.mark.parametrize("typed", [{"seen": "0", "text": "Other words"}, {"text": "Hi {who}"}])
+def test_a_draft_that_could_not_be_sent_says_that_nothing_was(lead, typed):
+    page = write(lead)
+    refused = Form(lead.open(page).text).fields | typed
+    said = "This is a draft. Nothing has been sent."
+    assert said not in lead.press(page, **refused).text
+    assert said in lead.press(page, **refused, release="1").text
+
+
 def test_the_same_words_sent_twice_are_no_conflict_though_the_first_answer_was_lost(lead):
     page = begin(lead)
     early = {**Form(lead.open(page).text).fields, "text": "First words\r\n"}
