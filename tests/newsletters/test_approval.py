@@ -269,6 +269,7 @@ def test_a_discreet_group_with_two_leaders_asks_by_default(app, scenario):
     scenario.do(change_group, "lgbtq", approval_rule="always")
     alone = first.open(f"{page}/release").text
     assert "you’re its only leader. Ask the office" in alone
+    assert "When should it be sent?" not in alone
     assert "Ask for a second OK" not in alone
     scenario.do(change_group, "lgbtq", approval_rule="auto")
     sign_in(app, scenario.keyring, "lgbtq", SECOND)
