@@ -22,7 +22,6 @@ from belong_mail.core.tokens import Purpose
 from belong_mail.delivery import suppressions
 from belong_mail.groups import service as groups
 from belong_mail.leads import mailbox
-from belong_mail.mail.message.mime import Envelope
 from belong_mail.mail.smtp.transport import FolderTransport
 from belong_mail.members import self_service, staff_codes
 from belong_mail.members.models import Subscription
@@ -33,6 +32,7 @@ from belong_mail.web.access import Access
 from tests.browser_client import Form, Visitor, link_to, path_of
 from tests.clients import signed_in
 from tests.factories import group_named, let_work_for_office, make_member, plan_meeting, queue_issue
+from tests.letters import letter
 from tests.web.rights.table import rights_table
 
 GUEST = "guest@dpsk12.org"
@@ -164,7 +164,7 @@ def calendar_stops(services) -> Iterator[Stop]:
 def mailbox_stops(services) -> Iterator[Stop]:
     """List the pages of the development mailbox, with one mail in it."""
     folder = services.settings.state_folder / "mailbox"
-    FolderTransport(folder).keep(Envelope("b@example.org", GUEST, MAIL), lambda: None)
+    FolderTransport(folder).keep(letter("b@example.org", GUEST, MAIL), lambda: None)
     [kept] = dev_mailbox.newest_mails(folder, 1)
     yield Stop("mailbox", "/dev/mailbox")
     yield Stop("mail", f"/dev/mailbox/{kept.name}")

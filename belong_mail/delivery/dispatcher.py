@@ -20,7 +20,7 @@ from belong_mail.delivery import journal, outcomes
 from belong_mail.delivery.models import State
 from belong_mail.delivery.outcomes import GIVE_BACK, STALE, Outcome
 from belong_mail.delivery.throttle import MAX_IN_HAND, ConcurrencyLimit
-from belong_mail.mail.message.mime import Copy, Envelope
+from belong_mail.mail.message.mime import Copy
 from belong_mail.mail.smtp.connection import RelayUnavailable
 from belong_mail.mail.smtp.protocol import WELCOME, OutgoingMessage
 from belong_mail.mail.smtp.replies import Reply
@@ -83,10 +83,10 @@ class MemberQuery(Protocol):
         """Return pairs of a delivery id and the function that renders its message."""
 
 
-def compose_message(pending: PendingMessage) -> Envelope | Outcome:
+def compose_message(pending: PendingMessage) -> Copy | Outcome:
     """Render a message, or return the outcome if that fails."""
     try:
-        return pending.write().envelope
+        return pending.write()
     except (IssuePaused, UnknownKey):
         return PAUSED
     except SkipDelivery as reason:
@@ -193,7 +193,7 @@ class Dispatcher:
             written = compose_message(pending)
             if is_opening:  # A crash while connecting is not its fault.
                 self._journal.note(pending.id, journal.CLAIMED)
-            if isinstance(written, Envelope):
+            if isinstance(written, Copy):
                 return OutgoingMessage(pending.id, written, pending.made_at + STALE_SECONDS)
             self._record(pending.id, written)
         return None
@@ -215,7 +215,7 @@ class Dispatcher:
         outcome = outcomes.ACCEPTED if reply is WELCOME else outcomes.outcome_of(reply)
         if outcome is outcomes.ACCEPTED:
             self._record(outgoing.id, outcome, journal.ACCEPTED)
-            if not outgoing.envelope.is_verified:  # a single email
+            if not outgoing.copy.is_verified:  # a single email
                 said = {"delivery": outgoing.id, "relay": reply.queue_id}
                 logs.event(log, logging.INFO, "delivery accepted", **said)
             self._limit.record_success()

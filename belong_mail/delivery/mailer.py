@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 from sqlalchemy.orm import Session
 
@@ -19,7 +19,7 @@ from belong_mail.delivery import outbox
 from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.mail.address import normalise
-from belong_mail.mail.message.headers import format_mailbox
+from belong_mail.mail.message.headers import InvalidMessage, format_mailbox
 from belong_mail.mail.message.mime import Copy, GatedMessage, clean_text, compose, date_header
 
 # MS-OXCMAIL 2.1.3.2.20: suppress every kind of automatic response but NDR, the bounces we need.
@@ -65,6 +65,7 @@ class Mailer:
         return Copy(message, self.names.return_path(delivery.id), email.to, {})
 
 
+@final
 class _AutomaticMessage(GatedMessage):
     """A message made of a file of `emails/`.
 
@@ -73,7 +74,8 @@ class _AutomaticMessage(GatedMessage):
     """
 
     def __init__(self, mailer: Mailer, delivery: Delivery, email: Email) -> None:
-        rendered = mailer.renderer.render(delivery.kind, email.language, **email.context)
+        self._kind = delivery.kind
+        rendered = mailer.renderer.render(self._kind, email.language, **email.context)
         headers = [
             ("From", mailer.settings.sender),
             ("To", format_mailbox("", email.to)),
@@ -89,7 +91,8 @@ class _AutomaticMessage(GatedMessage):
         super().__init__(compose(headers, rendered.text, rendered.html, boundary=boundary))
 
     def require_fit(self) -> None:
-        pass
+        if self._kind == "newsletter":
+            raise InvalidMessage("A newsletter has a gate of its own.")
 
 
 SEALED_TO = "deliveries.sealed_to"

@@ -145,9 +145,9 @@ def check_probe(services: Services, seconds: float) -> Iterator[Finding]:
             " with all its headers, and run `doctor --probe-file FILE`."
         )
         return
-    (mark, envelope), begun = probe.write_probe(services), time.monotonic()
+    sent, begun = probe.write_probe(services), time.monotonic()
     try:
-        refusal = probe.hand_over(settings.relay, envelope)
+        refusal = probe.hand_over(settings.relay, sent)
     except (RelayUnavailable, ProtocolError, OSError):
         yield failure("The probe was not sent: the relay cannot be used, as said above.")
         return
@@ -155,7 +155,7 @@ def check_probe(services: Services, seconds: float) -> Iterator[Finding]:
         yield failure(f"The relay refused the probe, at {refusal.verb} ({refusal.code}).")
         return
     try:
-        raw = probe.fetch(location, mark, seconds)
+        raw = probe.fetch(location, sent.mark, seconds)
     except MailboxUnavailable as error:
         advice = INBOUND_ADVICE.get(error.step, "")
         yield failure(f"The probe left, but the mailbox cannot be used, at {error.step}. {advice}")

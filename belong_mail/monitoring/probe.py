@@ -12,7 +12,7 @@ from contextlib import suppress
 from email.message import Message
 from email.parser import BytesHeaderParser, BytesParser
 from email.utils import parseaddr
-from typing import Final
+from typing import Final, NamedTuple
 
 from belong_mail.core.db import new_public_id, now
 from belong_mail.core.services import Services, Settings
@@ -25,7 +25,7 @@ from belong_mail.mail.imap.mailbox import (
     open_mailbox,
     token_source,
 )
-from belong_mail.mail.message.mime import Envelope, compose, date_header
+from belong_mail.mail.message.mime import compose, date_header
 from belong_mail.mail.smtp.connection import Relay
 from belong_mail.mail.smtp.replies import Reply
 from belong_mail.mail.smtp.session import SmtpSession
@@ -46,11 +46,17 @@ MAILBOX_SECONDS: Final = 30.0
 _MAX_COPIES: Final = 5
 
 
-def write_probe(services: Services) -> tuple[str, Envelope]:
-    """Compose an email with a newsletter's headers to one of our own return paths.
+class Probe(NamedTuple):
+    """An email to ourselves, with the mark in its subject."""
 
-    Returns the mark in its subject, and the email.
-    """
+    mark: str
+    return_path: str
+    recipient: str
+    message: bytes
+
+
+def write_probe(services: Services) -> Probe:
+    """Compose an email with a newsletter's headers to one of our own return paths."""
     settings = services.settings
     names = VerpAddresses(settings.secret_keys, settings.mail_domain)
     number = _FIRST_NUMBER | secrets.randbits(_NUMBER_BITS) << 1
@@ -67,23 +73,24 @@ def write_probe(services: Services) -> tuple[str, Envelope]:
         "leave_address": names.leave_address(new_public_id()),
     }
     message = template.fill({name: values[name] for name in template.slots})
-    return mark, Envelope(names.return_path(number + 1), recipient, message)
+    return Probe(mark, names.return_path(number + 1), recipient, message)
 
 
-def hand_over(relay: Relay, envelope: Envelope) -> Reply | None:
+def hand_over(relay: Relay, sent: Probe) -> Reply | None:
     """Send a message; return the relay's refusal, if any. Raises RelayUnavailable and OSError."""
     smtp_session = SmtpSession.open(relay)
     line = smtp_session.line
     try:
         smtp_session.start()
-        for command in smtp_session.words(envelope).decode().splitlines()[:2]:
-            verb, _, said = command.partition(" ")
+        said = smtp_session.words(sent.return_path, sent.recipient, len(sent.message))
+        for command in said.decode().splitlines()[:2]:
+            verb, _, rest = command.partition(" ")
             line.phase(verb)
-            code, text = line.docmd(verb, said)
+            code, text = line.docmd(verb, rest)
             if not 200 <= code < 300:  # noqa: PLR2004 - the codes of success (RFC 5321, 4.2.1)
                 return Reply(code, text.decode("utf-8", "replace"), verb)
         line.phase("DATA")
-        code, answer = line.data(envelope.message)
+        code, answer = line.data(sent.message)
         words = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else str(answer)
         return None if code == 250 else Reply(code, words, "DOT")  # noqa: PLR2004
     finally:

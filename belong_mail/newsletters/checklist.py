@@ -1,9 +1,9 @@
 """Check an issue: the editor's checklist, and the gate that refuses to send an unfit issue."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, final
 from urllib.parse import unquote
 
 from belong_mail.core.email_templates import RenderedEmail, Renderer
@@ -89,14 +89,20 @@ class UnfitIssue(newsletters.InvalidState):
         self.problems = tuple(problems)
 
 
+@final
 class FitMessage(GatedMessage):
     """An issue's message that has passed the gate; the constructor raises UnfitIssue."""
 
     def __init__(
-        self, newsletter: Newsletter, template: MessageTemplate, language: str, root: str
+        self,
+        newsletter: Newsletter,
+        template: MessageTemplate,
+        language: str,
+        root: str,
+        ours: Mapping[str, str] | None = None,
     ) -> None:
         self._problems = _problems_of(newsletter, template, language, root)
-        super().__init__(template)
+        super().__init__(template, ours)
 
     def require_fit(self) -> None:
         if self._problems:

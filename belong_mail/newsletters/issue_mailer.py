@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from sqlalchemy import and_, bindparam, false, func, not_, or_, select
@@ -200,20 +200,25 @@ class IssueTemplate:
     """An issue's checked message in one language, with the values that all copies share."""
 
     def __init__(
-        self, mailer: Mailer, newsletter: Newsletter, at: datetime, language: str, fit: FitMessage
+        self,
+        mailer: Mailer,
+        newsletter: Newsletter,
+        at: datetime,
+        language: str,
+        wire: MessageTemplate,
     ) -> None:
-        self.message, slots = fit, fit.template.slots
+        """Ask the gate about a stored message. Raises UnfitIssue."""
         self.date = date_header(at)
         ways = (
             ("leave", mailer.links.signer(Purpose.LEAVE, at)),
             ("one_click", mailer.links.signer(Purpose.ONE_CLICK, at)),
             ("leave_address", mailer.names.leave_address),
         )
-        self.tokens = tuple((name, token) for name, token in ways if name in slots)
+        self.tokens = tuple((name, token) for name, token in ways if name in wire.slots)
         """Slots for links, each with a function from a member's public id to its value."""
         ours = {name: token(new_public_id()) for name, token in self.tokens}
         ours |= {"date": self.date, "message_id": mailer.names.message_id(0, "")}
-        fit.hasten(ours)
+        self.message: Final = FitMessage(newsletter, wire, language, mailer.links.root, ours)
         self.group = newsletter.group.public_id
         """Associated data of its members' addresses."""
         self.language = IssueText.from_issue(newsletter).of(language)[2]
@@ -333,14 +338,13 @@ class IssueMailer:
             made = self._mailer.keys.opener.unwrap(
                 frozen.wire, TEMPLATE_COLUMN, issue_row(newsletter, frozen.language)
             )
-            wire, root = MessageTemplate.from_bytes(made), self._mailer.links.root
-            fit = FitMessage(newsletter, wire, frozen.language, root)
+            wire = MessageTemplate.from_bytes(made)
+            return IssueTemplate(self._mailer, newsletter, at, frozen.language, wire)
         except DecryptionError as error:
             return error
         except UnfitIssue:
             self._pause(session, newsletter_id, "it does not pass the gate")
             return IssuePaused()
-        return IssueTemplate(self._mailer, newsletter, at, frozen.language, fit)
 
     def _pause(self, session: Session, newsletter_id: int, why: str) -> None:
         log.warning("Newsletter %d is paused: %s.", newsletter_id, why)

@@ -15,18 +15,12 @@ from belong_mail.delivery.journal import Journal
 from belong_mail.delivery.models import State
 from belong_mail.delivery.outcomes import GIVE_BACK, STALE, TOO_SLOW, UNWRITABLE
 from belong_mail.delivery.throttle import MAX_IN_HAND, ConcurrencyLimit
-from belong_mail.mail.message.mime import Copy, GatedMessage
-from belong_mail.mail.message.template import MessageTemplate
+from belong_mail.mail.message.mime import Copy
 from belong_mail.mail.smtp.protocol import WELCOME
 from belong_mail.mail.smtp.replies import Reply
+from tests.letters import letter
 
-
-class Letter(GatedMessage):
-    def require_fit(self) -> None:
-        pass
-
-
-LETTER = Copy(Letter(MessageTemplate.of([b""])), "", "", {})
+LETTER = letter()
 HOUR = 3600.0
 
 

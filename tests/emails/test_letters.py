@@ -84,4 +84,4 @@ def test_an_email_is_rendered_after_the_transaction_that_claims_it(scenario):
         ids = list(session.scalars(select(Delivery.id)))
         [(_, compose)] = compose_deliveries(worker._mailer, worker._issue_mailer, session, ids)
     worker._mailer.renderer.settings = replace(services.settings, postal_address="1 New Street")
-    assert b"1 New Street" in compose().envelope.message
+    assert b"1 New Street" in compose().message

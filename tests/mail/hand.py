@@ -1,4 +1,4 @@
-"""Hands envelopes to a transport, and waits for what becomes of each."""
+"""Hands copies to a transport, and waits for what becomes of each."""
 
 import itertools
 import threading
@@ -10,7 +10,7 @@ from belong_mail.delivery.connections import ConnectionPool
 from belong_mail.delivery.throttle import ConcurrencyLimit
 from belong_mail.mail.address import InvalidAddress
 from belong_mail.mail.message.headers import InvalidMessage
-from belong_mail.mail.message.mime import Envelope
+from belong_mail.mail.message.mime import Copy
 from belong_mail.mail.smtp.connection import Relay, RelayUnavailable
 from belong_mail.mail.smtp.protocol import OutgoingMessage
 from belong_mail.mail.smtp.replies import Reply
@@ -40,26 +40,26 @@ class Hand:
         self._notes: dict[int, Callable[[], None]] = {}
         self._numbers = itertools.count()
 
-    def send(self, envelope: Envelope, note: Callable[[], None]) -> Reply:
+    def send(self, copy: Copy, note: Callable[[], None]) -> Reply:
         """Return the reply that decided, or raise what happened."""
-        [outcome] = self.send_all([envelope], note)
+        [outcome] = self.send_all([copy], note)
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
 
-    def send_all(self, envelopes: list[Envelope], note: Callable[[], None]) -> list[Outcome]:
-        """Return the outcomes of envelopes that wait together, in the order in which they came."""
+    def send_all(self, copies: list[Copy], note: Callable[[], None]) -> list[Outcome]:
+        """Return the outcomes of copies that wait together, in the order in which they came."""
         self.is_open, until = True, time.monotonic() + SECONDS
-        for envelope in envelopes:
-            outgoing = OutgoingMessage(next(self._numbers), envelope)
+        for copy in copies:
+            outgoing = OutgoingMessage(next(self._numbers), copy)
             self._notes[outgoing.id] = note
             self._waiting.append(outgoing)
-        while len(self._outcomes) < len(envelopes):
+        while len(self._outcomes) < len(copies):
             assert time.monotonic() < until
             self.pool.ensure_connections()
             self.pool.poll(1.0)
             self.between()
-        return [self._outcomes.popleft() for _ in envelopes]
+        return [self._outcomes.popleft() for _ in copies]
 
     def pass_time(self, seconds: float) -> None:
         """Bring all that open conversations wait for nearer, as if so much time had passed."""
@@ -109,6 +109,6 @@ class Hand:
 
     def fail_unrenderable(self, outgoing: OutgoingMessage) -> None:
         try:
-            require_valid(outgoing.envelope)
+            require_valid(outgoing.copy)
         except (InvalidAddress, InvalidMessage) as error:
             self._outcomes.append(error)

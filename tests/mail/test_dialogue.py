@@ -11,20 +11,19 @@ import pytest
 
 from belong_mail.mail.address import InvalidAddress
 from belong_mail.mail.message.headers import InvalidMessage
-from belong_mail.mail.message.mime import Envelope
 from belong_mail.mail.smtp.connection import MAX_REPLY_LINE, RelayUnavailable, SmtpConnection
 from belong_mail.mail.smtp.replies import ReplyClass, classify_reply
 from belong_mail.mail.smtp.session import MAX_TRANSACTIONS
 from belong_mail.mail.smtp.transport import SmtpTransport
 from tests.at_once import at_once
+from tests.letters import MESSAGE, letter
 from tests.mail.conftest import PATIENCE, relay_at
 from tests.mail.hand import AnswerLost, Hand
 from tests.servers.actions import Action
 from tests.servers.smtp import Server, drip, drop, hang, reset, write
 from tests.waiting import SECONDS, wait_until
 
-MESSAGE = b"Subject: Spring\r\n\r\nHello Ada\r\n"
-ENVELOPE = Envelope("b+a1b2@example.org", "ada@dpsk12.org", MESSAGE)
+COPY = letter()
 
 FAULTS: dict[str, Action] = {
     "drop": drop(),
@@ -101,7 +100,7 @@ def try_everywhere(check: Check, *verbs: str, faults: Mapping[str, Action] = FAU
 
 
 def test_a_message_is_handed_over(server, transport, note):
-    reply = transport.send(ENVELOPE, note)
+    reply = transport.send(COPY, note)
     assert (reply.code, reply.verb) == (250, "DOT")
     [accepted] = server.accepted
     assert (accepted.return_path, accepted.recipient) == ("b+a1b2@example.org", "ada@dpsk12.org")
@@ -115,13 +114,13 @@ def test_a_message_is_handed_over(server, transport, note):
 def test_a_fault_before_the_dot_hands_nothing_over():
     def check(server, transport, note, verb: str, fault: str) -> None:
         with pytest.raises(RelayUnavailable) as unreachable:
-            transport.send(ENVELOPE, note)
+            transport.send(COPY, note)
         is_hasty = fault == "reset" and unreachable.value.phase in ("MAIL", "RCPT")
         assert unreachable.value.phase == verb or is_hasty, "a reset overtakes what was said before"
         assert "ada" not in str(unreachable.value)
         assert server.accepted == []
         assert note.accepted == []
-        assert transport.send(ENVELOPE, note).code == 250
+        assert transport.send(COPY, note).code == 250
         assert len(server.accepted) == 1
 
     try_everywhere(check, "CONNECT", "EHLO", "MAIL", "RCPT", "DATA")
@@ -130,10 +129,10 @@ def test_a_fault_before_the_dot_hands_nothing_over():
 def test_a_fault_within_the_body_is_never_taken_for_success():
     def check(server, transport, note, verb: str, fault: str) -> None:
         with pytest.raises((RelayUnavailable, AnswerLost)) as lost:
-            transport.send(ENVELOPE, note)
+            transport.send(COPY, note)
         assert server.accepted == []
         assert note.accepted == ([0] if lost.type is AnswerLost else [])
-        assert transport.send(ENVELOPE, note).code == 250
+        assert transport.send(COPY, note).code == 250
 
     try_everywhere(check, "BODY")
 
@@ -145,9 +144,9 @@ def test_a_line_that_is_too_long_is_no_answer_also_when_its_end_has_come(
     code = b"354" if verb == "DATA" else b"250"
     server.script(verb, write(code + b" " + b"a" * MAX_REPLY_LINE + b"\r\n"))
     with pytest.raises(AnswerLost if verb == "DOT" else RelayUnavailable):
-        transport.send(ENVELOPE, note)
+        transport.send(COPY, note)
     assert len(server.accepted) == (verb == "DOT")
-    assert transport.send(ENVELOPE, note).code == 250
+    assert transport.send(COPY, note).code == 250
 
 
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DOT"])
@@ -156,16 +155,16 @@ def test_a_line_that_is_longer_than_it_may_be_but_not_endless_is_taken(
 ):
     """RFC 5321 4.5.3.1.5 allows 512 octets; who writes some more is understood."""
     server.script(verb, "250 " + "a" * 1500)
-    assert transport.send(ENVELOPE, note).code == 250
+    assert transport.send(COPY, note).code == 250
 
 
 def test_after_the_dot_a_lost_answer_is_known_to_be_lost():
     def check(server, transport, note, verb: str, fault: str) -> None:
         with pytest.raises(AnswerLost):
-            transport.send(ENVELOPE, note)
+            transport.send(COPY, note)
         assert len(server.accepted) == 1
         assert note.accepted == [0]
-        assert transport.send(ENVELOPE, note).code == 250
+        assert transport.send(COPY, note).code == 250
 
     try_everywhere(check, "DOT", faults=FAULTS | {"another answer": write(b"354 Go on\r\n")})
 
@@ -173,8 +172,8 @@ def test_after_the_dot_a_lost_answer_is_known_to_be_lost():
 def test_an_acceptance_or_refusal_stands_when_the_reset_or_goodbye_after_it_fails():
     def check(server, transport, note, verb: str, fault: str) -> None:
         server.script("RCPT", "550 5.1.1 No such user")
-        assert transport.send(ENVELOPE, note).code == 550
-        assert transport.send(ENVELOPE, note).code == 250
+        assert transport.send(COPY, note).code == 550
+        assert transport.send(COPY, note).code == 250
         transport.close()
         transport.close()
 
@@ -185,12 +184,12 @@ def test_an_acceptance_or_refusal_stands_when_the_reset_or_goodbye_after_it_fail
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "DOT"])
 def test_a_refusal_is_returned_and_leaves_nothing_behind(server, transport, note, verb, code):
     server.script(verb, f"{code} 5.0.0 No\n{code} 5.0.0 not you")
-    reply = transport.send(ENVELOPE, note)
+    reply = transport.send(COPY, note)
     assert (reply.code, reply.verb) == (code, verb)
     assert reply.text == "5.0.0 No\n5.0.0 not you"
     assert server.accepted == []
     assert note.accepted == ([0] if verb == "DOT" else [])
-    assert transport.send(replace(ENVELOPE, recipient="eva@dpsk12.org"), note).code == 250
+    assert transport.send(letter(recipient="eva@dpsk12.org"), note).code == 250
     assert [one.recipient for one in server.accepted] == ["eva@dpsk12.org"]
     assert server.connections == (2 if code == 421 else 1)
     assert ("rset" in "".join(server.commands).lower()) == (verb != "DOT" and code != 421)
@@ -201,7 +200,7 @@ def test_a_refusal_is_returned_and_leaves_nothing_behind(server, transport, note
 def test_a_relay_that_does_not_want_us_is_unreachable(server, transport, note, verb, code):
     server.script(verb, f"{code} ada@dpsk12.org is not welcome")
     with pytest.raises(RelayUnavailable) as unreachable:
-        transport.send(ENVELOPE, note)
+        transport.send(COPY, note)
     assert unreachable.value.reply is not None
     assert classify_reply(unreachable.value.reply) is ReplyClass.HOST
     assert "ada" not in str(unreachable.value)
@@ -224,7 +223,7 @@ def test_answers_in_time_are_bounded_in_total(server, relay, note):
 
     server.script("DATA", answer_in_time)
     with pytest.raises(RelayUnavailable) as unreachable:
-        hand.send(ENVELOPE, note)
+        hand.send(COPY, note)
     has_given_up.set()
     assert unreachable.value.phase == "DATA"
     hand.close()
@@ -242,7 +241,7 @@ def test_the_first_bytes_of_an_answer_buy_no_time(server, relay, note):
 
     server.script("MAIL", hesitate)
     with pytest.raises(RelayUnavailable):
-        hand.send(ENVELOPE, note)
+        hand.send(COPY, note)
     hand.close()
 
 
@@ -256,7 +255,7 @@ def test_an_answer_that_came_in_time_counts_however_late_it_is_read(transport, n
             transport.pass_time(1000)
 
     transport.between = be_busy
-    assert transport.send(ENVELOPE, note).code == 250
+    assert transport.send(COPY, note).code == 250
 
 
 def test_the_dot_has_a_time_of_its_own(server, relay):
@@ -267,21 +266,21 @@ def test_the_dot_has_a_time_of_its_own(server, relay):
     def stop() -> None:
         hand.pool._leave_at = 0.0
 
-    assert hand.send(ENVELOPE, stop).code == 250
+    assert hand.send(COPY, stop).code == 250
     hand.close()
 
 
 def test_a_reply_has_an_end(server, transport, note):
     server.script("MAIL", write(b"250-more\r\n" * 101 + b"250 Ok\r\n"))
     with pytest.raises(RelayUnavailable):
-        transport.send(ENVELOPE, note)
+        transport.send(COPY, note)
 
 
 @pytest.mark.parametrize("said", [b"250 2.0.0 Ok\r\n", b"451 4.3.0 Slow\r\n", b"421 Bye\r\n", b"x"])
 def test_an_answer_that_comes_too_early_is_none(server, transport, note, said):
     server.script("DATA", write(b"354 Go ahead\r\n" + said))
     with pytest.raises(RelayUnavailable) as unreachable:
-        transport.send(ENVELOPE, note)
+        transport.send(COPY, note)
     assert unreachable.value.phase == "body"
     assert note.accepted == []
 
@@ -289,8 +288,8 @@ def test_an_answer_that_comes_too_early_is_none(server, transport, note, said):
 def test_a_surplus_answer_does_not_speak_for_the_next_message(server, transport, note):
     server.script("DOT", write(b"250 2.0.0 Ok\r\n250 2.0.0 Ok\r\n250 2.0.0 Ok\r\n"))
     server.script("RCPT", "250 Ok", "550 5.1.1 No such user")
-    assert transport.send(ENVELOPE, note).code == 250
-    assert transport.send(ENVELOPE, note).code == 550
+    assert transport.send(COPY, note).code == 250
+    assert transport.send(COPY, note).code == 550
     assert server.connections == 2
 
 
@@ -299,13 +298,13 @@ def test_a_failure_to_note_the_dot_sends_no_dot(server, transport):
         raise RelayUnavailable("JOURNAL", "no room")
 
     with pytest.raises(RelayUnavailable):
-        transport.send(ENVELOPE, fail)
+        transport.send(COPY, fail)
     assert server.accepted == []
-    assert transport.send(ENVELOPE, lambda: None).code == 250
+    assert transport.send(COPY, lambda: None).code == 250
 
 
 def test_one_connection_carries_many_messages(server, transport, note):
-    transport.send_all([ENVELOPE] * (MAX_TRANSACTIONS + 1), note)
+    transport.send_all([COPY] * (MAX_TRANSACTIONS + 1), note)
     assert server.connections == 2
     assert len(server.accepted) == MAX_TRANSACTIONS + 1
 
@@ -314,21 +313,21 @@ def test_a_connection_without_work_waits_for_a_while_and_then_says_goodbye(serve
     hand = Hand(relay)
     assert hand.pool._most_idle == 60.0
     for _ in range(2):
-        assert hand.send(ENVELOPE, note).code == 250
+        assert hand.send(COPY, note).code == 250
     assert server.connections == 1
     hand.pool._most_idle = 0.5
     while "QUIT" not in server.commands:
         hand.pool.poll(0.05)
-    assert hand.send(ENVELOPE, note).code == 250
+    assert hand.send(COPY, note).code == 250
     assert server.connections == 2
     hand.close()
 
 
 def test_a_relay_that_hangs_up_at_once_is_tried_once(server, transport, note):
-    transport.send(ENVELOPE, note)
+    transport.send(COPY, note)
     server.always("MAIL", drop())
     with pytest.raises(RelayUnavailable):
-        transport.send(ENVELOPE, note)
+        transport.send(COPY, note)
     assert server.connections == 2
 
 
@@ -345,27 +344,27 @@ WITHOUT_SENSE = [
 def test_an_announcement_without_sense_keeps_no_mail_back(server, transport, note, line):
     """Believing a limit of nothing would open connections without end."""
     server.script("EHLO", write(b"250-relay\r\n250-PIPELINING\r\n250 " + line + b"\r\n"))
-    assert [transport.send(ENVELOPE, note).code for _ in range(2)] == [250, 250]
+    assert [transport.send(COPY, note).code for _ in range(2)] == [250, 250]
     assert server.connections == 1
 
 
 def test_reports_are_asked_for_where_they_are_offered_and_go_to_somebody(
     server, transport, relay, note
 ):
-    tagged = replace(ENVELOPE, return_path="b+a=1@example.org", recipient="ada+x=y@dpsk12.org")
+    tagged = letter(return_path="b+a=1@example.org", recipient="ada+x=y@dpsk12.org")
     transport.send(tagged, note)
     assert server.commands[1:3] == [
         f"MAIL FROM:<b+a=1@example.org> SIZE={len(MESSAGE)} RET=HDRS ENVID=b+2Ba+3D1",
         "RCPT TO:<ada+x=y@dpsk12.org> NOTIFY=FAILURE,DELAY ORCPT=rfc822;ada+2Bx+3Dy@dpsk12.org",
     ]
-    transport.send(replace(ENVELOPE, return_path=""), note)
+    transport.send(letter(return_path=""), note)
     assert server.commands[-3:-1] == [
         f"MAIL FROM:<> SIZE={len(MESSAGE)}",
         "RCPT TO:<ada@dpsk12.org>",
     ]
     with Server(extensions=()) as plain:
         transport = Hand(replace(relay, port=plain.port))
-        transport.send(ENVELOPE, note)
+        transport.send(COPY, note)
         transport.close()
         assert plain.commands[1:3] == ["MAIL FROM:<b+a1b2@example.org>", "RCPT TO:<ada@dpsk12.org>"]
 
@@ -373,8 +372,8 @@ def test_reports_are_asked_for_where_they_are_offered_and_go_to_somebody(
 def test_a_message_that_is_too_large_is_not_offered(relay, note):
     with Server(extensions=(f"SIZE {len(MESSAGE)}",)) as server:
         transport = Hand(replace(relay, port=server.port))
-        assert transport.send(ENVELOPE, note).code == 250
-        reply = transport.send(replace(ENVELOPE, message=MESSAGE + b"\r\n"), note)
+        assert transport.send(COPY, note).code == 250
+        reply = transport.send(letter(message=MESSAGE + b"\r\n"), note)
         transport.close()
         assert classify_reply(reply) is ReplyClass.CONTENT
         assert " ".join(server.commands).count("MAIL") == 1
@@ -386,12 +385,12 @@ def test_a_message_that_is_too_large_is_not_offered(relay, note):
 )
 def test_no_command_is_smuggled_in_by_an_address(server, transport, note, address):
     with pytest.raises(InvalidAddress):
-        transport.send(replace(ENVELOPE, recipient=address), note)
+        transport.send(letter(recipient=address), note)
     if address:
         with pytest.raises(InvalidAddress):
-            transport.send(replace(ENVELOPE, return_path=address), note)
+            transport.send(letter(return_path=address), note)
     assert "DATA" not in server.commands
-    assert transport.send(ENVELOPE, note).code == 250
+    assert transport.send(COPY, note).code == 250
 
 
 @pytest.mark.parametrize(
@@ -404,7 +403,7 @@ def test_no_command_is_smuggled_in_by_an_address(server, transport, note, addres
 )  # fmt: skip
 def test_unfinished_bytes_are_not_sent(server, transport, note, message):
     with pytest.raises(InvalidMessage):
-        transport.send(replace(ENVELOPE, message=message), note)
+        transport.send(letter(message=message), note)
     assert server.accepted == []
     assert "DATA" not in server.commands
 
@@ -414,7 +413,7 @@ def test_unfinished_bytes_are_not_sent(server, transport, note, message):
 )
 def test_dots_arrive_as_they_were_written(server, transport, note, body):
     for message in (body, b"a: b\r\n\r\n" + body):
-        transport.send(replace(ENVELOPE, message=message), note)
+        transport.send(letter(message=message), note)
         assert server.accepted.pop().data == message
     assert server.accepted == []
 
@@ -422,6 +421,6 @@ def test_dots_arrive_as_they_were_written(server, transport, note, body):
 def test_lmtp_says_lhlo(relay, note):
     with Server() as server:
         transport = Hand(replace(relay, port=server.port, scheme="lmtp"))
-        assert transport.send(ENVELOPE, note).code == 250
+        assert transport.send(COPY, note).code == 250
         transport.close()
         assert server.commands[0] == "lhlo belong.example.org"

@@ -6,18 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from belong_mail.mail.message.mime import Envelope
 from belong_mail.mail.smtp.connection import Relay, RelayUnavailable
 from belong_mail.mail.smtp.replies import Reply
 from tests.counting import counted
+from tests.letters import MESSAGE, letter
 from tests.mail.hand import AnswerLost, Hand, Outcome
 from tests.servers.conversation import ANSWERS
 from tests.servers.smtp import Server, drop, reset, write
 from tests.waiting import wait_until
 
-MESSAGE = b"Subject: Spring\r\n\r\nHello\r\n"
 NAMES = ("ada", "ben", "cleo", "dan", "eva")
-EVERYBODY = [Envelope(f"b+{name}@example.org", f"{name}@dpsk12.org", MESSAGE) for name in NAMES]
+EVERYBODY = [letter(f"b+{name}@example.org", f"{name}@dpsk12.org") for name in NAMES]
 
 
 @pytest.fixture
@@ -43,7 +42,7 @@ def codes(outcomes: list[Outcome]) -> list[int | str]:
 def test_a_message_costs_one_send_and_two_receives_at_most(lines, server, hand):
     """Up to 64,000 octets."""
     message = MESSAGE + b"Twenty octets, so.\r\n" * lines
-    copies = [replace(each, message=message) for each in EVERYBODY * 8]
+    copies = [letter(each.return_path, each.recipient, message) for each in EVERYBODY * 8]
     with counted() as counts:
         hand.send_all(copies, quiet)
     assert len(server.accepted) == 40
@@ -134,7 +133,7 @@ def test_a_relay_that_ends_the_connection_between_messages_costs_nobody_anything
 
 
 def test_a_message_that_no_conversation_can_carry_stops_nobody_else(server, hand):
-    bad = replace(EVERYBODY[2], recipient="b@x.org>\r\nDATA")
+    bad = letter(recipient="b@x.org>\r\nDATA")
     outcomes = hand.send_all([*EVERYBODY[:2], bad, *EVERYBODY[3:]], quiet)
     assert sorted(map(str, codes(outcomes))) == ["250"] * 4 + ["InvalidAddress"]
     assert got(server) == ["ada", "ben", "dan", "eva"]

@@ -136,7 +136,7 @@ def test_a_copy_that_was_claimed_before_a_pause_or_a_stop_is_not_written_after_i
         ids = [number for number, _ in claimed]
     assert len(ids) == 2
     with scenario.services.writing.begin() as session:
-        assert [write().envelope.recipient for _, write in mailer.read(session, ids)] != []
+        assert [write().recipient for _, write in mailer.read(session, ids)] != []
         release.act(session, session.get_one(Newsletter, issue.id), verb)
     with scenario.services.writing.begin() as session:
         for _, write in mailer.read(session, ids):

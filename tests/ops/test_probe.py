@@ -135,15 +135,15 @@ def test_dns_that_does_not_answer_leaves_the_rest_to_be_said(environment, tmp_pa
 
 
 def test_a_probe_has_the_headers_of_a_newsletter_and_is_no_delivery(services, newsletter):
-    _, envelope = probe.write_probe(services)
-    own = [name for name, _ in header_lines(envelope.message)]
+    sent = probe.write_probe(services)
+    own = [name for name, _ in header_lines(sent.message)]
     assert own == [name for name, _ in header_lines(newsletter) if name != "Return-Path"]
     names = VerpAddresses(services.settings.secret_keys, services.settings.mail_domain)
-    number = names.read(envelope.return_path)
+    number = names.read(sent.return_path)
     assert number is not None
     with services.reading.begin() as session:
         assert session.get(Delivery, number) is None
-    assert parse_report(envelope.message).kind is Kind.OTHER
+    assert parse_report(sent.message).kind is Kind.OTHER
 
 
 def test_a_copy_on_hold_sends_no_probe(environment, relay):

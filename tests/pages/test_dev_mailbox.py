@@ -1,14 +1,14 @@
 """The development mailbox: keeps, shows, forgets, and finds nothing it should not."""
 
 import stat
-from dataclasses import replace
 
 import pytest
 
 from belong_mail.mail.message.headers import format_mailbox
-from belong_mail.mail.message.mime import Envelope, compose
+from belong_mail.mail.message.mime import compose
 from belong_mail.mail.smtp.transport import MAX_MESSAGES, FolderTransport
 from belong_mail.pages import dev_mailbox
+from tests.letters import letter
 
 MESSAGE = compose(
     [
@@ -21,7 +21,7 @@ MESSAGE = compose(
     "<p>Hello Ada 春</p>\n",
     boundary="abc",
 ).fill({})
-ENVELOPE = Envelope("b+1@example.org", "ada@dpsk12.org", MESSAGE)
+COPY = letter(message=MESSAGE)
 
 
 def nothing() -> None:
@@ -31,7 +31,7 @@ def nothing() -> None:
 def test_a_sent_message_is_shown_as_its_reader_sees_it(tmp_path):
     folder = tmp_path / "mailbox"
     noted: list[str] = []
-    FolderTransport(folder).keep(ENVELOPE, lambda: noted.append("dot"))
+    FolderTransport(folder).keep(COPY, lambda: noted.append("dot"))
     assert noted == ["dot"]
     [kept] = dev_mailbox.newest_mails(folder, 10)
     assert kept.recipient == "ada@dpsk12.org"
@@ -45,7 +45,7 @@ def test_a_sent_message_is_shown_as_its_reader_sees_it(tmp_path):
 
 def test_files_are_private_and_named_after_nobody(tmp_path):
     folder = tmp_path / "deep" / "mailbox"
-    FolderTransport(folder).keep(replace(ENVELOPE, recipient="lovelace@dpsk12.org"), nothing)
+    FolderTransport(folder).keep(letter(recipient="lovelace@dpsk12.org"), nothing)
     [file] = folder.iterdir()
     assert "lovelace" not in file.name
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -55,7 +55,7 @@ def test_files_are_private_and_named_after_nobody(tmp_path):
 def test_the_newest_stand_first_and_the_oldest_go(tmp_path):
     kept_in = FolderTransport(tmp_path)
     for number in range(MAX_MESSAGES + 3):
-        kept_in.keep(Envelope("", f"ada{number}@dpsk12.org", MESSAGE), nothing)
+        kept_in.keep(letter("", f"ada{number}@dpsk12.org"), nothing)
     assert len(list(tmp_path.iterdir())) == MAX_MESSAGES
     newest = [kept.recipient for kept in dev_mailbox.newest_mails(tmp_path, 2)]
     assert newest == [f"ada{MAX_MESSAGES + 2}@dpsk12.org", f"ada{MAX_MESSAGES + 1}@dpsk12.org"]
@@ -77,5 +77,5 @@ def test_a_message_that_is_not_noted_is_not_kept(tmp_path):
         raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        FolderTransport(tmp_path).keep(ENVELOPE, fail)
+        FolderTransport(tmp_path).keep(COPY, fail)
     assert list(tmp_path.iterdir()) == []

@@ -28,50 +28,46 @@ _SOFT_BREAK: Final = b"=\r\n"
 _BOUNDARY = re.compile(r"[A-Za-z0-9_-]{1,60}")
 
 
-@dataclass(slots=True)
-class Envelope:
-    """Return path, recipient (RFC 5321) and finished bytes of a message."""
-
-    return_path: Final[str]
-    recipient: Final[str]
-    message: Final[bytes]
-    # Whether all but the recipient is checked already.
-    is_verified: Final[bool] = False
-    # Bytes that follow `message` and are shared by all copies of an issue; only if verified.
-    end: Final[bytes] = b""
-
-    @property
-    def size(self) -> int:
-        return len(self.message) + len(self.end)
-
-
 class GatedMessage(ABC):
     """A message that has passed its gate, which every subclass has to name."""
 
-    def __init__(self, template: MessageTemplate) -> None:
+    def __init__(self, template: MessageTemplate, ours: Mapping[str, str] | None = None) -> None:
+        """Prepare for many copies, which share a long end, if `ours` is given (`FastTemplate`)."""
         self.require_fit()
+        start, end = (template, b"") if ours is None else template.without_end()
         self.template: Final = template
-        self.fill, self.is_verified, self.end = template.fill, False, b""
+        self.fill: Final = start.fill if ours is None else FastTemplate(start, ours).fill
+        self.end: Final = end
+        self.is_verified: Final = ours is not None
 
     @abstractmethod
     def require_fit(self) -> None:
         """Raise an error if the message must not be sent."""
 
-    def hasten(self, ours: Mapping[str, str]) -> None:
-        """Prepare for many copies, which share a long end; `ours` is as for `FastTemplate`."""
-        template, self.end = self.template.without_end()
-        self.fill, self.is_verified = FastTemplate(template, ours).fill, True
-
 
 @final
 class Copy:
-    """One person's copy of a message: delivery takes nothing else, and only a gate gives one."""
+    """One person's copy of a message: delivery takes nothing else, and only a gate gives one.
+
+    Return path and recipient are those of its envelope (RFC 5321).
+    """
+
+    __slots__ = ("end", "is_verified", "message", "recipient", "return_path")
 
     def __init__(
         self, message: GatedMessage, return_path: str, to: str, values: Mapping[str, str]
     ) -> None:
-        filled = message.fill(values)
-        self.envelope: Final = Envelope(return_path, to, filled, message.is_verified, message.end)
+        self.return_path: Final = return_path
+        self.recipient: Final = to
+        self.message: Final = message.fill(values)
+        # Whether all but the recipient is checked already.
+        self.is_verified: Final = message.is_verified
+        # Bytes that follow `message` and are shared by all copies of an issue; only if verified.
+        self.end: Final = message.end
+
+    @property
+    def size(self) -> int:
+        return len(self.message) + len(self.end)
 
 
 def clean_text(text: str) -> str:

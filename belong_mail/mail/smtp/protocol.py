@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from belong_mail.mail.message.mime import Envelope
+from belong_mail.mail.message.mime import Copy
 from belong_mail.mail.smtp.connection import RelayUnavailable, SmtpConnection, SmtpSteps
 from belong_mail.mail.smtp.replies import Reply
 
@@ -17,10 +17,10 @@ WELCOME: Final = Reply(250, "", "DOT")
 
 @dataclass(slots=True)
 class OutgoingMessage:
-    """An envelope to send, with the id of its delivery."""
+    """A copy to send, with the id of its delivery."""
 
-    id: int
-    envelope: Envelope
+    id: Final[int]
+    copy: Final[Copy]
     # Monotonic time after which the reader's membership must be checked again.
     stale_at: float = field(default=float("inf"), compare=False)
 

@@ -3,12 +3,11 @@
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Final
 
 from belong_mail.mail.address import InvalidAddress, check_envelope
 from belong_mail.mail.message.headers import InvalidMessage
-from belong_mail.mail.message.mime import Envelope
+from belong_mail.mail.message.mime import Copy
 from belong_mail.mail.smtp.connection import (
     ProtocolError,
     Relay,
@@ -141,12 +140,11 @@ class SmtpSession:
             return Reply(552, "5.3.4 The message is larger than the relay announced", "MAIL")
         return None
 
-    def words(self, envelope: Envelope) -> bytes:
+    def words(self, sender: str, recipient: str, octets: int) -> bytes:
         """Return MAIL, RCPT and DATA, with SIZE (RFC 1870) and DSN (RFC 3461) where offered."""
-        sender, recipient = envelope.return_path, envelope.recipient
         mail, rcpt = f"MAIL FROM:<{sender}>", f"RCPT TO:<{recipient}>"
         if self._has_size:
-            mail += f" SIZE={envelope.size}"
+            mail += f" SIZE={octets}"
         if self._has_dsn and sender:
             mail += f" RET=HDRS ENVID={xtext(sender.rpartition('@')[0])}"
             rcpt += f" NOTIFY=FAILURE,DELAY ORCPT=rfc822;{xtext(recipient)}"
@@ -157,27 +155,26 @@ class SmtpSession:
         return self._most - self.sent
 
 
-def require_valid(envelope: Envelope) -> Envelope:
-    """Return an envelope with dots stuffed, so that no line ends its body (RFC 5321, 4.5.2).
-
-    Does not change a verified one. Raises InvalidAddress and InvalidMessage.
-    """
-    check_envelope(envelope.recipient)
-    if envelope.is_verified:
-        return envelope
-    body = envelope.message
-    if envelope.return_path:
-        check_envelope(envelope.return_path)
-    if envelope.end:
+def require_valid(copy: Copy) -> None:
+    """Raise InvalidAddress or InvalidMessage for a copy that SMTP cannot carry."""
+    check_envelope(copy.recipient)
+    if copy.is_verified:
+        return
+    body = copy.message
+    if copy.return_path:
+        check_envelope(copy.return_path)
+    if copy.end:
         raise InvalidMessage("What was not verified has no end in common with others.")
     ends = body.count(b"\r\n")
     if body.count(b"\n") != ends or body.count(b"\r") != ends or b"\0" in body:
         raise InvalidMessage("A line does not end as it must.")
     if not body.endswith(b"\r\n") or not body.isascii():
         raise InvalidMessage("The message is not finished, or not ASCII.")
-    if body.startswith(b"."):
-        body = b"." + body
-    return replace(envelope, message=body.replace(b"\r\n.", b"\r\n.."))
+
+
+def stuffed(body: bytes) -> bytes:
+    """Double the dots at the beginning of lines, so that no line ends it (RFC 5321, 4.5.2)."""
+    return (b"\r\n" + body).replace(b"\r\n.", b"\r\n..")[2:]
 
 
 def reply_to(verb: str, code: int, text: bytes) -> Reply:
@@ -262,7 +259,7 @@ class SmtpPipeline:
         while True:
             following = yield from self._send_end(outgoing)
             usual = _ALL_POSITIVE if following else _POSITIVE
-            if not self._line.hears(usual if outgoing.envelope.is_verified else _NOTHING):
+            if not self._line.hears(usual if outgoing.copy.is_verified else _NOTHING):
                 return (yield from self._receive_end(outgoing, following))
             self._sent, self._is_proven, self._is_invited = None, True, following is not None
             if not self._source.record_reply(outgoing, WELCOME):
@@ -274,9 +271,10 @@ class SmtpPipeline:
 
     def _send_end(self, outgoing: OutgoingMessage) -> SmtpSteps[OutgoingMessage | None]:
         """Send the body's end and dot with the envelope of the next message, which is returned."""
-        envelope, body = outgoing.envelope, outgoing.envelope.message
-        if envelope.size > ONE_SEND_OCTETS or not self._dialogue.is_pipelining:
-            yield from self._dialogue.send_body(body, envelope.end)
+        copy = outgoing.copy
+        body = copy.message if copy.is_verified else stuffed(copy.message)
+        if copy.size > ONE_SEND_OCTETS or not self._dialogue.is_pipelining:
+            yield from self._dialogue.send_body(body, copy.end)
             body = b""
         self._line.now = "body"
         self._line.expect_no_more()
@@ -322,17 +320,17 @@ class SmtpPipeline:
 
     def _words(self, outgoing: OutgoingMessage) -> bytes:
         """Return MAIL, RCPT and DATA, or record why the message cannot be sent, and return b""."""
-        smtp_session = self._dialogue
+        smtp_session, copy = self._dialogue, outgoing.copy
         try:
-            envelope = outgoing.envelope = require_valid(outgoing.envelope)
+            require_valid(copy)
         except (InvalidAddress, InvalidMessage):
             self._source.fail_unrenderable(outgoing)
             return b""
-        if too_large := smtp_session.too_large(envelope.size):
+        if too_large := smtp_session.too_large(copy.size):
             self._source.record_reply(outgoing, too_large)
             return b""
         smtp_session.sent += 1
-        return smtp_session.words(envelope)
+        return smtp_session.words(copy.return_path, copy.recipient, copy.size)
 
     def _hear(self, outgoing: OutgoingMessage) -> SmtpSteps[None]:
         """Read the replies to an envelope."""

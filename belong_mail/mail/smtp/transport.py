@@ -11,7 +11,7 @@ from typing import Final, Literal
 from urllib.parse import SplitResult, unquote
 
 from belong_mail.mail.hosts import InvalidSetting, is_loopback, read_url
-from belong_mail.mail.message.mime import Envelope
+from belong_mail.mail.message.mime import Copy
 from belong_mail.mail.oauth import TokenSource, credentials_for
 from belong_mail.mail.smtp.connection import Relay
 from belong_mail.mail.smtp.protocol import WELCOME, MessageSource, RunSession
@@ -144,22 +144,20 @@ class FolderTransport:
         """Store the messages that wait."""
         while (outgoing := source.next_message(is_opening=True)) is not None:
             try:
-                self.keep(outgoing.envelope, partial(source.record_dot, outgoing))
+                self.keep(outgoing.copy, partial(source.record_dot, outgoing))
             except BaseException:
                 source.requeue(outgoing)
                 raise
             source.record_reply(outgoing, WELCOME)
 
-    def keep(self, envelope: Envelope, before_dot: Callable[[], None]) -> None:
+    def keep(self, copy: Copy, before_dot: Callable[[], None]) -> None:
         """Write the message to a file that appears whole or not at all (by renaming)."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = f"{time.time_ns():020}-{secrets.token_hex(8)}"
         unfinished = self._folder / f"{name}.part"
         try:
             unfinished.touch(mode=0o600)
-            unfinished.write_bytes(
-                envelope.recipient.encode() + b"\r\n" + envelope.message + envelope.end
-            )
+            unfinished.write_bytes(copy.recipient.encode() + b"\r\n" + copy.message + copy.end)
             before_dot()
             unfinished.rename(mail_folder(self._folder, name))
         finally:

@@ -15,8 +15,7 @@ OTHER = b"Subject: Something else\r\n\r\nHello\r\n"
 
 def test_the_probe_is_taken_out_alone_wherever_it_lies(inbox, services):
     location = parse_mailbox(inbox.url(), ROOT)
-    (mark, written), (_, another) = probe.write_probe(services), probe.write_probe(services)
-    message = written.message
+    (mark, *_, message), another = probe.write_probe(services), probe.write_probe(services)
     report = f"Subject: Undeliverable: Belong Mail probe {mark}\r\n\r\nSorry\r\n".encode()
     inbox.put(OTHER, report, message, another.message)
     assert probe.fetch(location, mark, 0) == message
@@ -30,15 +29,14 @@ def test_the_probe_is_taken_out_alone_wherever_it_lies(inbox, services):
 
 
 def test_a_worker_that_reads_the_probe_first_does_nothing_with_it(inbox, services, worker):
-    mark, written = probe.write_probe(services)
-    recipient = written.recipient
+    mark, _, recipient, message = probe.write_probe(services)
     assert re.fullmatch(r"b\+[0-9a-f]{32}@.+", recipient)
-    inbox.put(f"Delivered-To: {recipient}\r\n".encode() + written.message)
+    inbox.put(f"Delivered-To: {recipient}\r\n".encode() + message)
     poll(worker)
     with services.reading.begin() as session:
         assert jobs_of(session) == 0
     location = parse_mailbox(inbox.url(), ROOT)
     found = probe.fetch(location, mark, 0)
     assert found is not None
-    assert found.endswith(written.message)
+    assert found.endswith(message)
     assert inbox.counts() == (0, 0)
