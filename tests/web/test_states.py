@@ -1,19 +1,23 @@
 """Pages show in which state things are, and show nothing of it before."""
 
+import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import delete, update
 
 from belong_mail.accounts import invitations
-from belong_mail.accounts.models import Right
+from belong_mail.accounts.models import INVITATION, Account, Right
 from belong_mail.contact import service as contact
 from belong_mail.contact import threads
 from belong_mail.contact.models import Thread
 from belong_mail.core.db import now
+from belong_mail.delivery.models import Chunk, Delivery, State
+from belong_mail.groups import mailbox
 from belong_mail.groups.models import Group, Question
+from belong_mail.meetings import service as meetings
 from belong_mail.members import imports
 from belong_mail.members.address_list import AddressList
 from belong_mail.newsletters import approval, archive
@@ -23,12 +27,15 @@ from tests.factories import change_group, group_named, plan_meeting
 from tests.markers import on_sqlite
 from tests.scenario import SOON, VILLAGE
 
-INVITED = "two@dpsk12.org"
+LEAD, INVITED = f"lead-of-{VILLAGE}@dpsk12.org", "two@dpsk12.org"
 STATES: list[Any] = []
 
 
 def shows(rows: str) -> Callable[..., Any]:
-    """Say what pages show from then on (+) or no longer (-); `A → B` are two pages of a state."""
+    """Say what pages show from then on (+), no longer (-), or neither before nor then (!).
+
+    With `A → B`, the page before is A and the one then is B.
+    """
     return lambda happens: STATES.append(pytest.param(happens, rows, id=happens.__name__))
 
 
@@ -47,7 +54,8 @@ def ids(office, scenario) -> dict[str, str]:
         "draft": draft.public_id, "held": held.public_id, "thread": thread.reference,
         "queued": scenario.queue_at_once().public_id,
         "invited": scenario.account(INVITED).public_id,
-        "own": scenario.account(f"lead-of-{VILLAGE}@dpsk12.org").public_id,
+        "past": "/lead/groups/the-village/newsletters",
+        "own": scenario.account(LEAD).public_id,
     }  # fmt: skip
 
 
@@ -141,6 +149,8 @@ def a_second_leader_accepts(scenario):
 /lead/newsletters/{held}/sending + It needs a second leader’s OK, and no one approved
 /office/newsletters/{held} + Ask the group’s leaders, or cancel it.
 /office/newsletters/{held} - Send it now
+/office/newsletters/{held} + Not sent: it needs a second leader’s OK.
+/lead/newsletters/{held}/sending + Not sent: it needs a second leader’s OK.
 """)
 def a_group_wants_a_second_ok(scenario):
     scenario.do(change_group, VILLAGE, approval_rule=approval.ALWAYS)
@@ -180,7 +190,7 @@ def a_newsletter_is_paused(scenario):
 /lead/newsletters/{queued}/sending - Stop for good
 /lead/newsletters/{queued}/sending - >Pause<
 /office/newsletters/{queued} - The group’s leaders get an email about what you do here.
-/lead/groups/the-village/newsletters + Stopped
+{past} + Stopped
 """)
 def a_newsletter_is_stopped(scenario):
     set_of_queued(scenario, stopped_at=now())
@@ -222,6 +232,20 @@ def a_newsletter_is_stopped(scenario):
 /office/audit → /office/audit?since=2090-01-01 + Nothing matches.
 /office/audit → /office/audit?since=2090-01-01 + <details class="quiet" open>
 /office/audit → /office/audit?before=2 + >Newest<
+/office/settings → /office/settings?done=last ! class="notice done"
+/office/settings → /office/settings?done=invited + class="notice done" role="status">We’ll email
+/office/settings → /office/settings?done=last + class="notice" role="status">Nothing has changed
+/office/leads/invite → /office/leads/invite?group=the-village + >The Village</a></p>
+/office/leads/invite → /office/leads/invite?group=the-village + Invite someone to lead The Village
+/office/leads/invite → /office/leads/invite?group=office + ">Settings</a></p>
+/office/leads/invite ! the old one stops working
+{past} → {past}?words=month + 1 newsletter found
+{past} → {past}?words=zebra + these words.
+{past} ! >Newer<
+{past} ! >Older<
+/office/newsletters ! Newer newsletters
+/office/newsletters?page=2 ! >Waiting<
+/office/leads/{invited} → /office/leads/{own} + This is you.
 """)
 def a_page_is_opened_in_another_way(_scenario):
     pass
@@ -276,6 +300,7 @@ def a_meeting_is_planned(scenario):
 /office/groups/the-village/import + Ask these people
 /office/groups/the-village/import + First send this text to the old list
 /office/groups/the-village/import - Checking asks no one.
+/office/groups/the-village/import ! On its way
 """)
 def a_file_was_checked(scenario):
     found = AddressList(["a@dpsk12.org", "b@dpsk12.org"], "A", [3], [4], [*range(5, 12)])
@@ -290,12 +315,231 @@ def a_file_without_anyone_to_ask_was_checked(scenario):
     scenario.do(store, scenario.services.sealer, AddressList())
 
 
+@shows("""
+/calendar + Canceled
+/calendar ! Add to my calendar
+/calendar?group=the-village ! Room 4
+/groups/the-village + Canceled
+/groups/the-village ! Add to my calendar
+/groups/the-village ! Room 4
+/lead/groups/the-village/meetings + Canceled
+/lead/groups/the-village/meetings ! Change or cancel one date
+""")
+def a_meeting_is_canceled(scenario):
+    scenario.do(lambda session: meetings.cancel(plan_meeting(session, repeats="weekly")))
+
+
+@shows("""
+/calendar + Canceled
+/calendar + Add to my calendar
+/lead/groups/the-village/meetings + is canceled.
+/lead/groups/the-village/meetings + Change or cancel one date
+""")
+def a_date_of_a_meeting_is_canceled(scenario):
+    with scenario.services.writing.begin() as session:
+        meeting = plan_meeting(session, repeats="weekly")
+        meetings.cancel_day(meeting, meeting.starts_on)
+
+
+@shows("""
+/lead/groups/the-village/meetings - No meetings are planned yet.
+/lead/groups/the-village/meetings ! Change or cancel one date
+""")
+def a_meeting_is_planned_once(scenario):
+    scenario.do(plan_meeting)
+
+
+@shows("""
+/office/groups/the-village/import + On its way
+/office/groups/the-village/import + about 20 people
+/office/groups/the-village/import + Stop, and delete the rest of the file
+/office/groups/the-village/import ! Ask these people
+/office/groups/the-village/import ! The last file is done
+/office/groups/the-village/import - Checking asks no one.
+""")
+def people_of_a_file_are_asked(scenario):
+    found = AddressList([f"member{each}@dpsk12.org" for each in range(20)])
+    scenario.do(start, scenario.services.sealer, found)
+
+
+@shows("""
+/office/groups/the-village/import + The last file is done: fewer than 10 people.
+/office/groups/the-village/import ! On its way
+/office/groups/the-village/import ! >Delete the file<
+/office/groups/the-village/import → /office/groups/the-village/import ! The addresses are in column
+""")
+def people_of_a_file_were_asked(scenario):
+    found = AddressList(["a@dpsk12.org"])
+    scenario.do(start, scenario.services.sealer, found)
+    scenario.execute(delete(imports.ImportBatch))
+
+
+@shows("""
+/office + couldn’t be delivered
+/office + Not delivered
+/office/groups/the-village + couldn’t be delivered
+/office/leads/{invited} + couldn’t be delivered
+/office/leads/{invited} + Correct the address
+/office/leads/{invited} → /office/leads/invite?instead_of={invited} + the old one stops working
+""")
+def an_invitation_comes_back(scenario):
+    scenario.execute(update(Delivery).where(Delivery.kind == INVITATION).values(state=State.FAILED))
+
+
+@shows("""
+/office/groups - (invited)
+/office/groups/the-village + Stopped leading on
+/office/leads/{invited} + Stopped leading on
+/office/leads/{invited} + >Undo<
+/office/leads/{invited} ! Remove now
+/office/leads/{invited} - Withdraw the invitation
+/office/leads/{invited} → /office/leads/{invited}?role=the-village + Being restored …
+/office/leads/{invited} → /office/leads/{invited}?role=the-village ! >Undo<
+/office/leads/{invited} → /office/leads/{invited}?role=asian + >Undo<
+""")
+def somebody_stops_leading(scenario):
+    ends_at = now() + timedelta(days=5)
+    scenario.execute(update(Right).where(is_invited()).values(ends_at=ends_at))
+
+
+@shows("""
+/lead/ + You lead The Village
+/office/groups + role ends within 60 days.
+/office/groups + Renew all
+""")
+def a_role_ends_soon(scenario):
+    ending = update(Right).where(Right.group_id.is_not(None), Right.accepted_at.is_not(None))
+    scenario.execute(ending.values(ends_at=now() + timedelta(days=30)))
+
+
+@shows("""
+/lead/newsletters/{held}/sending - Waiting since
+/lead/newsletters/{held}/sending - >Send or schedule<
+/lead/newsletters/{held}/sending - Move it back to drafts
+/lead/newsletters/{held}/sending - Read this newsletter
+/lead/newsletters/{held}/sending + Keep writing
+/office/newsletters - >Waiting<
+/office/groups/the-village - >Waiting<
+""")
+def a_held_newsletter_becomes_a_draft(scenario):
+    scenario.execute(update(Newsletter).values(held_at=None))
+
+
+@shows("""
+/lead/newsletters/{held}/sending - >Send or schedule<
+/lead/newsletters/{held}/sending ! Not sent: it needs a second leader’s OK.
+/lead/newsletters/{queued}/sending ! >Resume<
+/office/newsletters/{held} - Send it now
+/office/newsletters/{held} ! It needs a second leader’s OK
+""")
+def newsletters_name_their_group(scenario):
+    scenario.do(change_group, VILLAGE, is_discreet=True, approval_rule=approval.ALWAYS)
+    scenario.execute(update(Newsletter).values(subject={"en": "The Village meets"}))
+    set_of_queued(scenario, paused_at=now())
+
+
+@shows("""
+/lead/newsletters/{draft} + Template of The Village
+/lead/newsletters/{draft} + The template itself is never sent.
+/lead/newsletters/{draft} + Delete the group’s template …
+/lead/newsletters/{draft} - Save as the group’s template
+/lead/newsletters/{draft} - >Send or schedule<
+""")
+def a_draft_is_a_template(scenario):
+    scenario.execute(
+        update(Newsletter).where(Newsletter.held_at.is_(None)).values(is_template=True)
+    )
+
+
+@shows("""
+/lead/newsletters/{draft}/approve - No one is asking for your OK.
+/lead/newsletters/{draft}/approve + Another leader of The Village
+/lead/newsletters/{draft}/approve + This will go to a few members of
+/lead/newsletters/{draft}/approve + It will be sent 10 minutes after the OK.
+/lead/newsletters/{draft}/approve + Approve and send
+/lead/newsletters/{draft}/approve ! Withdraw the request
+""")
+def another_leader_asks_for_an_ok(scenario):
+    scenario.invite_lead(INVITED)
+    scenario.do(ask, scenario.account(INVITED), None)
+
+
+@shows("""
+/lead/newsletters/{draft}/approve + You asked the group’s other leaders to approve
+/lead/newsletters/{draft}/approve + This will go to about 30 members of
+/lead/newsletters/{draft}/approve + It will be sent on
+/lead/newsletters/{draft}/approve + Withdraw the request
+/lead/newsletters/{draft}/approve ! Approve and send
+""")
+def an_ok_is_asked_for(scenario):
+    scenario.invite_lead(INVITED)
+    scenario.execute(update(Group).values(members_shown=30))
+    scenario.do(ask, scenario.account(LEAD), now() + timedelta(days=2))
+
+
+@shows("""
+/lead/ - Past newsletters
+/lead/ + No newsletters yet.
+{past} - role="search"
+{past} + No newsletter has been sent yet.
+{past}?words=zebra ! sent yet.
+/office/newsletters + No newsletter has been sent yet.
+""")
+def all_newsletters_are_deleted(scenario):
+    for table in (Chunk, Newsletter):
+        scenario.execute(delete(table))
+
+
+@shows("""
+/groups/the-village - For those who act
+/groups/the-village - Our mission
+/groups/the-village - What we do
+/office/groups/the-village - <p class="lead">For those
+""")
+def a_group_says_nothing_of_itself(scenario):
+    scenario.do(change_group, VILLAGE, summary={}, mission={}, activities={}, audience={}, note={})
+
+
+@shows("""
+/office/groups/the-village + Discreet ·
+""")
+def a_group_is_discreet(scenario):
+    scenario.do(change_group, VILLAGE, is_discreet=True)
+
+
+@shows("""
+/account + <p class="lead">Ada Lovelace</p>
+/lead/ + Ada Lovelace (you)
+/lead/ - Someone who hasn’t signed in yet (you)
+""")
+def a_leader_is_named(scenario):
+    scenario.execute(update(Account).values(name="Ada Lovelace"))
+
+
+@shows("""
+/lead/groups/the-village/page - : to the office
+/lead/groups/the-village/page + : to your shared inbox
+""")
+def a_group_has_a_mailbox(scenario):
+    with scenario.services.writing.begin() as session:
+        group = group_named(session, VILLAGE)
+        mailbox.wrap_mailbox(scenario.keyring.opener, group, "shared@dpsk12.org")
+
+
+def ask(session, account: Account, due_at: datetime | None) -> None:
+    approval.ask(session, session.get_one(Newsletter, 1), account, due_at, 10)
+
+
 def store(session, sealer, found: AddressList) -> imports.Import:
     return imports.store(session, sealer, group_named(session, VILLAGE), found, "en")
 
 
 def set_of_queued(scenario, **values: object) -> None:
     scenario.execute(update(Newsletter).where(Newsletter.queued_at.is_not(None)).values(values))
+
+
+def start(session, sealer, found: AddressList) -> None:
+    imports.start(session, store(session, sealer, found))
 
 
 def is_invited():
@@ -305,8 +549,9 @@ def is_invited():
 @on_sqlite
 @pytest.mark.parametrize(("happens", "rows"), STATES)
 def test_pages_show_a_state_from_then_on(happens, rows, office, scenario, ids):
-    wanted = [row.format(**ids).partition(" + " if " + " in row else " - ")
-              for row in rows.strip().splitlines()]  # fmt: skip
+    wanted = [
+        re.split(" ([-+!]) ", row.format(**ids), maxsplit=1) for row in rows.strip().splitlines()
+    ]
     pages = [page.split(" → ") for page, _, _ in wanted]
     before = [office.open(each[0]).text for each in pages]
     happens(scenario)
@@ -314,6 +559,6 @@ def test_pages_show_a_state_from_then_on(happens, rows, office, scenario, ids):
     wrong = [
         (page, sign, words)
         for (page, sign, words), was, then in zip(wanted, before, after, strict=True)
-        if (words in was, words in then) != (sign == " - ", sign == " + ")
+        if (words in was, words in then) != (sign == "-", sign == "+")
     ]
     assert not wrong, "\n".join(map(str, wrong))
