@@ -23,6 +23,8 @@ from belong_mail.members.address_list import AddressList
 from belong_mail.newsletters import approval, archive
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
+from belong_mail.ops import hold
+from belong_mail.ops.host_state import HostState
 from tests.factories import change_group, group_named, plan_meeting
 from tests.markers import on_sqlite
 from tests.scenario import SOON, VILLAGE
@@ -34,7 +36,7 @@ STATES: list[Any] = []
 def shows(rows: str) -> Callable[..., Any]:
     """Say what pages show from then on (+), no longer (-), or neither before nor then (!).
 
-    With `A → B`, the page before is A and the one then is B.
+    With `A → B`, the page before is A and the one then is B: perhaps with something typed.
     """
     return lambda happens: STATES.append(pytest.param(happens, rows, id=happens.__name__))
 
@@ -180,6 +182,8 @@ def a_newsletter_is_paused_by_itself(scenario):
 /lead/newsletters/{queued}/sending - You can close this page.
 /lead/newsletters/{queued}/sending + >Resume<
 /office/newsletters + Paused
+/lead/newsletters/{queued}/sending ! because mail servers refuse it
+/lead/newsletters/{queued}/sending ! because no email could go out
 """)
 def a_newsletter_is_paused(scenario):
     set_of_queued(scenario, paused_at=now())
@@ -219,7 +223,6 @@ def a_newsletter_is_stopped(scenario):
 /office/groups → /office/groups?done=renewed + Renewed for a year.
 /office/groups/the-village/questions → /office/groups/the-village/questions?done=added + added.
 /office/groups/the-village/questions → /office/groups/the-village/questions?done=removed + removed.
-/office/groups/the-village/import → /office/groups/the-village/import?done=started + Started.
 /office/groups/the-village/import → /office/groups/the-village/import?done=discarded + No one else
 /office/newsletters → /office/newsletters?done=canceled + Canceled.
 /office/newsletters/{held} → /office/newsletters/{held}?done=done + Done.
@@ -246,6 +249,26 @@ def a_newsletter_is_stopped(scenario):
 /office/newsletters ! Newer newsletters
 /office/newsletters?page=2 ! >Waiting<
 /office/leads/{invited} → /office/leads/{own} + This is you.
+/lead/ → /accessibility + aria-current="page">Accessibility
+/lead/ → /my-groups + aria-current="page">My groups
+/lead/ → /new-colleagues + aria-current="page">New colleagues
+/lead/ → /privacy + aria-current="page">Privacy
+/office → /lead/newsletters/{held}/sending + aria-current="page">Groups I lead
+/office → /lead/newsletters/{queued}/stop + aria-current="page">Groups I lead
+/office → /lead/newsletters/{held}/read + aria-current="page">Groups I lead
+/office → /office/newsletters/{held} + aria-current="page">Newsletters
+/office → /office/newsletters/{queued}/stop + aria-current="page">Newsletters
+/office → /office/newsletters/{held}/read + aria-current="page">Newsletters
+/lead/ → /office/newsletters/{held} + aria-current="page">Office
+/office → /office/leads/{invited} + aria-current="page">Groups</a>
+/lead/newsletters/{draft} ! <details open>
+/office/leads/invite → /office/leads/invite email=x + <div class="field wrong">
+/office/leads/invite → /office/leads/invite email=x + id="email-error"
+/office/leads/invite → /office/leads/invite email=x + aria-describedby="email-error"
+/office/leads/invite → /office/leads/invite email=x + <fieldset class="field wrong"
+/office/leads/invite → /office/leads/invite email=x + Problem: Invite someone
+/office/leads/{invited} → /office/leads/{invited} name= + <details class="quiet" open>
+/office/threads/{thread} → /office/threads/{thread} answer= + Problem:
 """)
 def a_page_is_opened_in_another_way(_scenario):
     pass
@@ -255,6 +278,7 @@ def a_page_is_opened_in_another_way(_scenario):
 /office - Message ·
 /office + Request support ·
 /office/threads/{thread} + Request support.
+/office/threads/{thread} - <p class="lead">Waiting since
 """)
 def somebody_had_a_topic(scenario):
     scenario.execute(update(Thread).values(topic="need"))
@@ -265,6 +289,7 @@ def somebody_had_a_topic(scenario):
 /office + Answered
 /office/threads/{thread} - Waiting since
 /office/threads/{thread} + Answer again
+/office + Last message on
 """)
 def somebody_is_answered(scenario):
     scenario.do(lambda session: threads.add_entry(session, session.get_one(Thread, 1), "Here.",
@@ -282,13 +307,16 @@ def a_group_asks_nothing(scenario):
 @shows("""
 /groups/the-village - No meetings are planned right now.
 /calendar?group=the-village - This group has no meetings planned yet.
-/lead/ - Plan a meeting
+/lead/ - This group has no meetings planned yet.
 /lead/groups/the-village/meetings - No meetings are planned yet.
 /lead/groups/the-village/meetings + Change or cancel one date
 /office/groups/the-village - <dd>–</dd>
+/calendar?group=the-village + group=the-village" aria-current="page"
+/calendar?group=the-village ! group=asian" aria-current="page"
 """)
 def a_meeting_is_planned(scenario):
-    scenario.do(plan_meeting, repeats="weekly")
+    for slug in (VILLAGE, "asian"):
+        scenario.do(plan_meeting, slug, repeats="weekly")
 
 
 @shows("""
@@ -310,6 +338,11 @@ def a_file_was_checked(scenario):
 @shows("""
 /office/groups/the-village/import + The addresses are in column A.
 /office/groups/the-village/import + Delete the file
+/office/groups/the-village/import ! Ask these people
+/office/groups/the-village/import ! First send this text
+/office/groups/the-village/import ! rows repeat
+/office/groups/the-village/import ! staff address
+/office/groups/the-village/import ! that we can read
 """)
 def a_file_without_anyone_to_ask_was_checked(scenario):
     scenario.do(store, scenario.services.sealer, AddressList())
@@ -352,6 +385,7 @@ def a_meeting_is_planned_once(scenario):
 @shows("""
 /office/groups/the-village/import + On its way
 /office/groups/the-village/import + about 20 people
+/office/groups/the-village/import → /office/groups/the-village/import?done=started + Started.
 /office/groups/the-village/import + Stop, and delete the rest of the file
 /office/groups/the-village/import ! Ask these people
 /office/groups/the-village/import ! The last file is done
@@ -406,6 +440,7 @@ def somebody_stops_leading(scenario):
 /lead/ + You lead The Village
 /office/groups + role ends within 60 days.
 /office/groups + Renew all
+/office/groups + class="button quiet" href="/office/leads/invite"
 """)
 def a_role_ends_soon(scenario):
     ending = update(Right).where(Right.group_id.is_not(None), Right.accepted_at.is_not(None))
@@ -508,6 +543,41 @@ def a_group_is_discreet(scenario):
 
 
 @shows("""
+/lead/ + Not started yet.
+/lead/ + Fewer than 10 people have asked about it so far.
+/lead/ - Write a newsletter
+/lead/ - >Newsletters<
+/lead/ - A few members
+""")
+def a_group_has_not_begun(scenario):
+    scenario.do(change_group, VILLAGE, established_at=None)
+
+
+@shows("""
+/lead/newsletters/{draft} + <details open>
+""")
+def a_draft_is_in_two_languages(scenario):
+    scenario.execute(update(Newsletter).values(text={"en": "Come.", "es": "Ven."}))
+
+
+@shows("""
+/lead/groups/the-village/page + need a second leader’s OK
+/lead/groups/the-village/page ! no one can approve
+""")
+def a_group_of_two_wants_a_second_ok(scenario):
+    scenario.invite_lead(INVITED)
+    scenario.do(change_group, VILLAGE, approval_rule=approval.ALWAYS)
+
+
+@shows("""
+/lead/ + Sending is on hold.
+/office + Sending is on hold.
+""")
+def sending_is_on_hold(scenario):
+    scenario.do(hold.start_hold, "asked", HostState("folder"))
+
+
+@shows("""
 /account + <p class="lead">Ada Lovelace</p>
 /lead/ + Ada Lovelace (you)
 /lead/ - Someone who hasn’t signed in yet (you)
@@ -546,6 +616,13 @@ def is_invited():
     return Right.accepted_at.is_(None)
 
 
+def look(office, page: str) -> str:
+    """Open a page; with `field=typed` behind its address, send its form."""
+    address, _, typed = page.partition(" ")
+    answer = office.send(address, **dict([typed.split("=")])) if typed else office.open(address)
+    return str(answer.text)
+
+
 @on_sqlite
 @pytest.mark.parametrize(("happens", "rows"), STATES)
 def test_pages_show_a_state_from_then_on(happens, rows, office, scenario, ids):
@@ -553,9 +630,9 @@ def test_pages_show_a_state_from_then_on(happens, rows, office, scenario, ids):
         re.split(" ([-+!]) ", row.format(**ids), maxsplit=1) for row in rows.strip().splitlines()
     ]
     pages = [page.split(" → ") for page, _, _ in wanted]
-    before = [office.open(each[0]).text for each in pages]
+    before = [look(office, each[0]) for each in pages]
     happens(scenario)
-    after = [office.open(each[-1]).text for each in pages]
+    after = [look(office, each[-1]) for each in pages]
     wrong = [
         (page, sign, words)
         for (page, sign, words), was, then in zip(wanted, before, after, strict=True)
