@@ -6,7 +6,6 @@ from flask import Blueprint, abort, redirect, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
-from werkzeug.exceptions import TooManyRequests
 
 from belong_mail.contact import service, threads
 from belong_mail.contact.forms import ContactForm, ReceiptForm
@@ -17,7 +16,7 @@ from belong_mail.core.district import HelpLines
 from belong_mail.core.rate_limits import NO_WAIT
 from belong_mail.groups.models import Group
 from belong_mail.web.access import no_cookie, public
-from belong_mail.web.context import AGAIN_AFTER, read_transaction, services, throttle, transaction
+from belong_mail.web.context import read_transaction, services, throttle, transaction
 from belong_mail.web.page import Page, page
 
 contact = Blueprint("contact", __name__)
@@ -62,11 +61,7 @@ def answer(session: Session) -> ResponseReturnValue:
         return _show_code(form.reference.data, form.code.data or "", form)
     if not form.is_sent() and not (form.is_turned and form.is_open.data and form.validate()):
         return page("contact/answer.html", form=form)
-    try:
-        throttle(session, NO_WAIT)
-    except TooManyRequests as error:
-        again = {"Retry-After": str(round(AGAIN_AFTER.total_seconds()))}
-        return *page("contact/answer.html", 429, form=form, until=error.retry_after), again
+    throttle(session, NO_WAIT)
     said = _read(session, form)
     if said is None:
         return page("contact/answer.html", 422, form=form)
