@@ -99,9 +99,9 @@ class InviteForm(BaseForm):
     only: Group | None = None
 
     @classmethod
-    def about(cls, groups: list[Group], slug: str, data: Mapping[str, object]) -> "InviteForm":
+    def about(cls, groups: list[Group], slug: str) -> "InviteForm":
         """Build the form, with the group of this slug as the only one, if any."""
-        form = cls(data=data)
+        form = cls()
         office = SelectChoice(OFFICE, _("Work for the %(program_name)s office, with these pages"))
         led = [SelectChoice(each.public_id, each.name) for each in groups]
         form.groups.choices = [*led, office]

@@ -97,28 +97,15 @@ people = Blueprint("people", __name__, url_prefix="/office/leads")
 @for_office
 @fresh_proof
 def invite(session: Session) -> ResponseReturnValue:
-    """Invite someone; with `?instead_of=`, replace an invitation sent to a wrong address."""
-    place, wrong = request.args.get("group", ""), request.args.get("instead_of")
-    person = verbs.find_person(session, wrong) if wrong else None
-    form = InviteForm.about(groups.listed(session), place, _invitation_of(session, person))
+    place = request.args.get("group", "")
+    form = InviteForm.about(groups.listed(session), place)
     if place != OFFICE and form.only is None:
         place = ""
     if form.validate_on_submit():
-        if person:
-            verbs.withdraw(session, person)
         verbs.invite(session, services().sealer, form.asked(signed_in()))
         return redirect(_team_page(place, done="invited"), 303)
     shown = {"form": form, "back": _team_page(place), "from_settings": place == OFFICE}
-    return page("office/invite.html", person=person, **shown)
-
-
-def _invitation_of(session: Session, person: Account | None) -> dict[str, object]:
-    """Return the fields of a form that invites this person once more."""
-    if person is None:
-        return {}
-    rights = accounts.rights_of(session, person)
-    asked = [each.place for each in rights if each.is_pending and not each.has_stopped]
-    return {"name": person.name, "language": person.language, "groups": asked}
+    return page("office/invite.html", **shown)
 
 
 def _team_page(place: str, done: str | None = None) -> str:

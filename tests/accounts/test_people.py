@@ -142,21 +142,6 @@ def test_an_invitation_that_cannot_be_delivered_is_told_until_it_is_withdrawn(sc
     assert "couldn’t be delivered" not in office.open("/office").text + office.open(person).text
 
 
-def test_a_corrected_address_is_invited_to_the_same_and_the_old_invitation_ends(scenario, office):
-    scenario.relay.always(f"RCPT {NEW}", "550 5.1.1 No such user")
-    invite(office, scenario, NEW, VILLAGE, PLACE)
-    person = f"{PAGE}/{scenario.account(NEW).public_id}"
-    [form] = re.findall(r'href="(\S+instead_of=\S+)"', office.open(person).text)
-    assert office.send(form).status_code == 422
-    assert "couldn’t be delivered" in office.open(person).text, "until the new one is sent"
-    assert office.send(form, email=OTHER).status_code == 303
-    assert scenario.subjects(OTHER) == [INVITED]
-    assert office.open(person).status_code == 404
-    for page in (VILLAGE_PAGE, "/office/settings"):
-        assert "Sam, East" in office.open(page).text
-    assert "Sam, East (invited)" in office.open(GROUPS).text
-
-
 @on_both("journeys")
 def test_a_colleague_has_the_offices_pages_only_after_accepting(app, scenario, office):
     invite(office, scenario, COLLEAGUE, PLACE)
