@@ -1,6 +1,6 @@
 """Rights: who leads a group or works for the office, who is invited, and what leaders may open."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import ColumnElement, and_, bindparam, exists, or_, select
 from sqlalchemy.orm import Session, aliased, contains_eager
@@ -9,12 +9,12 @@ from belong_mail.accounts.jobs import AcceptRights
 from belong_mail.accounts.models import RIGHT_AGE, Account, Right
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
-from belong_mail.core.db import NOW, ago, lock_for_change, now, required
+from belong_mail.core.db import NOW, lock_for_change, now, required
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.tokens import BadToken, link_hash
 from belong_mail.groups.models import Group
 
-# How long before its end a right is announced to the office and its holder.
+# How long before its end a right is announced to the office.
 ENDS_SOON = timedelta(days=30)
 _OTHER = aliased(Right)
 
@@ -57,14 +57,6 @@ LED = (
     .order_by(Group.position)
 )
 LED_BY_SLUG = LED.where(Group.slug == bindparam("slug"))
-# Groups for which an account's right ends soon, with its end.
-ENDING_SOON = (
-    select(Group.name, Right.ends_at)
-    .join(Right, Right.group_id == Group.id)
-    .where(Right.account_id == bindparam("account_id"), LEADS, Group.retired_at.is_(None))
-    .where(Right.ends_at < ago(-ENDS_SOON))
-    .order_by(Group.position)
-)
 LEADERS = (
     select(Account)
     .join(Right)
@@ -150,12 +142,6 @@ def accept(session: Session, sealer: Sealer, secret: str, only: str = "") -> boo
 def groups_of(session: Session, account: Account) -> list[Group]:
     """List the groups an account leads, in the directory's order."""
     return list(session.scalars(LED, {"account_id": account.id}))
-
-
-def ending_soon(session: Session, account: Account) -> list[tuple[str, datetime]]:
-    """Return (name, end) of each group for which an account's right ends soon."""
-    found = session.execute(ENDING_SOON, {"account_id": account.id})
-    return [(name, ends_at) for name, ends_at in found if ends_at is not None]
 
 
 def group_for_lead(session: Session, account: Account, slug: str) -> Group:

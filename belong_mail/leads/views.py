@@ -43,7 +43,6 @@ def home(session: Session) -> Page:
     return page(
         "lead/home.html",
         groups=[_group_at_home(session, group, language) for group in led],
-        ending=accounts.ending_soon(session, signed_in()),
     )
 
 

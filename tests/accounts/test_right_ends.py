@@ -8,7 +8,6 @@ import time_machine
 from sqlalchemy import select, update
 
 from belong_mail.accounts import people, right_tasks
-from belong_mail.accounts import service as accounts
 from belong_mail.accounts.jobs import EndRight
 from belong_mail.accounts.models import UNDO_STOP, Right
 from belong_mail.core.audit import Kind
@@ -85,7 +84,6 @@ def test_the_end_of_a_renewed_right_is_announced_again_but_not_in_a_retired_grou
         session.execute(update(Right).where(Right.group_id.is_not(None)).values(told))
         session.execute(update(Group).values(retired_at=now()))
         assert people.ending(session, scenario.account(OFFICE)) == []
-        assert accounts.ending_soon(session, scenario.account(LEAD)) == []
     assert on_day(scenario, now(), INBOX) == []
     scenario.execute(update(Group).values(retired_at=None))
     assert on_day(scenario, now() + timedelta(minutes=2), INBOX) == [SOON]
@@ -95,7 +93,6 @@ def test_a_right_that_no_one_renews_ends(app, scenario):
     begun = now()
     with time_machine.travel(begun + YEAR - timedelta(hours=1)):
         lead = signed_in(app, scenario.keyring, LEAD)
-        assert "Ask the Belong office to renew it" in lead.open("/lead/").text
     for minutes in (40, 15):
         with time_machine.travel(begun + YEAR - timedelta(minutes=minutes)):
             assert "The Village" in lead.open("/lead/").text
