@@ -198,7 +198,6 @@ class MeetingForm(TimesForm, LocalizedForm):
         option_widget=CheckboxInput(),
     )
     has_families = BooleanField(_l("Families are welcome"))
-    preview = SubmitField(_l("Preview"))
     submit = SubmitField(_l("Save"))
 
     def validate_starts_on(self, field: Field) -> None:

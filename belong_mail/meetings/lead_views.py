@@ -1,14 +1,12 @@
 """Leaders' pages about meetings."""
 
 from datetime import date
-from itertools import islice
 
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
-from belong_mail.core.i18n import at_start, format_day
 from belong_mail.groups.models import Group
 from belong_mail.groups.pages import group_page
 from belong_mail.meetings import formatting, recurrence
@@ -41,11 +39,10 @@ def listed(session: Session, group: Group) -> Page:
 @for_leads(slug=accounts.group_for_lead)
 def new(session: Session, group: Group) -> ResponseReturnValue:
     form = MeetingForm()
-    is_right = form.validate_on_submit()
-    if is_right and not form.preview.data:
+    if form.validate_on_submit():
         meetings.add(session, group, **form.planned())
         return redirect(url_for(".listed", slug=group.slug, done="saved"), 303)
-    return _form(group, form, is_right=is_right)
+    return _form(group, form)
 
 
 @lead_meetings.route("/meetings/<meeting_id>", methods=["GET", "POST"])
@@ -54,13 +51,13 @@ def change(_session: Session, meeting: Meeting) -> ResponseReturnValue:
     """Change the whole meeting; saving restores one that was canceled."""
     form = MeetingForm()
     form.day_before = meeting.starts_on
-    is_stale, is_right = form.is_stale(str(meeting.sequence)), form.validate_on_submit()
-    if is_right and not is_stale and not form.preview.data:
+    is_stale = form.is_stale(str(meeting.sequence))
+    if form.validate_on_submit() and not is_stale:
         meetings.change(meeting, **form.planned())
         return _back(meeting, "saved")
     if request.method != "POST":
         form.show(meeting)
-    return _form(meeting.group, form, meeting, is_right=is_right, is_stale=is_stale)
+    return _form(meeting.group, form, meeting, is_stale=is_stale)
 
 
 @lead_meetings.post("/meetings/<meeting_id>/cancel")
@@ -118,37 +115,23 @@ def _listed(meeting: Meeting) -> dict[str, object]:
 
 
 def _named(meeting: Meeting) -> dict[str, object]:
-    title = formatting.title(meeting, request_language())
-    return {"title": title, "rule": formatting.rule_text(meeting, request_language())}
+    language = request_language()
+    return {
+        "title": formatting.title(meeting, language),
+        "rule": formatting.rule_text(meeting, language),
+        "details": formatting.details(meeting, language),
+    }
 
 
 def _form(
-    group: Group,
-    form: MeetingForm,
-    meeting: Meeting | None = None,
-    *,
-    is_right: bool,
-    is_stale: bool = False,
+    group: Group, form: MeetingForm, meeting: Meeting | None = None, *, is_stale: bool = False
 ) -> Page:
-    """Show the form, with a preview if it is valid and the stored version if it is stale."""
-    language = request_language()
+    """Show the form, with the stored version if it is stale."""
     return group_page(
         "lead_meetings/form.html",
         group,
         409 if is_stale else 0,
         form=form,
         meeting=meeting,
-        preview=_in_words(Meeting(**form.planned()), language) if is_right else None,
-        stored=_in_words(meeting, language) if meeting and is_stale else None,
+        stored=_named(meeting) if meeting and is_stale else None,
     )
-
-
-def _in_words(meeting: Meeting, language: str) -> dict[str, object]:
-    """Describe a meeting that is not stored yet."""
-    first = islice(recurrence.days(meeting, recurrence.FIRST), 5)
-    return {
-        "rule": formatting.rule_text(meeting, language),
-        "title": formatting.title(meeting, language),
-        "days": [at_start(format_day(each, language)) for each in first],
-        "details": formatting.details(meeting, language),
-    }

@@ -65,19 +65,6 @@ def plain(page: str) -> str:
     return re.sub("<[^>]+>", "", page)
 
 
-def test_a_meeting_is_said_in_words_before_anything_is_saved(lead, services):
-    page = lead.send(NEW, **FULL, preview="1")
-    assert page.status_code == 200
-    assert IN_WORDS in page.text
-    for day in ("December 8, 2026", "January 5, 2027", "January 19, 2027"):
-        assert f"Tuesday, {day}" in page.text
-    assert "Tuesday, December 22" not in page.text
-    assert "American Sign Language" in page.text
-    assert count(services) == 0
-    kept = Form(page.text).fields
-    assert {name: kept[name] for name in FULL if name in kept} == {**FULL, "has_families": "y"}
-
-
 def test_a_saved_meeting_is_on_the_calendar_in_the_leads_words(lead, visitor, services):
     assert Form(lead.open(NEW).text).fields["is_open"] == "members"
     answer = lead.send(NEW, **FULL)
@@ -175,14 +162,13 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_an_impossible_meeting_is_explained_and_everything_typed_stays(lead, services, wrong):
     typed, expected = BAD[wrong]
-    for button in ({"preview": "1"}, {}):
-        page = lead.send(NEW, **{**FULL, **typed, **button})
-        assert page.status_code == 422
-        assert expected in page.text
-        kept = Form(page.text).fields
-        for name, value in {**FULL, **typed}.items():
-            given = kept.get(name, "")
-            assert str(given).replace("\r\n", "\n") == str(value) or value == "", name
+    page = lead.send(NEW, **{**FULL, **typed})
+    assert page.status_code == 422
+    assert expected in page.text
+    kept = Form(page.text).fields
+    for name, value in {**FULL, **typed}.items():
+        given = kept.get(name, "")
+        assert str(given).replace("\r\n", "\n") == str(value) or value == "", name
     assert count(services) == 0
 
 
@@ -199,7 +185,6 @@ def test_a_whole_meeting_can_change_after_it_has_begun_except_its_first_day(lead
     page = f"/lead/meetings/{only(services).public_id}"
     assert Form(lead.open(page).text).fields["place"] == "Room 4"
     assert lead.send(page, place="Room 5").status_code == 303
-    assert lead.send(page, place="Room 6", preview="1").status_code == 200
     assert lead.send(page, place="Room 6", starts_on="2026-11-10").status_code == 422
     assert (only(services).place, only(services).sequence) == ("Room 5", 1)
 
