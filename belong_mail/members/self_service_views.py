@@ -106,15 +106,6 @@ def manage(session: Session, secret: str, form: PressForm | None = None) -> Page
     )
 
 
-@self_service.get(
-    "/my-groups/<secret>/<any(leave, undo, pause, resume, language, remind, copy):_button>"
-)
-@public
-def redirect_to_page(secret: str, _button: str) -> ResponseReturnValue:
-    """Redirect from a button's URL to its page; a GET changes nothing."""
-    return redirect(url_for(".manage", secret=secret), 303)
-
-
 @subscriptions.post("/leave/<token>", defaults={"press": "leave"})
 @subscriptions.post("/leave/<token>/<any(undo, pause, resume, language, remind):press>")
 @self_service.post("/my-groups/<secret>/<any(leave, undo, pause, resume, language, remind):press>")
