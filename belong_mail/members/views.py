@@ -2,16 +2,13 @@
 
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 from flask import Blueprint, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
-from belong_mail.core import i18n
-from belong_mail.core.db import PUBLIC_ID_LENGTH, new_public_id, now
-from belong_mail.core.rate_limits import CONFIRMATION_GAP
+from belong_mail.core.db import new_public_id, now
 from belong_mail.core.tokens import BadToken, Purpose, TokenExpired
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups import service as groups
@@ -40,8 +37,6 @@ from belong_mail.web.page import Page, page
 
 # Pages with a token in their URL need no cookie: the token is the authority.
 subscriptions = Blueprint("subscriptions", __name__)
-# The page says so if an email is sent later than this.
-SOON = timedelta(minutes=1)
 # The value of `done` for a member's button that came too late.
 TOO_LATE = "too-late"
 
@@ -75,10 +70,8 @@ def _joinable(group: Group | None) -> Group:
 def _ask_to_join(group: Group, wanted: Signup) -> ResponseReturnValue:
     """Queue the sign-up; the next page is the same for everyone."""
     with transaction() as session:
-        due_at = throttle(session)
-        members.ask_to_join(session, services().sealer, group, wanted, due_at)
-    name = f"{group.public_id}{int(due_at.timestamp())}"
-    asked = services().tokens.sign(Purpose.CHECK_INBOX, name, now())
+        members.ask_to_join(session, services().sealer, group, wanted, throttle(session))
+    asked = services().tokens.sign(Purpose.CHECK_INBOX, group.public_id, now())
     return redirect(url_for("subscriptions.check_your_inbox", asked=asked), 303)
 
 
@@ -86,29 +79,12 @@ def _ask_to_join(group: Group, wanted: Signup) -> ResponseReturnValue:
 @subscriptions.get("/check-your-inbox/<asked>")
 @public
 def check_your_inbox(session: Session, asked: str = "") -> Page:
-    """Say what happens next, from the signed group and time in the URL alone."""
+    """Say what happens next, from the signed group in the URL alone."""
     context: dict[str, object] = {"mail_subject": _("Confirm your request to %(site_name)s")}
     with suppress(BadToken):
-        name = services().tokens.read(Purpose.CHECK_INBOX, asked)
-        public_id, due_at = name[:PUBLIC_ID_LENGTH], name[PUBLIC_ID_LENGTH:]
-        group = groups.by_public_id(session, public_id)
+        group = groups.by_public_id(session, services().tokens.read(Purpose.CHECK_INBOX, asked))
         context["group"] = group and group_view(group, request_language())
-        context |= _inbox_times(datetime.fromtimestamp(int(due_at), UTC))
     return page("subscriptions/check_your_inbox.html", **context)
-
-
-def _inbox_times(due_at: datetime) -> dict[str, str]:
-    """Return the times, if in the future, of the email and of the next possible request."""
-    zone, language = services().settings.timezone, request_language()
-    times = {
-        "leaves_at": (due_at, now() + SOON),
-        "again_at": (due_at + CONFIRMATION_GAP, now()),
-    }
-    return {
-        name: i18n.format_clock(moment.astimezone(zone).time(), language)
-        for name, (moment, from_now) in times.items()
-        if moment > from_now
-    }
 
 
 @subscriptions.route("/confirm/<token>", methods=["GET", "POST"])
@@ -295,18 +271,13 @@ CODE_SUBJECT = gettext_noop("Your code from %(program_name)s")
 
 @personal_address.errorhandler(TokenExpired)
 def page_is_old(error: TokenExpired) -> ResponseReturnValue:
-    """Redirect from an expired page to a new code, as its code has expired, too.
-
-    After a POST the form is shown again with its texts, which no link could carry.
-    """
+    """Show the form with what was typed, and the way to a new code, as its code is expired, too."""
     with read_transaction() as session:
         public_id, nonce = staff_codes.split_page(error.public_id)
         group = groups.by_public_id(session, public_id)
         if group is None:
             return redirect(url_for("directory.index"), 303)
-        if request.method != "POST" or not _is_allowing(group):
-            return redirect(url_for(".ask_code", slug=group.slug, late="1"), 303)
-        return _code_page(group, _form(session, group, nonce), "late")
+        return _code_page(group, _form(session, group, nonce), is_late=True)
 
 
 @personal_address.route("/groups/<slug>/join/personal", methods=["GET", "POST"])
@@ -320,7 +291,7 @@ def ask_code(slug: str) -> ResponseReturnValue:
         if not _is_allowing(group):
             return _page("no_personal", group, 404)
         if not form.is_sent():
-            return _page("ask_code", group, form=form, is_late="late" in request.args)
+            return _page("ask_code", group, form=form)
     nonce, language = new_public_id(), request_language()
     wanted = SendStaffCode(form.email.data or "", language, group.public_id, nonce, asking_source())
     with transaction() as session:
@@ -340,18 +311,17 @@ def join_with_code(token: str) -> ResponseReturnValue:
         group = _joinable(groups.by_public_id(session, public_id))
         form = _form(session, group, nonce)
         if not _is_allowing(group):
-            is_typed = request.method == "POST"
-            return _code_page(group, form, "off") if is_typed else _page("no_personal", group, 404)
+            return _page("no_personal", group, 404)
         if not form.is_sent():
             return _code_page(group, form)
     return _ask_to_join(group, form.wanted())
 
 
-def _code_page(group: Group, form: JoinForm, problem: str = "") -> Page:
-    """Show the form for a staff code; with a `problem` (“late” or “off”) it cannot be sent."""
+def _code_page(group: Group, form: JoinForm, *, is_late: bool = False) -> Page:
+    """Show the form for a staff code, or that its page was open for too long."""
     again_at = staff_codes.end_of_day(now())
-    said = {"problem": problem, "mail_subject": _(CODE_SUBJECT), "again_at": again_at}
-    return _page("join_with_code", group, 422 if problem else 0, form=form, **said)
+    said = {"is_late": is_late, "mail_subject": _(CODE_SUBJECT), "again_at": again_at}
+    return _page("join_with_code", group, 422 if is_late else 0, form=form, **said)
 
 
 def _is_allowing(group: Group) -> bool:

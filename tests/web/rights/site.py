@@ -273,7 +273,7 @@ def make_objects(session, services, slug: str, lead: Account) -> Objects:
         "reference": crawl.begin_thread(session, services, CODE if slug == OWN else ""),
         "month": f"{meeting.starts_on:%Y-%m}",
         "filename": "belong.css",
-        "asked": services.tokens.sign(Purpose.CHECK_INBOX, f"{group.public_id}0", now()),
+        "asked": services.tokens.sign(Purpose.CHECK_INBOX, group.public_id, now()),
     }
     return Objects(
         {**named, **crawl.with_files(session, draft)},
