@@ -311,6 +311,8 @@ def join_with_code(token: str) -> ResponseReturnValue:
         group = _joinable(groups.by_public_id(session, public_id))
         form = _form(session, group, nonce)
         if not _is_allowing(group):
+            if request.method == "POST":  # what was typed stays
+                return _code_page(group, form, is_late=True)
             return _page("no_personal", group, 404)
         if not form.is_sent():
             return _code_page(group, form)
