@@ -11,7 +11,7 @@ from belong_mail.core.db import now
 from belong_mail.core.i18n import DEFAULT, LocalizedText
 from belong_mail.groups.models import Group
 from belong_mail.groups.pages import group_page
-from belong_mail.newsletters import archive, files, rendering
+from belong_mail.newsletters import approval, archive, files, rendering
 from belong_mail.newsletters import preview as issue_preview
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.forms import MAX_BODY, FlyerForm, ImageForm, SearchForm, WriteForm
@@ -182,6 +182,7 @@ def _page(session: Session, issue: Newsletter, form: WriteForm, newer: Differenc
         issue=issue,
         form=form,
         newer=newer,
+        is_asked=approval.is_open(issue),
         meetings=WriteForm.flat(text=_next_meetings(session, issue)),
     )
 

@@ -86,6 +86,7 @@ def test_a_newsletter_goes_out_once_another_leader_has_approved_it(room):
     assert "come to <strong>tea</strong>" in read
     assert "wants to send this newsletter to The Village Belong Group." in read
     assert not room.is_sent()
+    assert "asked to approve these words" in room.lead.open(page).text
     room.lead.send(page)  # the same words, saved again
     room.approve(page)
     assert "you can cancel it" in room.second.open(f"{page}/sending").text
