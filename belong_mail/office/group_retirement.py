@@ -62,7 +62,8 @@ def emptied_after(group: Group) -> datetime | None:
     """Return when a group's memberships will be deleted, or None if it has no end."""
     if group.ends_at is None:
         return None
-    return max(group.ends_at, (group.announced_at or now()) + NOTICE)
+    ended = min(group.ends_at, group.retired_at or group.ends_at)  # the web could move it on
+    return max(ended, (group.announced_at or now()) + NOTICE)
 
 
 def _scheduled(group: Group) -> Select[Any]:

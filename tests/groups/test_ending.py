@@ -277,6 +277,17 @@ def test_a_date_that_the_web_moved_up_deletes_nobody_before_all_were_told_for_a_
     assert rows(scenario, Subscription) == 0
 
 
+def test_a_date_that_the_web_moves_on_after_it_passed_keeps_nobody_for_years(scenario, clock):
+    scenario.add_members(3)
+    for end in (now(), now() + timedelta(days=9000)):
+        scenario.execute(update(Group).where(Group.slug == SLUG).values(ends_at=end))
+        later(scenario, clock, minutes=2)
+    later(scenario, clock, days=6)
+    assert rows(scenario, Subscription) == 3
+    later(scenario, clock, days=2)
+    assert rows(scenario, Subscription) == 0
+
+
 def test_an_end_that_the_web_takes_back_deletes_nobody_and_the_group_goes_on(scenario, clock):
     """The email said that it goes on, while every membership went within two minutes."""
     scenario.invite_lead(LEAD)
