@@ -149,6 +149,9 @@ def test_a_colleague_has_the_offices_pages_only_after_accepting(app, scenario, o
     [mail] = scenario.mails(COLLEAGUE)
     assert mail["Subject"] == INVITED
     assert "work for the Belong office" in text_of(mail)
+    asked = scenario.visitor.open(link_to(mail, "invitation")).text
+    assert "Do you want to work for the Belong office?" in asked
+    assert "Or only one part" not in asked
     scenario.visitor.press(link_to(mail, "invitation"))
     assert signed_in(app, scenario.keyring, COLLEAGUE).open(GROUPS).status_code == 200
     assert "Sam, East" in office.open("/office/settings").text

@@ -152,6 +152,7 @@ def test_past_newsletters_come_in_pages_that_keep_the_search(lead, scenario):
     for number, way in ((1, "next"), (2, "prev")):
         page = lead.open(f"{PAST}?words=tea&page={number}").text
         assert f"Page {number} of 2" in page
+        assert re.findall(r'rel="(next|prev)"', page) == [way]
         assert "words=tea" in page.partition(f'rel="{way}"')[0][-200:]
     assert found(lead, "words=tea&page=2") == pages[:1]
 

@@ -195,6 +195,7 @@ def test_a_full_disk_stops_the_worker_before_mail_and_the_form_keeps_the_words(
             wait_until(lambda: b"cannot be used" in site.words())
             answer = site.browser.post("/contact", form)
             assert (answer.status_code, f"{WORDS}</textarea>" in answer.text) == (503, True)
+            assert "We couldn’t store your message." in answer.text
             assert not [word for word in relay.commands if word.startswith("MAIL")]
         relay.wait_for(3, SECONDS)
         assert site.browser.post("/contact", form).status_code == 303
