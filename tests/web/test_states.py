@@ -224,7 +224,7 @@ def a_newsletter_is_stopped(scenario):
 /office/groups → /office/groups?done=renewed + Renewed for a year.
 /office/groups/the-village/questions → /office/groups/the-village/questions?done=added + added.
 /office/groups/the-village/questions → /office/groups/the-village/questions?done=removed + removed.
-/office/groups/the-village/import → /office/groups/the-village/import?done=discarded + No one else
+/office/groups/the-village/import → /office/groups/the-village/import?done=discarded + No one was asked.
 /office/newsletters → /office/newsletters?done=canceled + Canceled.
 /office/newsletters/{held} → /office/newsletters/{held}?done=done + Done.
 /office/leads/{invited} → /office/leads/{invited}?done=saved + Saved.
@@ -492,7 +492,7 @@ def a_draft_is_a_template(scenario):
 
 @shows("""
 /lead/newsletters/{draft}/approve - No one is asking for your OK.
-/lead/newsletters/{draft}/approve + Another leader of The Village
+/lead/newsletters/{draft}/approve + wants to send this newsletter to The Village
 /lead/newsletters/{draft}/approve + This will go to a few members of
 /lead/newsletters/{draft}/approve + It will be sent 10 minutes after the OK.
 /lead/newsletters/{draft}/approve + Approve and send
