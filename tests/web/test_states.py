@@ -224,7 +224,7 @@ def a_newsletter_is_stopped(scenario):
 /office/groups → /office/groups?done=renewed + Renewed for a year.
 /office/groups/the-village/questions → /office/groups/the-village/questions?done=added + added.
 /office/groups/the-village/questions → /office/groups/the-village/questions?done=removed + removed.
-/office/groups/the-village/import → /office/groups/the-village/import?done=discarded + No one was asked.
+/office/groups/the-village/import → /office/groups/the-village/import?done=discarded + No one was
 /office/newsletters → /office/newsletters?done=canceled + Canceled.
 /office/newsletters/{held} → /office/newsletters/{held}?done=done + Done.
 /office/leads/{invited} → /office/leads/{invited}?done=saved + Saved.
