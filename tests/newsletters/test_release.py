@@ -157,7 +157,7 @@ def test_an_issue_whose_time_passed_is_held_and_its_lead_asked_in_the_language_t
     assert lead.act("/account/language", language="fr").status_code == 400
     chosen = lead.choose(lead.open("/account?lang=es").text, "Cambiar a Español")
     assert chosen.status_code == 303
-    assert "are in <strong>Español</strong>" in lead.open("/account?lang=en").text
+    assert "are in <strong>Spanish</strong>" in lead.open("/account?lang=en").text
     page = write(lead)
     lead.send(f"{page}/release", when="1")
     drain_in(scenario.worker, hours=2)

@@ -242,7 +242,6 @@ def a_newsletter_is_stopped(scenario):
 /office/leads/invite → /office/leads/invite?group=the-village + >The Village</a></p>
 /office/leads/invite → /office/leads/invite?group=the-village + Invite someone to lead The Village
 /office/leads/invite → /office/leads/invite?group=office + ">Settings</a></p>
-/office/leads/invite ! the old one stops working
 {past} → {past}?words=month + 1 newsletter found
 {past} → {past}?words=zebra + these words.
 {past} ! >Newer<
@@ -417,8 +416,6 @@ def people_of_a_file_were_asked(scenario):
 /office + Not delivered
 /office/groups/the-village + couldn’t be delivered
 /office/leads/{invited} + couldn’t be delivered
-/office/leads/{invited} + Correct the address
-/office/leads/{invited} → /office/leads/invite?instead_of={invited} + the old one stops working
 """)
 def an_invitation_comes_back(scenario):
     scenario.execute(update(Delivery).where(Delivery.kind == INVITATION).values(state=State.FAILED))
@@ -441,7 +438,6 @@ def somebody_stops_leading(scenario):
 
 
 @shows("""
-/lead/ + You lead The Village
 /office/groups + role ends within 60 days.
 /office/groups + Renew all
 /office/groups + class="button quiet" href="/office/leads/invite"

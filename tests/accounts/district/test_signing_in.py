@@ -142,7 +142,7 @@ def test_unlinking_brings_mailed_links_back_and_tells_its_owner(app, scenario, l
     account = scenario.do(invitations.find_account, scenario.keyring.index, LEAD)
     assert account is not None
     office = sign_in_office(app, scenario.keyring)
-    assert "let them sign in by email" in office.open(f"/office/leads/{account.public_id}").text
+    assert "Lost passkey or account …" in office.open(f"/office/leads/{account.public_id}").text
     said = app.test_cli_runner().invoke(args=["lead", "unlink", LEAD])
     assert said.exit_code == 0, said.output
     scenario.worker.drain()
