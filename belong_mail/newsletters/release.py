@@ -23,8 +23,6 @@ from belong_mail.newsletters import approval
 from belong_mail.newsletters.jobs import FollowIssue, SendTestCopies
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.service import (
-    ApprovalMissing,
-    GroupIsRetired,
     InvalidState,
     report,
     require_valid,
@@ -82,11 +80,9 @@ def release(
 ) -> None:
     """Schedule a draft or a held issue, for an account or a command. Raises InvalidState."""
     require_valid(newsletter)
-    if newsletter.group.has_ended(due_at):
-        raise GroupIsRetired
     session.flush()
-    if approval.is_needed(session, newsletter):
-        raise ApprovalMissing
+    if newsletter.group.has_ended(due_at) or approval.is_needed(session, newsletter):
+        raise InvalidState
     is_free = Newsletter.queued_at.is_(None), Newsletter.due_at.is_(None), ~Newsletter.is_template
     released = {"due_at": due_at, "held_at": None, "released_by": account_id}
     _change(session, newsletter, Kind.RELEASED, *is_free, **released)

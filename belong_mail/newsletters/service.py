@@ -53,18 +53,6 @@ class InvalidState(Exception):
     """The issue is not in a state in which this is possible."""
 
 
-class SubjectNamesGroup(InvalidState):
-    """The issue's subject, preview line or a flyer's title identifies its group."""
-
-
-class GroupIsRetired(InvalidState):
-    """The issue's group is retired: nothing is sent to it any more."""
-
-
-class ApprovalMissing(InvalidState):
-    """The group requires a second leader's approval, and the issue's present content has none."""
-
-
 class InvalidNewsletter(Exception):
     """A draft's subject or text is missing, too long or invalid; the error says how."""
 
@@ -188,11 +176,9 @@ def identifying_words(newsletter: Newsletter) -> list[tuple[str, str]]:
 
 
 def require_valid(newsletter: Newsletter) -> None:
-    """Raise SubjectNamesGroup or GroupIsRetired if an issue must not be sent."""
-    if newsletter.group.has_ended(now()):
-        raise GroupIsRetired
-    if identifying_words(newsletter):
-        raise SubjectNamesGroup
+    """Raise InvalidState if an issue's group has ended, or its headers would name the group."""
+    if newsletter.group.has_ended(now()) or identifying_words(newsletter):
+        raise InvalidState
 
 
 def plan(session: Session, newsletter: Newsletter, least: int = LEAST_CHUNK_MEMBERS) -> None:

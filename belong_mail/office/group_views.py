@@ -126,7 +126,7 @@ def act(session: Session, group: Group, verb: str) -> ResponseReturnValue:
             group_service.undo_launch(group)
         else:
             group_retirement.restore(session, group)
-    except (group_service.AlreadyLaunched, office.NotReady) as error:
+    except group_service.AlreadyLaunched as error:
         raise InvalidState from error
     return redirect(url_for(".group", slug=group.slug, done=verb), 303)
 

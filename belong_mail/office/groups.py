@@ -21,6 +21,7 @@ from belong_mail.groups.models import Group, Question
 from belong_mail.leads import page as group_page
 from belong_mail.meetings import service as meetings
 from belong_mail.newsletters.models import Newsletter
+from belong_mail.newsletters.service import InvalidState
 
 # Days of meetings read in all, which covers a year.
 MOST_MEETINGS = 2000
@@ -28,10 +29,6 @@ MOST_MEETINGS = 2000
 
 class NameTaken(Exception):
     """Another group has this name, or has or had the slug made from it."""
-
-
-class NotReady(Exception):
-    """The group has no leader or no summary, so it cannot be launched."""
 
 
 # The columns of a group that the office may change; a group's leaders may change two of them.
@@ -139,9 +136,9 @@ def missing(session: Session, group: Group) -> list[str]:
 
 
 def launch(session: Session, group: Group) -> None:
-    """Launch an upcoming group. Raises NotReady and AlreadyLaunched."""
+    """Launch an upcoming group. Raises AlreadyLaunched, or InvalidState if something is missing."""
     if missing(session, group):
-        raise NotReady
+        raise InvalidState
     groups.launch(group)
 
 

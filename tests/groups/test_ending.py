@@ -172,7 +172,7 @@ def test_a_farewell_goes_out_before_the_end_and_none_can_be_scheduled_for_after(
     office.send(f"{PAGE}/end")
     with scenario.services.writing.begin() as session:
         schedule(session, "Farewell", days=5)
-        with pytest.raises(newsletters.GroupIsRetired):
+        with pytest.raises(newsletters.InvalidState):
             schedule(session, "Late", days=60)
     begun = office.act(f"/lead/groups/{SLUG}/newsletters")
     assert begun.status_code == 303

@@ -76,7 +76,7 @@ def test_a_scheduled_or_held_newsletter_is_never_sent(scenario, cli, retire):
     with scenario.services.writing.begin() as session:
         for issue in session.scalars(select(Newsletter)):
             assert issue.queued_at is issue.due_at is None
-            with pytest.raises(newsletters.GroupIsRetired):
+            with pytest.raises(newsletters.InvalidState):
                 release.release(session, issue, now())
         assert session.scalars(select(Newsletter.held_at)).all() == [None, None] or (
             retire is by_an_older_version

@@ -281,7 +281,7 @@ def test_nothing_that_queues_lets_an_identifying_subject_or_preview_line_pass(sc
             issue = newsletters.draft(session, group, "Tea", "Come.")
             issue.text = {"en": "Come.", "es": "Vengan."}
             setattr(issue, column, {"en": "Tea", language: words})
-            with pytest.raises(newsletters.SubjectNamesGroup):
+            with pytest.raises(newsletters.InvalidState):
                 releases.release(session, issue, now())
             assert issue.queued_at is issue.due_at is None
 
