@@ -69,6 +69,7 @@ def test_these_presses_want_a_fresh_proof_and_no_others(app):
 def test_changing_a_groups_words_needs_no_proof_and_changing_its_approval_rule_does(later):
     page = "/office/groups/asian"
     assert later.send(page, summary_en="Other words").status_code == 303
+    assert later.open(PROVEN).status_code == 303, "nothing to thank for"
     asked = later.send(page, summary_en="Newest words", approval_rule="always")
     assert asked.status_code == 403
     assert NEEDED in asked.text

@@ -11,7 +11,7 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.service import InvalidState
 from tests.browser_client import Form
 from tests.db_dump import trail
-from tests.factories import plan_meeting
+from tests.factories import change_group, plan_meeting
 from tests.newsletters.pictures.samples import add, code_of, picture
 from tests.newsletters.writing import act, begin, write
 from tests.scenario import drain_in
@@ -91,6 +91,14 @@ def test_a_template_never_goes_out(lead, scenario):
         found.due_at = now()
     drain_in(scenario.worker, minutes=2)
     assert scenario.relay.to("member0@dpsk12.org") == []
+
+
+def test_no_newsletter_begins_in_a_group_that_has_not_begun(lead, scenario):
+    page = write(lead)
+    scenario.do(change_group, "the-village", established_at=None)
+    for place in ("/lead/groups/the-village/newsletters", f"{page}/duplicate"):
+        assert lead.act(place).status_code == 404
+    assert scenario.rows("newsletters") == 1
 
 
 def test_the_first_page_shows_first_what_goes_out(lead):

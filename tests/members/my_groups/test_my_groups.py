@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import pytest
 import time_machine
 from dateutil.relativedelta import relativedelta
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from belong_mail.core.db import now
 from belong_mail.members import service as members
@@ -94,6 +94,9 @@ def test_the_page_still_says_later_until_when_leaving_can_be_undone(mine):
     assert 'id="done"' not in mine.open(left).text, "it is so no more"
     for bent in ("done=leave&of=x", "done=x&of=" + village, "done=language&of=x&was=zz"):
         assert 'id="done"' not in mine.open(f"{path}?{bent}").text
+    mine.visitor.choose(mine.open(path).text, "Leave The Village Belong Group")
+    mine.execute(update(Subscription).values(ended_at=now() - timedelta(hours=2)))
+    assert "You aren’t in any group now." in mine.open(path).text
 
 
 def test_each_group_is_a_card_that_folds_and_the_first_or_the_changed_one_is_open(mine):
