@@ -7,6 +7,7 @@ from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from belong_mail.core.db import IdBase, Language, PublicIdBase, now
 from belong_mail.core.i18n import DEFAULT
+from belong_mail.core.tokens import Purpose
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.groups.models import Group
 
@@ -140,8 +141,9 @@ class Right(IdBase):
         return self.is_pending and self.ends_at is not None
 
     @property
-    def days_waiting(self) -> int:
-        return (now() - self.since).days
+    def works_until(self) -> datetime:
+        """Return when the link of an open invitation expires."""
+        return self.since + timedelta(seconds=Purpose.INVITATION.max_age or 0)
 
     @property
     def is_over(self) -> bool:

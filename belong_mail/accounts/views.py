@@ -101,7 +101,7 @@ def accept(session: Session, token: str) -> ResponseReturnValue:
     if form.is_sent():
         return _accept_and_enter(session, secret, form, account)
     shown = {"form": form, "rights": rights, "action": url_for(".accept", token=token)}
-    return page("sign_in/invitation.html", **shown)
+    return page("sign_in/invitation.html", signed_in=browsers.current_account(session), **shown)
 
 
 def _accept_and_enter(

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import people
+from belong_mail.accounts.session import signed_in
 from belong_mail.core import logs
 from belong_mail.core.database_errors import error_name
 from belong_mail.core.db import now, require_writable
@@ -101,6 +102,7 @@ def home(session: Session) -> Page:
         undelivered=site.undelivered,
         unreached=session.scalars(people.UNDELIVERED).all(),
         held=[each for each in release.open_issues(session) if each.held_at is not None],
+        ending=people.ending(session, signed_in()),
         few=session.execute(people.SHORT_OF_LEADERS).all(),
         bounced=bounces.count_bounced(session, now() - timedelta(days=7)),
         wrong=_wrong_for_office(site),

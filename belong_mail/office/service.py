@@ -21,9 +21,8 @@ _OPEN_THREADS = select(Thread).where(_IS_RECENT, _HAS_MESSAGE).order_by(Thread.l
 
 
 def threads(session: Session) -> list[dict[str, Any]]:
-    """List the open threads, those without an answer first, each by age."""
-    standings = [thread_status(session, thread) for thread in session.scalars(_OPEN_THREADS)]
-    return sorted(standings, key=lambda each: not each["is_waiting"])
+    """List the open threads by age."""
+    return [thread_status(session, thread) for thread in session.scalars(_OPEN_THREADS)]
 
 
 def find(session: Session, reference: str) -> Thread:

@@ -7,6 +7,7 @@ from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, abort, redirect, request, url_for
+from flask import session as cookie
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
@@ -103,6 +104,7 @@ def invite(session: Session) -> ResponseReturnValue:
         place = ""
     if form.validate_on_submit():
         verbs.invite(session, services().sealer, form.asked(signed_in()))
+        cookie["about"] = form.name.data
         return redirect(_team_page(place, done="invited"), 303)
     shown = {"form": form, "back": _team_page(place), "from_settings": place == OFFICE}
     return page("office/invite.html", **shown)
@@ -141,6 +143,7 @@ def do(session: Session, found: Account, verb: str) -> ResponseReturnValue:
     """Do what the pressed button says; redirect to the team if the person has left it."""
     done, group = verb, accounts.rights_of(session, found)[0].group
     place = request.form.get("role") or (group.slug if group else OFFICE)
+    cookie["about"] = found.name
     try:
         _do(session, found, verb, request.form.get("role", ""))
     except verbs.LastOfficeAccount:  # Raised before anything was changed.

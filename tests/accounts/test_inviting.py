@@ -46,6 +46,10 @@ def test_an_invited_lead_accepts_and_signs_in(scenario, cli, app):
     link = link_to(mail, "invitation")
     lead = Visitor(app.test_client())
     assert "The Village" in lead.open(link).text
+    scenario.invite_lead("olive@dpsk12.org", "asian")
+    olive = signed_in(app, scenario.keyring, "olive@dpsk12.org")
+    shown = [each.open(link).text for each in (lead, olive)]
+    assert ["This invitation is for another address" in each for each in shown] == [False, True]
     assert listed(cli) == "0\t1 invited", "opening the page accepts nothing"
     for wrong, words in (("", "Enter a name."), (LEAD, "Enter a name, not an email address.")):
         refused = lead.send(link, name=wrong)
@@ -58,6 +62,7 @@ def test_an_invited_lead_accepts_and_signs_in(scenario, cli, app):
     other = Visitor(app.test_client())
     assert other.press(link).location.startswith("/sign-in?"), "a second press signs nobody in"
     assert other.open("/lead/").status_code == 302
+    assert "<title>You’ve already accepted" in other.open(link).text
     assert scenario.account(LEAD).name == "Ada, North"
     lead.send("/sign-in", email=LEAD)
     lead.press(link_to(scenario.mails(LEAD)[-1], "sign-in"))

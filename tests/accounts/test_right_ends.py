@@ -27,7 +27,7 @@ pytestmark = periodic_tasks
 
 OFFICE, COLLEAGUE, LEAD = "office@dpsk12.org", "colleague@dpsk12.org", "lead@dpsk12.org"
 INBOX, GROUPS = "dps-belong@example.org", "/office/groups"
-SOON, CHANGED = "Roles end soon", "Someone’s role changed"
+SOON, ENDED, RENEWED = "Roles end soon", "A role has ended", "Roles were renewed"
 YEAR = timedelta(days=365)
 
 
@@ -98,10 +98,10 @@ def test_a_right_that_no_one_renews_ends(app, scenario):
             assert "The Village" in lead.open("/lead/").text
     with time_machine.travel(begun + YEAR + timedelta(minutes=5)):
         assert "The Village" not in lead.open("/lead/").text, "before the worker has taken it away"
-        assert scenario.subjects(LEAD).count(CHANGED) == 1
+        assert scenario.subjects(LEAD).count(ENDED) == 1
         assert "because no one renewed it" in text_of(scenario.mails(LEAD)[-1])
         told = map(text_of, scenario.mails(INBOX))
-        assert any("no longer has this role" in each for each in told)
+        assert any("no longer leads The Village" in each for each in told)
         assert leads(scenario) == 0
     [ended] = trail(scenario.services, Kind.RIGHT_ENDED)
     assert (ended.group_slug, ended.role) == (VILLAGE, "worker")
@@ -133,7 +133,7 @@ def test_an_end_beyond_what_is_told_of_a_day_is_told_too(by, left, scenario):
     with scenario.services.reading.begin() as session:
         told = session.scalars(select(Delivery).where(Delivery.kind == right_tasks.CHANGED))
         assert bool(told.all()) == bool(left), "no more than the rate by an email of the job"
-    assert on_day(scenario, now() + timedelta(minutes=2), LEAD) == [CHANGED]
+    assert on_day(scenario, now() + timedelta(minutes=2), LEAD) == [ENDED]
     assert leads(scenario) == left
 
 
@@ -154,6 +154,7 @@ def test_one_press_renews_all_rights_except_those_left_out(app, scenario):
         office = signed_in(app, scenario.keyring, OFFICE)
         own = scenario.account(OFFICE).public_id
         assert ending(office) == [own, village, asian], "the first to end first"
+        assert "3 roles end within 60 days" in office.open("/office").text
         renew(office, village, f"{lead}/nowhere", "nobody")
         assert village not in ending(office)
         assert asian in ending(office)
@@ -175,10 +176,10 @@ def test_the_office_hears_once_of_all_that_one_press_renews(app, scenario):
         office = signed_in(app, scenario.keyring, OFFICE)
         renew(office, *ending(office))
         for address in (INBOX, OFFICE, COLLEAGUE):
-            assert on_day(scenario, now(), address) == [CHANGED]
+            assert on_day(scenario, now(), address) == [RENEWED]
         said = text_of(scenario.mails(INBOX)[-1])
         assert [each in said for each in ("The Village", "Asian", "work for")] == [True] * 3
-        assert on_day(scenario, now() + timedelta(days=9), INBOX) == [CHANGED]
+        assert on_day(scenario, now() + timedelta(days=9), INBOX) == [RENEWED]
 
 
 @pytest.mark.parametrize("days", [20, 200])
@@ -187,7 +188,7 @@ def test_an_end_that_the_web_moves_is_told(days, scenario):
     with time_machine.travel(now() + timedelta(days=days)):
         assert on_day(scenario, now(), INBOX) == []
         scenario.execute(update(Right).values(ends_at=now() + YEAR))
-        assert on_day(scenario, now() + timedelta(minutes=2), INBOX) == [CHANGED]
+        assert on_day(scenario, now() + timedelta(minutes=2), INBOX) == [RENEWED]
 
 
 @on_both("races")
@@ -205,7 +206,7 @@ def test_a_renewal_undoes_no_removal_of_the_same_moment(scenario):
 
     with time_machine.travel(now() + YEAR - timedelta(days=29)):
         do_twice_at_once(scenario.services, act)
-        assert CHANGED in on_day(scenario, now(), LEAD)
+        assert ENDED in on_day(scenario, now(), LEAD)
     assert leads(scenario) == 0
 
 

@@ -416,8 +416,8 @@ def test_no_mark_of_the_web_turns_an_old_right_into_an_expired_invitation(scenar
 
 
 def told_of_a_role(scenario) -> list[str]:
-    subject, mails = "Someone’s role changed", scenario.relay.accepted
-    return sorted(each.recipient for each in mails if each.message["Subject"] == subject)
+    subjects, mails = ("A role has ended", "A role was given back"), scenario.relay.accepted
+    return sorted(each.recipient for each in mails if each.message["Subject"] in subjects)
 
 
 @by_the_role
