@@ -49,7 +49,7 @@ def test_an_invited_lead_accepts_and_signs_in(scenario, cli, app):
     scenario.invite_lead("olive@dpsk12.org", "asian")
     olive = signed_in(app, scenario.keyring, "olive@dpsk12.org")
     shown = [each.open(link).text for each in (lead, olive)]
-    assert ["This invitation is for another address" in each for each in shown] == [False, True]
+    assert ["this invitation went to another address" in each for each in shown] == [False, True]
     assert listed(cli) == "0\t1 invited", "opening the page accepts nothing"
     for wrong, words in (("", "Enter a name."), (LEAD, "Enter a name, not an email address.")):
         refused = lead.send(link, name=wrong)

@@ -241,9 +241,12 @@ def test_one_day_is_moved_and_cancelled_and_held_as_usual(lead, page, visitor, s
     assert "Tuesday, December 8, 2026, 4:00 – 5:00 PM" in plain(shown)
     assert "Canceled" not in shown
     assert only(services).sequence == 7
-    for place in (f"{page}/2027-01-05/cancel", f"{day}/cancel", f"{day}/restore"):
-        assert lead.act(place).status_code == 303
-    assert "Canceled" in visitor.open("/groups/the-village").text, "another date stays as it is"
+
+
+def test_a_date_that_is_restored_leaves_another_as_it_is(lead, page, visitor):
+    for press in ("2027-01-05/cancel", "2026-12-08/cancel", "2026-12-08/restore"):
+        assert lead.act(f"{page}/{press}").status_code == 303
+    assert "Canceled" in visitor.open("/groups/the-village").text
 
 
 def test_a_day_that_cannot_be_moved_so_says_why_and_none_of_the_meeting_is_not_there(

@@ -119,15 +119,6 @@ def a_group_has_many_members(scenario):
 
 
 @shows("""
-/office/groups/the-village + Hasn’t accepted for 3 days
-/office/groups/the-village - Invited today
-/office/leads/{invited} + Hasn’t accepted for 3 days
-""")
-def an_invitation_waits(scenario):
-    scenario.execute(update(Right).where(is_invited()).values(since=now() - timedelta(days=3)))
-
-
-@shows("""
 /lead/ - You lead it alone.
 /lead/ - You’re its only leader
 /lead/groups/the-village/page - needs at least two leaders before
@@ -237,7 +228,7 @@ def a_newsletter_is_stopped(scenario):
 /office/audit → /office/audit?since=2090-01-01 + <details class="quiet" open>
 /office/audit → /office/audit?before=2 + >Newest<
 /office/settings → /office/settings?done=last ! class="notice done"
-/office/settings → /office/settings?done=invited + class="notice done" role="status">We’ll email
+/office/settings → /office/settings?done=invited + class="notice done" role="status">We’re emailing
 /office/settings → /office/settings?done=last + class="notice" role="status">Nothing has changed
 /office/leads/invite → /office/leads/invite?group=the-village + >The Village</a></p>
 /office/leads/invite → /office/leads/invite?group=the-village + Invite someone to lead The Village
@@ -439,7 +430,7 @@ def somebody_stops_leading(scenario):
 
 @shows("""
 /office/groups + role ends within 60 days.
-/office/groups + Renew all
+/office/groups + Renew them
 /office/groups + class="button quiet" href="/office/leads/invite"
 """)
 def a_role_ends_soon(scenario):
