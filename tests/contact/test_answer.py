@@ -167,6 +167,7 @@ def test_words_that_were_moved_into_another_thread_are_not_shown(visitor, scenar
             entry.thread_id = mine.id
         session.flush()
         assert len(threads.read_entries(session, mine, code)) == 1
+    assert visitor.send("/contact/answer", code=other).status_code == 200, "where none is left"
 
 
 def test_an_error_in_a_further_message_is_explained_and_nothing_is_lost(visitor, scenario):
