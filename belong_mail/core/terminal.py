@@ -62,6 +62,14 @@ def refusing(
         raise kind(words or str(error)) from error
 
 
+@contextmanager
+def working(label: str) -> Iterator[None]:
+    """Show a bar while a block runs, which is full at its end."""
+    with progress(1, label) as bar:
+        yield
+        bar.update(1)
+
+
 def progress(length: int, label: str) -> AbstractContextManager[Any]:
     """Return a progress bar, which is shown only on a terminal."""
     is_hidden = not sys.stderr.isatty()

@@ -14,7 +14,7 @@ from belong_mail import settings
 from belong_mail.accounts.commands import GROUP_HELP, keys_here
 from belong_mail.core import encrypted_file, encryption
 from belong_mail.core.db import SchemaInconsistent, count_rows, make_engine, now
-from belong_mail.core.terminal import FILE, asks, progress, refusing
+from belong_mail.core.terminal import FILE, asks, progress, refusing, working
 from belong_mail.delivery.worker_lock import is_worker_running
 from belong_mail.groups import service as groups
 from belong_mail.groups.commands import require_group
@@ -122,7 +122,7 @@ def backup(file: Path, keep: tuple[int, int] | None) -> None:
     key = given.backup_recipient
     place = file / backup_retention.file_name(now()) if is_folder else file
     database_backup.sweep(given.state_folder, place.parent)
-    with refusing(database_backup.InvalidBackup):
+    with refusing(database_backup.InvalidBackup), working("Copying the database …"):
         database_backup.backup(services().engine, place, _hold, key, given.state_folder)
     with suppress(DBAPIError), transaction() as session:
         figures.note(session, figures.BACKUP)
@@ -163,6 +163,7 @@ def restore(file: Path, key_file: Path | None) -> None:
     scratch = services().settings.state_folder
     with (
         refusing(database_backup.InvalidBackup),
+        working("Restoring the copy …"),
         database_backup.opened(file, key_file, scratch) as copy,
     ):
         database_backup.restore(services().engine, copy, _hold, _check_keys())
@@ -193,6 +194,7 @@ def drill(file: Path, url: str, key_file: Path | None) -> None:
         raise click.UsageError("A copy of SQLite needs no database to be tried in.")
     with (
         refusing(database_backup.InvalidBackup, SchemaInconsistent),
+        working("Trying the copy …"),
         database_backup.opened(file, key_file, place) as copy,
         database_backup.drill(copy, place, given, _hold, _check_keys()) as restored,
     ):
@@ -464,7 +466,8 @@ def purge_command() -> None:
     """
     with transaction() as session:
         session.connection(execution_options={"has_time": True})
-        removed = rooms.purge_all(session)
+        with working("Deleting …"):
+            removed = rooms.purge_all(session)
     for name, number in removed.items():
         click.echo(f"{name}\t{number}")
 

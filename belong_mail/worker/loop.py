@@ -60,6 +60,8 @@ PURGE_GAP = timedelta(minutes=1)
 # check takes, within these limits.
 HOST_CHECK_SECONDS, MAX_HOST_CHECK_SECONDS = 10.0, 30.0
 HOST_CHECK_SHARE = 10
+# Seconds between progress lines on a terminal.
+TELL_SECONDS = 1.0
 JOBS_AT_ONCE = 100
 # Returned emails among them: anyone may send one that takes half a second to parse.
 RETURNED_AT_ONCE = 10
@@ -133,13 +135,17 @@ class Worker:
             self._is_free()
             self._note_failed_lookup()
 
-    def drain(self) -> None:
-        """Work until nothing is due or the engine is stopped."""
+    def drain(self, told: Callable[[], None] | None = None) -> None:
+        """Work until nothing is due or the engine is stopped; call `told` about once a second."""
+        tell_at = 0.0
         if self._is_free():
             self.engine.recover()
         elif self.held_because == WRONG_KEYS:
             self._tell_of_keys()
         while self._is_free() and not self.engine.stopping.is_set():
+            if told is not None and time.monotonic() > tell_at:
+                told()
+                tell_at = time.monotonic() + TELL_SECONDS
             if not self.step() and not (self._intake is not None and self._intake.wait()):
                 break
         self.engine.finish()

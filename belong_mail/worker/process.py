@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+from functools import partial
 
 from belong_mail.core import db, logs
 from belong_mail.core.decryption import worker_keys
@@ -50,11 +51,20 @@ def _make_ready(settings: Settings) -> Worker:
 
 def _drain(worker: Worker) -> None:
     """Work until nothing is due; then print what waits for later."""
-    worker.drain()
+    is_told = sys.stderr.isatty()
+    worker.drain(partial(_tell, worker) if is_told else None)
     waiting = worker.waiting()
     worker.close()
+    if is_told:
+        sys.stderr.write("\n")
     if worker.held_because is not None:
         reason = hold.REASONS[worker.held_because]
         sys.exit(f"Error: Sending is on hold: {reason} See `hold status`.")
     words = hold.in_words(waiting)
     sys.stdout.write(f"Waiting for later: {words}.\n" if words else "Nothing is waiting.\n")
+
+
+def _tell(worker: Worker) -> None:
+    """Show a progress line on the terminal."""
+    sys.stderr.write(f"\rStill waiting: {hold.in_words(worker.waiting())}\033[K")
+    sys.stderr.flush()

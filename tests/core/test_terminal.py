@@ -10,8 +10,9 @@ from multiprocessing.connection import wait as wait_for
 
 import click
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
+from belong_mail.delivery.models import Delivery
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import cli as cli_module
 from tests.factories import make_members, members_of, queue_at_once
@@ -126,7 +127,7 @@ def test_a_restore_that_is_not_wanted_leaves_the_database(
 
 
 @on_sqlite
-def test_long_work_shows_how_far_it_is_at_a_terminal_alone(environment, services):
+def test_long_work_shows_how_far_it_is_at_a_terminal_alone(environment, services, tmp_path):
     demo = ("demo", "--group", "asian", "--members", "1000")
     shown = at_terminal(environment, *demo).stdout
     assert "Members" in shown
@@ -135,3 +136,18 @@ def test_long_work_shows_how_far_it_is_at_a_terminal_alone(environment, services
         assert members_of(session, "asian") == 1000
     elsewhere = run(environment, *demo)
     assert (elsewhere.stdout, elsewhere.stderr) == ("Made-up members added to asian: 1000.\n", "")
+    backup = at_terminal(environment, "db", "backup", str(tmp_path / "copy")).stdout
+    assert "Copying the database …" in backup
+    drill = at_terminal(environment, "db", "drill", str(tmp_path / "copy")).stdout
+    assert "Trying the copy …" in drill
+
+
+@on_sqlite
+def test_a_worker_that_drains_shows_what_still_waits(environment, worker, services, keyring):
+    issue(worker, services, keyring)
+    shown = at_terminal(environment, "worker", "--drain")
+    assert shown.returncode == 0
+    assert "Still waiting: 2 queued" in shown.stdout
+    assert shown.stdout.rstrip().endswith("Nothing is waiting.")
+    with services.reading.begin() as session:
+        assert session.scalar(select(func.count(Delivery.id))) == 2
