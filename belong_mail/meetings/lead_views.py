@@ -115,23 +115,22 @@ def _listed(meeting: Meeting) -> dict[str, object]:
 
 
 def _named(meeting: Meeting) -> dict[str, object]:
-    language = request_language()
-    return {
-        "title": formatting.title(meeting, language),
-        "rule": formatting.rule_text(meeting, language),
-        "details": formatting.details(meeting, language),
-    }
+    title = formatting.title(meeting, request_language())
+    return {"title": title, "rule": formatting.rule_text(meeting, request_language())}
 
 
 def _form(
     group: Group, form: MeetingForm, meeting: Meeting | None = None, *, is_stale: bool = False
 ) -> Page:
     """Show the form, with the stored version if it is stale."""
+    stored = None
+    if meeting and is_stale:
+        stored = _named(meeting) | {"details": formatting.details(meeting, request_language())}
     return group_page(
         "lead_meetings/form.html",
         group,
         409 if is_stale else 0,
         form=form,
         meeting=meeting,
-        stored=_named(meeting) if meeting and is_stale else None,
+        stored=stored,
     )
