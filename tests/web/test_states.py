@@ -66,6 +66,7 @@ def ids(office, scenario) -> dict[str, str]:
 /groups/the-village + This group is coming to an end.
 /groups/the-village - Join this group
 /groups/the-village - What you get
+/groups/the-village/join - href="/groups/the-village"
 /lead/ + This group’s last day is
 /office/groups/the-village + No one can join. Until then
 /office/groups/the-village - Import a list …
