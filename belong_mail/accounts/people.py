@@ -81,10 +81,16 @@ def team_of(session: Session, group: Group | None) -> list[Right]:
     return list(session.scalars(_ROLES.where(place)))
 
 
+def find_account(session: Session, public_id: str) -> Account:
+    """Find a person who has or had a right or an invitation. Raises NotFound."""
+    found = session.scalar(select(Account).where(Account.public_id == public_id))
+    return required(found, NotFound)
+
+
 def find_person(session: Session, public_id: str) -> Account:
     """Find a person who has a right or an invitation. Raises NotFound."""
-    person = session.scalar(select(Account).where(Account.public_id == public_id))
-    if person is None or not rights_of(session, person):
+    person = find_account(session, public_id)
+    if not rights_of(session, person):
         raise NotFound
     return person
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import partial
 from itertools import groupby
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, abort, redirect, request, url_for
@@ -104,8 +105,7 @@ def invite(session: Session) -> ResponseReturnValue:
         place = ""
     if form.validate_on_submit():
         verbs.invite(session, services().sealer, form.asked(signed_in()))
-        cookie["about"] = form.name.data
-        return redirect(_team_page(place, done="invited"), 303)
+        return _told(_team_page(place, "invited"), "invited", form.name.data)
     shown = {"form": form, "back": _team_page(place), "from_settings": place == OFFICE}
     return page("office/invite.html", **shown)
 
@@ -137,21 +137,28 @@ def person(session: Session, found: Account) -> ResponseReturnValue:
 
 
 @people.post("/<account_id>/<verb>")
-@for_office(account_id=verbs.find_person)
+@for_office(account_id=verbs.find_account)
 @fresh_proof
 def do(session: Session, found: Account, verb: str) -> ResponseReturnValue:
     """Do what the pressed button says; redirect to the team if the person has left it."""
-    done, group = verb, accounts.rights_of(session, found)[0].group
-    place = request.form.get("role") or (group.slug if group else OFFICE)
-    cookie["about"] = found.name
+    roles, role, done = accounts.rights_of(session, found), request.form.get("role"), verb
+    if not roles:  # A colleague was faster.
+        return _told(_team_page(role or "", "gone"), "gone", found.name)
+    place = role or (roles[0].group.slug if roles[0].group else OFFICE)
     try:
-        _do(session, found, verb, request.form.get("role", ""))
+        _do(session, found, verb, role or "")
     except verbs.LastOfficeAccount:  # Raised before anything was changed.
         done = "last"
+    page = url_for(".person", account_id=found.public_id, done=done, role=role)
     if done == "remove" or not accounts.rights_of(session, found):
-        return redirect(_team_page(place, done), 303)
-    role = request.form.get("role")
-    return redirect(url_for(".person", account_id=found.public_id, done=done, role=role), 303)
+        page = _team_page(place, done)
+    return _told(page, done, found.name)
+
+
+def _told(page: str, done: str, name: str | None) -> ResponseReturnValue:
+    """Redirect to the page that says what was done; the cookie has the name for it alone."""
+    cookie["told"] = [urlsplit(page).path, done, name]
+    return redirect(page, 303)
 
 
 def _do(session: Session, found: Account, verb: str, role: str) -> None:

@@ -257,6 +257,9 @@ def test_an_invitation_is_sent_again_and_withdrawn(scenario, office):
     assert press(office, scenario, NEW, "withdraw").location == f"{VILLAGE_PAGE}?done=withdraw"
     assert "Sam, East" not in office.open(VILLAGE_PAGE).text
     assert scenario.visitor.press(link).status_code == 404
+    late = press(office, scenario, NEW, "withdraw").location
+    assert "Sam, East has no role and no invitation here anymore" in office.open(late).text
+    assert len(trail(scenario.services, Kind.INVITATION_WITHDRAWN)) == 1
     invite(office, scenario, NEW, VILLAGE)
     invite(office, scenario, OTHER, VILLAGE, "asian")
     theirs = link_to(scenario.mails(OTHER)[-1], "invitation")
@@ -306,6 +309,7 @@ def test_removing_a_lead_counts_at_once_and_is_told(app, scenario, office):
     removed = press(office, scenario, LEAD, "remove", VILLAGE).location
     assert removed == f"{VILLAGE_PAGE}?done=remove"
     assert "You removed Lee, West." in office.open(removed).text
+    assert "Lee, West" not in office.open(f"{GROUPS}/asian?done=remove").text
     for nobody in (scenario.account(LEAD).public_id, "nobody"):
         assert office.open(f"{PAGE}/{nobody}").status_code == 404
     assert lead.open("/lead/").status_code == 302, "the session is over"
