@@ -78,7 +78,7 @@ def end_invitations(work: Work) -> None:
 RETENTION["sessions"] = in_batches(
     delete(BrowserSession), is_older(BrowserSession.started_at, SESSION_AGE)
 )
-RETENTION["sign ins"] = in_batches(delete(SignIn), SignIn.created_at < ago(SESSION_AGE))
+RETENTION["sign ins"] = in_batches(delete(SignIn), is_older(SignIn.created_at, SESSION_AGE))
 # Passkeys of accounts without a right or invitation.
 RETENTION["passkeys"] = in_batches(
     delete(Passkey), Passkey.account_id.not_in(select(Right.account_id))

@@ -9,7 +9,7 @@ from belong_mail.contact.jobs import ResendMessages, SendMessage
 from belong_mail.contact.models import ContactMessage, Thread
 from belong_mail.contact.service import ContactData
 from belong_mail.core import jobs, rate_limits
-from belong_mail.core.db import ago
+from belong_mail.core.db import ago, is_older
 from belong_mail.core.rate_limits import ACKNOWLEDGEMENT_RATE, RESEND_RATE
 from belong_mail.core.retention import DELIVERY_AGE, THREAD_MAX_AGE, in_batches
 from belong_mail.delivery import suppressions
@@ -28,7 +28,7 @@ _IS_MAILED = exists().where(
     Delivery.finished_at < ago(DELIVERY_AGE),
 )
 RETENTION["contact messages"] = in_batches(delete(ContactMessage), _IS_MAILED)
-RETENTION["contact threads"] = in_batches(delete(Thread), Thread.last_at < ago(THREAD_MAX_AGE))
+RETENTION["contact threads"] = in_batches(delete(Thread), is_older(Thread.last_at, THREAD_MAX_AGE))
 
 
 class MessageMissing(Exception):

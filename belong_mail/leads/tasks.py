@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts import proven, right_tasks
 from belong_mail.core import audit
-from belong_mail.core.db import ago, new_public_id, now, required
+from belong_mail.core.db import is_older, new_public_id, now, required
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.rate_limits import MAILBOX_RATE, MAX_WAIT
 from belong_mail.core.retention import ADDRESS_CHANGE_AGE, in_batches
@@ -42,7 +42,7 @@ TIME_TO_ANSWER = timedelta(hours=6)
 
 
 RETENTION["mailbox proposals"] = in_batches(
-    delete(MailboxChange), MailboxChange.created_at < ago(ADDRESS_CHANGE_AGE)
+    delete(MailboxChange), is_older(MailboxChange.created_at, ADDRESS_CHANGE_AGE)
 )
 
 

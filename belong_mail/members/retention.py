@@ -2,7 +2,7 @@
 
 from sqlalchemy import ColumnElement, delete, exists, or_, select, update
 
-from belong_mail.core.db import CLOCKS_DIFFER, NOW, ago, days_ago, is_older
+from belong_mail.core.db import CLOCKS_DIFFER, ago, days_ago, is_older
 from belong_mail.core.jobs import Job
 from belong_mail.core.retention import (
     ADDRESS_CHANGE_AGE,
@@ -53,7 +53,7 @@ RETENTION["codes that prove staff"] = in_batches(
     Delivery.due_at.is_(None),
 )
 RETENTION["pending confirmations"] = in_batches(
-    delete(PendingConfirmation), PendingConfirmation.created_at < ago(PENDING_CONFIRMATION_AGE)
+    delete(PendingConfirmation), is_older(PendingConfirmation.created_at, PENDING_CONFIRMATION_AGE)
 )
 # The subscriptions of these confirmations are deleted with them.
 RETENTION["invitations from a list"] = in_batches(
@@ -69,9 +69,11 @@ RETENTION["imports"] = in_batches(
         is_older(Import.started_at, IMPORT_AGE),
     ),
 )
-RETENTION["manage sessions"] = in_batches(delete(ManageSession), ManageSession.expires_at < NOW)
+RETENTION["manage sessions"] = in_batches(
+    delete(ManageSession), is_older(ManageSession.expires_at, NO_AGE)
+)
 RETENTION["address changes"] = in_batches(
-    delete(AddressChange), AddressChange.created_at < ago(ADDRESS_CHANGE_AGE)
+    delete(AddressChange), is_older(AddressChange.created_at, ADDRESS_CHANGE_AGE)
 )
 # Subscriptions that ended long ago, are suppressed, or were never confirmed. All but the suppressed
 # are kept while a confirmation is pending. A job keeps its subscription if it is due about now: the
@@ -81,7 +83,7 @@ RETENTION["subscriptions"] = in_batches(
     delete(Subscription),
     Subscription.is_inactive(),
     or_(
-        (Subscription.ended_at < ago(ENDED_AGE)) & ~_IS_PENDING,
+        is_older(Subscription.ended_at, ENDED_AGE) & ~_IS_PENDING,
         Subscription.is_suppressed,
         Subscription.confirmed_at.is_(None) & ~_IS_PENDING,
     ),

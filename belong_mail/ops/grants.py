@@ -32,8 +32,8 @@ class Rights:
 
 
 READS = Rights()
-# The web may write only a recent time as an end: the worker deletes what ended long ago, and would
-# never delete a row that ends in the future. now() is the transaction's start: perhaps long ago.
+# The web may write only a recent time as an end: the worker deletes what ended long ago, or years
+# ahead. now() is the transaction's start: perhaps long ago.
 LATELY = "BETWEEN clock_timestamp() - interval '1 day' AND clock_timestamp() + interval '1 day'"
 
 
