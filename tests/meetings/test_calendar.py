@@ -45,22 +45,24 @@ def test_anyone_sees_dates_by_group_and_month(visitor, services):
         assert visitor.open("/calendar?group=%27").status_code == 404
 
 
-def test_how_to_subscribe_stands_above_the_dates_and_who_else_may_know_beside(visitor, services):
+def test_the_dates_come_before_how_to_subscribe_and_who_else_may_know(visitor, services):
     do(services, plan_meeting, repeats="weekly-2")
     page = visitor.open("/calendar?lang=en").text
-    top, _, dates = page.partition('<ul class="rows"')
-    assert 'href="webcal://localhost:5000/calendar.ics?lang=en"' in top
-    assert "<code>http://localhost:5000/calendar.ics?lang=en</code>" in top
-    for name in ("Google Calendar", "Outlook on the web", "iPhone, iPad, or Mac"):
-        assert f"<summary>{name}</summary>" in top
-    assert "village/calendar.ics" not in page
+    dates, _, below = page.partition("<aside>")
     assert "/meetings/" in dates
+    assert '<a href="#subscribe">' in dates
+    assert 'id="subscribe"' in below
+    assert 'href="webcal://localhost:5000/calendar.ics?lang=en"' in below
+    assert "<code>http://localhost:5000/calendar.ics?lang=en</code>" in below
+    for name in ("Google Calendar", "Outlook on the web", "iPhone, iPad, or Mac"):
+        assert f"<summary>{name}</summary>" in below
+    assert "village/calendar.ics" not in page
     one = visitor.open("/calendar?group=the-village&lang=en").text
     assert 'href="webcal://localhost:5000/groups/the-village/calendar.ics?lang=en"' in one
     assert "doesn’t reveal which group" in one
     for words in (
         "This site doesn’t record who looks.", "network", "history",
-        "The company or employer that runs the service",
+        "the company or employer that runs your calendar",
     ):  # fmt: skip
         assert words in page
 

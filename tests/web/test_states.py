@@ -93,6 +93,7 @@ def the_end_of_a_group_that_has_not_begun_is_set(scenario):
 / - Groups that start this year
 /groups/autoimmune + Join this group
 /groups/autoimmune + Have a question first?
+/groups/autoimmune + Who can see that I joined?
 /groups/autoimmune - Tell me when it starts
 /office/groups - Upcoming
 /office/groups/autoimmune - Upcoming
