@@ -321,8 +321,7 @@ def join_with_code(token: str) -> ResponseReturnValue:
 
 def _code_page(group: Group, form: JoinForm, *, is_late: bool = False) -> Page:
     """Show the form for a staff code, or that its page was open for too long."""
-    again_at = staff_codes.end_of_day(now())
-    said = {"is_late": is_late, "mail_subject": _(CODE_SUBJECT), "again_at": again_at}
+    said = {"is_late": is_late, "mail_subject": _(CODE_SUBJECT)}
     return _page("join_with_code", group, 422 if is_late else 0, form=form, **said)
 
 

@@ -127,19 +127,18 @@ def test_a_group_offers_personal_addresses_only_while_the_office_allows_them(sce
     for page in (f"/groups/{VILLAGE}", f"/groups/{VILLAGE}/join"):
         assert f'href="{ASK}' in scenario.visitor.open(page).text
     words = scenario.visitor.open(ASK).text
-    assert "We never write them down together." in words
-    assert "Our server sees both for a moment" in words
+    assert "We never write them down together, but someone who has broken into" in words
     for page in (ASK, f"/groups/{VILLAGE}/join"):
         answer = scenario.visitor.send(page, email=HOME)
         assert answer.status_code == 422
         assert "Use a district email address." in answer.text
         assert Form(answer.text).fields["email"] == HOME
-    told = "If only one does, they can tell that you asked for it."
+    told = "If only one group takes personal addresses, they can tell which one you asked for."
     for path in (ASK, "/privacy"):
         assert told in scenario.visitor.open(path).text
     page, _code = ask_code(scenario)
     words = scenario.visitor.open(page).text
-    assert "Codes that someone else asks for with your DPS address" in words
+    assert "After four codes, wait a day." in words
     assert "If you once asked us not to email your DPS address" in words
     assert 'href="/my-groups"' in words
     allow(scenario, is_allowed=False)
