@@ -2,7 +2,6 @@
 
 import json
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,13 +15,11 @@ from belong_mail.core.i18n import known_language
 from belong_mail.core.rate_limits import (
     IMPORT_AGAIN_RATE,
     IMPORT_DAY_RATE,
-    IMPORT_MINUTE_RATE,
     IMPORT_PERSON_RATE,
     NOTICE_RATE,
     Rate,
 )
 from belong_mail.core.retention import INVITED_AGE
-from belong_mail.core.services import Settings
 from belong_mail.core.tokens import link_hash
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.models import UNFINISHED, Delivery, State
@@ -50,23 +47,6 @@ MAX_BACKLOG: Final = 100
 # Reminders in a minute.
 MAX_REMINDERS: Final = 100
 MAX_FAILURES: Final = 3
-MINUTE = b"imports/minute"
-
-
-def pace_within(settings: Settings) -> list[tuple[bytes, Rate]]:
-    """Return the rate limits of asking, so that newsletters have most of the relay.
-
-    A quarter of the relay's limit in a minute and in a day. As a rate allows twice as much in the
-    first period after a pause, that is at most half.
-    """
-    pace = []
-    for key, rate, most in (
-        (MINUTE, IMPORT_MINUTE_RATE, settings.send_rate),
-        (ASKED_TODAY, IMPORT_DAY_RATE, settings.daily_quota),
-    ):
-        burst = rate.burst if most is None else max(BATCH_SIZE, min(rate.burst, most // 4))
-        pace.append((key, replace(rate, burst=burst)))
-    return pace
 
 
 BATCHES = (

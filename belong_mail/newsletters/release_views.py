@@ -190,19 +190,6 @@ def _status_page(name: str, session: Session, issue: Newsletter, **context: obje
     )
 
 
-@releases.get("/sending/state")
-@for_leads(public_id=find_issue)
-def state(session: Session, issue: Newsletter) -> ResponseReturnValue:
-    """Return the status for the page's script; the page works without it."""
-    status = issue_status(session, issue)
-    return {
-        "state": status.state,
-        "percent": issue_progress.percent(status, is_exact=False),
-        "words": issue_progress.progress(issue, status, services().settings.send_rate),
-        "results": issue_progress.report(issue, status),
-    }
-
-
 @office_newsletters.get("/<public_id>/read", endpoint="read")
 @for_office(public_id=find_released)
 @also

@@ -103,6 +103,7 @@ def _at_a_glance(session: Session, group: Group) -> dict[str, Any]:
         "asked": people_waiting(session, group),
         "missing": [_(each) for each in office.missing(session, group)],
         "undo_until": group_service.launch_undo_until(group),
+        "is_importing": imports.is_running(session, group),
         "is_discreet": is_discreet(group),
         "is_fixed": needs_no_mark(group),
     }
@@ -227,7 +228,7 @@ def start(session: Session, group: Group) -> ResponseReturnValue:
         imports.start(session, seen)
     except imports.NotOpen as error:
         raise InvalidState from error
-    return redirect(url_for(".add", slug=group.slug, done="started"), 303)
+    return redirect(url_for(".add", slug=group.slug), 303)
 
 
 @office_imports.post("/discard")
@@ -259,6 +260,6 @@ def _import_page(session: Session, group: Group, form: ImportForm) -> Page:
         form=form,
         latest=latest,
         report=latest and latest.report,
-        progress=latest and imports.progress(session, latest),
+        progress=latest and imports.progress(session, latest, services().settings),
         texts={code: announcement(group, services().links, sender, code) for code in i18n.NAMES},
     )

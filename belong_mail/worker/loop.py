@@ -36,7 +36,7 @@ from belong_mail.delivery.worker_lock import WorkerLock
 from belong_mail.groups.service import UNDO_LAUNCH
 from belong_mail.inbound import pipe
 from belong_mail.mail.smtp.transport import FolderTransport, SmtpTransport, Transport
-from belong_mail.members import import_tasks
+from belong_mail.members import import_tasks, imports
 from belong_mail.members import tasks as members_tasks
 from belong_mail.monitoring import alerts
 from belong_mail.newsletters import auto_pause, issue_mailer
@@ -111,7 +111,7 @@ class Worker:
         """A key of `hold.REASONS` while sending is on hold, else None."""
         self._issue_mailer = issue_mailer.IssueMailer(mailer)
         compose = partial(registry.compose_deliveries, mailer, self._issue_mailer)
-        self._import_pace = import_tasks.pace_within(settings)
+        self._import_pace = imports.pace_within(settings)
         self._purge_at = now()
         transport, lock = make_transport(settings), WorkerLock(settings.state_folder / "workers")
         parts = sessions, transport, compose, self._issue_mailer, lock, settings

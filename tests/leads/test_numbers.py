@@ -1,8 +1,7 @@
 """The numbers a lead reads tell nobody's coming or going, also not to one who tries."""
 
-import json
+import re
 from datetime import timedelta
-from html import unescape
 
 import time_machine
 from sqlalchemy import func, select, update
@@ -58,9 +57,8 @@ def in_the_middle(lead, page: str, scenario, number: int) -> None:
 
 
 def percent(lead, page: str) -> int:
-    answer = json.loads(lead.open(f"{page}/sending/state").text)
-    assert isinstance(answer["percent"], int)
-    return answer["percent"]
+    [value] = re.findall(r'<progress .*?value="(\d+)"', lead.open(f"{page}/sending").text)
+    return int(value)
 
 
 def test_the_bar_of_an_issue_is_of_the_rounded_numbers_that_stand_below_it(lead, scenario):
@@ -71,25 +69,20 @@ def test_the_bar_of_an_issue_is_of_the_rounded_numbers_that_stand_below_it(lead,
     assert "Sent to about 10 members." in shown
     assert "Not sent yet to a few members." in shown
     assert percent(lead, page) == 66, "10 to 5, for “a few”, whatever they are"
-    assert 'value="66"' in shown
     scenario.execute(update(Delivery).values(state=State.ACCEPTED, due_at=None))
     for name in ("one", "two"):
         scenario.add_member(f"{name}.more@dpsk12.org")
-    assert percent(lead, page) == 100
     page = write(lead)
     in_the_middle(lead, page, scenario, 10)
     assert percent(lead, page) == 50, "11 of 21: about 10 and about 10"
-    results = json.loads(lead.open(f"{page}/sending/state").text)["results"]
-    assert results
-    assert all(sentence in unescape(lead.open(f"{page}/sending").text) for sentence in results)
     with scenario.services.writing.begin() as session:
         session.execute(update(Delivery).values(state=State.UNCERTAIN, due_at=None))
         last = session.scalar(select(func.max(Delivery.id)))
         lost = {"resent": 1, "state": State.EXPIRED}
         session.execute(update(Delivery).where(Delivery.id == last).values(lost))
-    results = json.loads(lead.open(f"{page}/sending/state").text)["results"]
+    shown = lead.open(f"{page}/sending").text
     for words in ("delivered to a few", "reached about 20 members", "A few members may get it"):
-        assert words in " ".join(results)
+        assert words in shown
     assert scenario.relay.accepted
 
 

@@ -324,7 +324,8 @@ def a_meeting_is_planned(scenario):
 /office/groups/the-village/import + Ask these people
 /office/groups/the-village/import + First send this text to the old list
 /office/groups/the-village/import - Checking asks no one.
-/office/groups/the-village/import ! On its way
+/office/groups/the-village ! On its way
+/office/groups/the-village/import ! <progress
 """)
 def a_file_was_checked(scenario):
     found = AddressList(["a@dpsk12.org", "b@dpsk12.org"], "A", [3], [4], [*range(5, 200)])
@@ -379,9 +380,9 @@ def a_meeting_is_planned_once(scenario):
 
 
 @shows("""
-/office/groups/the-village/import + On its way
+/office/groups/the-village + On its way
+/office/groups/the-village/import + <progress
 /office/groups/the-village/import + about 20 people
-/office/groups/the-village/import → /office/groups/the-village/import?done=started + Started.
 /office/groups/the-village/import + Stop, and delete the rest of the file
 /office/groups/the-village/import ! Ask these people
 /office/groups/the-village/import ! The last file is done
@@ -394,7 +395,8 @@ def people_of_a_file_are_asked(scenario):
 
 @shows("""
 /office/groups/the-village/import + The last file is done: fewer than 10 people.
-/office/groups/the-village/import ! On its way
+/office/groups/the-village ! On its way
+/office/groups/the-village/import ! <progress
 /office/groups/the-village/import ! >Delete the file<
 /office/groups/the-village/import → /office/groups/the-village/import ! The addresses are in column
 """)

@@ -5,6 +5,7 @@ import re
 from datetime import timedelta
 
 from flask import request
+from sqlalchemy import update
 
 from belong_mail.core.db import now
 from belong_mail.members import imports
@@ -57,12 +58,17 @@ def test_a_file_is_checked_and_asks_nobody_until_it_is_started(office, scenario)
     assert "Nuestra lista de correo se muda" in page
     assert scenario.mails(CANARY) == []
     assert press(office, "start").status_code == 303
-    assert "Done: fewer than 10 of fewer than 10 people." in office.open(PAGE).text
+    page = office.open(PAGE).text
+    assert "Done: fewer than 10 of fewer than 10 people. About 5 more minutes." in page
+    assert 'data-state="sending"' in page
+    assert "/static/progress.js" in page
+    scenario.execute(update(imports.ImportBatch).values(size=3000))
+    assert "About 50 more minutes." in office.open(PAGE).text
     [mail] = scenario.mails(CANARY)
     assert mail["Subject"] == "¿Quieres seguir en una lista de correo de DPS Belong?"
     after = office.open(PAGE).text
     assert "The last file is done: fewer than 10 people." in after
-    assert "Started." not in office.open(f"{PAGE}?done=started").text
+    assert "/static/progress.js" not in after
     assert found_in((page + after).encode(), [CANARY, ADA, "gmail"]) == []
     assert found_in(b"\n".join(cells_of([dump_of(scenario.services)])), [CANARY]) == []
 

@@ -56,7 +56,7 @@ NOBODYS = new_public_id()
 ANYTHING = {"asked", "_button", "press"}
 # Pages about newsletters that have left, and about those that wait for approval.
 OF_SENT = {"releases.act pause", "releases.act resume", "releases.act stop", "releases.sending",
-           "releases.state", "releases.read", "editor.duplicate"}  # fmt: skip
+           "releases.read", "editor.duplicate"}  # fmt: skip
 OF_ASKED = {"approvals.approve", "approvals.decline"}
 # Values to type or choose beside those of a page's form.
 BODIES: dict[str, dict[str, Any]] = {
