@@ -19,6 +19,7 @@ from belong_mail.core.tokens import Purpose
 from belong_mail.delivery import suppressions
 from belong_mail.groups.models import Group
 from belong_mail.members.models import Subscription
+from belong_mail.members.service import split_confirmation_name
 from belong_mail.members.wrapped_fields import find_by_address
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops.rooms import purge_all
@@ -57,6 +58,11 @@ class Scenario:
     relay: Server
     services: Services
     keyring: Keyring
+
+    def confirm_secret(self, link: str) -> str:
+        """Return the secret of a confirmation's link, as the web sees it when it is opened."""
+        token = link.rpartition("/")[2].partition("?")[0]
+        return split_confirmation_name(self.services.tokens.read(Purpose.CONFIRM, token))[0]
 
     def mails(self, address: str = ADA) -> list[EmailMessage]:
         """Let the worker do all that is due, and return what an address has got so far."""

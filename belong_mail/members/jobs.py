@@ -48,10 +48,9 @@ class SendStaffCode(SealedJob, kind="staff-code", looks_up=True):
 
 @dataclass(frozen=True)
 class FinishConfirmation(SealedJob, kind="granted"):
-    """Finish a confirmation; `is_new` if it started a membership."""
+    """Finish a confirmation, by the secret of its link."""
 
-    confirm_id: str
-    is_new: bool = True
+    secret: str
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def hour_sent(work: JobWork) -> int:
 def confirmed(work: JobWork, asked: FinishConfirmation) -> PendingConfirmation:
     """Return the sign-up that the job's link confirmed, unless its member has left meanwhile."""
     found = select(PendingConfirmation).where(
-        PendingConfirmation.confirm_id == asked.confirm_id,
+        PendingConfirmation.confirm_id == link_hash(asked.secret),
         PendingConfirmation.subscription_id == work.job.subscription_id,
     )
     pending = work.session.scalar(found)

@@ -32,9 +32,9 @@ def ask_to_join(
     typed.ask(session, sealer, group_id=group.id, due_at=due_at)
 
 
-def find_pending(session: Session, confirm_id: str) -> PendingConfirmation:
+def find_pending(session: Session, secret: str) -> PendingConfirmation:
     """Find the sign-up of a confirmation link. Raises BadToken, or GroupHasEnded."""
-    found = select(PendingConfirmation).where(PendingConfirmation.confirm_id == confirm_id)
+    found = select(PendingConfirmation).where(PendingConfirmation.confirm_id == link_hash(secret))
     pending = session.scalar(found.execution_options(populate_existing=True))
     if pending is None or pending.subscription.is_suppressed:
         raise BadToken
@@ -43,10 +43,10 @@ def find_pending(session: Session, confirm_id: str) -> PendingConfirmation:
 
 
 def split_confirmation_name(name: str) -> tuple[str, str]:
-    """Return a confirmation's id (the hash of its link's secret) and the token to refuse it."""
+    """Return the secret of a confirmation's link, and the token to refuse it."""
     if len(name) != 3 * PUBLIC_ID_LENGTH:
-        return link_hash(name), ""
-    return link_hash(name[:PUBLIC_ID_LENGTH]), name[PUBLIC_ID_LENGTH:]
+        return name, ""
+    return name[:PUBLIC_ID_LENGTH], name[PUBLIC_ID_LENGTH:]
 
 
 def split_refusal_name(name: str) -> tuple[str, str]:
@@ -87,15 +87,15 @@ def get(session: Session, public_id: str, *, is_locked: bool = False) -> Subscri
     return required(session.scalar(found), NothingLeft)
 
 
-def confirm(session: Session, sealer: Sealer, confirm_id: str) -> Subscription:
+def confirm(session: Session, sealer: Sealer, secret: str) -> Subscription:
     """Confirm a sign-up, so that the person is a member. Confirming twice changes nothing more.
 
     Reads it again under the lock, in case the person leaves at that moment. The worker moves the
     wrapped name and introduction, which the web cannot write, and sends the welcome email.
     """
-    asked = find_pending(session, confirm_id).subscription
+    asked = find_pending(session, secret).subscription
     subscription = get(session, asked.public_id, is_locked=True)
-    pending = find_pending(session, confirm_id)
+    pending = find_pending(session, secret)
     is_new = not subscription.is_active
     if is_new:
         subscription.confirmed_at = now()
@@ -104,7 +104,7 @@ def confirm(session: Session, sealer: Sealer, confirm_id: str) -> Subscription:
         subscription.paused_until = None
         subscription.is_reminded = False
     if is_new or pending.wrapped_introduction:
-        FinishConfirmation(confirm_id, is_new).ask(session, sealer, subscription_id=subscription.id)
+        FinishConfirmation(secret).ask(session, sealer, subscription_id=subscription.id)
     return subscription
 
 

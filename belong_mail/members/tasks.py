@@ -210,13 +210,18 @@ def start_subscription(
 
 @does(FinishConfirmation)
 def complete_confirmation(work: JobWork, asked: FinishConfirmation) -> None:
-    """Store the name of a sign-up that started a membership, and introduce the member if asked to.
+    """Welcome a new member by the sign-up's name, and introduce them to the leaders if asked to.
 
     Does nothing if the member has left meanwhile.
     """
     session, pending = work.session, proven.confirmed(work, asked)
     subscription = pending.subscription
-    if asked.is_new:
+    is_welcomed = exists().where(
+        Delivery.kind == WELCOME,
+        Delivery.subscription_id == subscription.id,
+        Delivery.created_at >= pending.created_at,
+    )
+    if not session.scalar(select(is_welcomed)):
         # Without a plus tag of version 1.0: the confirmed email went to the mailbox.
         to, place = address_of(work.keys, subscription), subscription.public_id
         subscription.wrapped_address = wrap_address(work.keys, to, place, subscription.group)

@@ -92,13 +92,13 @@ def check_your_inbox(session: Session, asked: str = "") -> Page:
 @no_cookie
 def confirm(session: Session, token: str) -> ResponseReturnValue:
     """Ask on GET, join on POST; a used link shows the result."""
-    confirm_id, refusal = _read_confirmation(token)
+    secret, refusal = _read_confirmation(token)
     try:
         if request.method == "POST":
-            joined = members.confirm(session, services().sealer, confirm_id).public_id
+            joined = members.confirm(session, services().sealer, secret).public_id
             shown = services().tokens.sign(Purpose.WELCOME, joined, now())
             return redirect(url_for(".welcome", token=shown), 303)
-        pending = members.find_pending(session, confirm_id)
+        pending = members.find_pending(session, secret)
     except BadToken:
         public_id = members.split_refusal_name(refusal)[0]
         subscription = members.outcome_of_request(session, public_id)
@@ -131,7 +131,7 @@ def welcome(session: Session, token: str) -> Page:
 
 
 def _read_confirmation(token: str) -> tuple[str, str]:
-    """Return a confirmation's id and its token to refuse it; if expired, only the token."""
+    """Return a confirmation's secret and its token to refuse it; if expired, only the token."""
     try:
         return members.split_confirmation_name(services().tokens.read(Purpose.CONFIRM, token))
     except TokenExpired as error:

@@ -12,7 +12,7 @@ from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
 from belong_mail.delivery.models import Delivery
 from belong_mail.groups.models import Question
-from belong_mail.members.jobs import Join
+from belong_mail.members.jobs import FinishConfirmation, Join
 from belong_mail.members.models import PendingConfirmation, Subscription
 from tests.browser_client import Form, html_of, link_to, text_of
 from tests.factories import group_named
@@ -159,3 +159,32 @@ def test_an_introduction_waits_while_a_right_has_ended_and_its_row_is_there(scen
         scenario.execute(update(Right).values(ends_at=ends_at))
         with time_machine.travel(now() + timedelta(hours=introduced)):
             assert len(scenario.mails(LEAD)) == introduced
+
+
+def test_no_one_is_introduced_or_welcomed_without_the_secret_of_their_own_link(scenario):
+    """The web may mark them as a member, but reads only the hash of what the email holds."""
+    scenario.invite_lead(LEAD)
+    link = scenario.confirm_link(**TYPED)
+    [pending] = scenario.query(select(PendingConfirmation))
+    scenario.execute(update(Subscription).values(confirmed_at=now()))
+    finish(scenario, pending, pending.confirm_id)
+    assert scenario.mails(LEAD) == []
+    assert len(scenario.mails()) == 1
+    scenario.visitor.follow(link)
+    assert len(scenario.mails(LEAD)) == 1
+    assert len(scenario.mails()) == 2
+
+
+def finish(scenario, pending: PendingConfirmation, secret: str) -> None:
+    of_member = {"subscription_id": pending.subscription_id}
+    scenario.do(FinishConfirmation(secret).ask, scenario.services.sealer, **of_member)
+
+
+def test_a_member_is_welcomed_once_however_often_the_web_says_that_they_confirmed(scenario):
+    link = scenario.confirm_link()
+    [pending] = scenario.query(select(PendingConfirmation))
+    scenario.visitor.follow(link)
+    welcomed = len(scenario.mails())
+    for _ in range(3):
+        finish(scenario, pending, scenario.confirm_secret(link))
+    assert len(scenario.mails()) == welcomed

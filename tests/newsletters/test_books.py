@@ -6,6 +6,7 @@ import pytest
 import time_machine
 
 from belong_mail.core.db import now, required
+from belong_mail.core.tokens import link_hash
 from belong_mail.members import service as subscriptions
 from belong_mail.members.jobs import NeverMail
 from belong_mail.members.models import PendingConfirmation, Subscription
@@ -112,10 +113,10 @@ def test_a_member_who_confirms_or_resumes_during_queueing_is_counted_in_the_issu
         before = now() - timedelta(seconds=5)
     with services.writing.begin() as session, time_machine.travel(before, tick=False):
         if comes == "confirms":
-            pending = PendingConfirmation(subscription_id=late.id, language="en")
-            session.add(pending)
+            named = {"confirm_id": link_hash("secret"), "language": "en"}
+            session.add(PendingConfirmation(subscription_id=late.id, **named))
             session.flush()
-            subscriptions.confirm(session, services.sealer, pending.confirm_id)
+            subscriptions.confirm(session, services.sealer, "secret")
         else:
             subscriptions.resume(session.get_one(Subscription, late.id))
     assert books(services, issue) == {"recipients": 2, "queued": 2}
