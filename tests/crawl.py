@@ -339,10 +339,10 @@ def open_thread(visitor, services) -> TestResponse:
 
 
 def begin_thread(session, services, code: str = "") -> str:
-    written = ContactData("need", "Where is the library?")
     reference = contact.new_reference()
-    thread = threads.start_thread(session, reference, code or threads.new_code(), written)
-    contact.receive(session, services.sealer, reference, written, now(), thread)
+    written = ContactData("need", "Where is the library?", thread=reference)
+    threads.start_thread(session, reference, code or threads.new_code(), written)
+    contact.receive(session, services.sealer, reference, written, now())
     return reference
 
 

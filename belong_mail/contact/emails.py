@@ -28,16 +28,16 @@ from belong_mail.groups.models import Group
 def contact_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Email a message to the office or to a group's mailbox; Reply-To is the writer's address.
 
-    The sealed message decides the recipient, not a row: otherwise an intruder who writes rows could
-    read other people's messages, or have the office read those to leaders.
+    The sealed message decides the recipient and the thread, not a row: otherwise an intruder who
+    writes rows could read other people's messages or answers, or have the office read those to
+    leaders.
     """
     message = session.get_one(ContactMessage, delivery.about_id)
     written = ContactData(**json.loads(mailer.keys.opener.open(message.sealed, MESSAGE_COLUMN)))
     language = i18n.DEFAULT
-    thread = message.thread
     found = select(Group).where(Group.public_id == written.to)
     group = session.scalar(found) if written.to else None
-    reference = thread.reference if thread else message.reference
+    reference = written.thread or message.reference
     if not REFERENCE.fullmatch(reference):  # it stands in the subject
         raise SkipDelivery(State.FAILED)
     mailbox = mailboxes.mailbox_of(mailer.keys.opener, group) if group else ""
@@ -47,7 +47,7 @@ def contact_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
         reply_to=written.address,
         context={
             "reference": reference,
-            "is_thread": thread is not None,
+            "is_thread": written.thread != "",
             "topic": mailer.renderer.words(language, TOPICS.get(written.topic, FURTHER_MESSAGE)),
             "leads_of": group.name_in_emails if group else "",
             "is_with_leads": mailbox != "",

@@ -82,7 +82,7 @@ class ContactForm(PublicForm):
         """Return whether an answer can reach the writer only by a receipt code."""
         return not self.email.data and self.to.data == OFFICE
 
-    def written(self) -> ContactData:
+    def written(self, thread: str) -> ContactData:
         group = self.groups.get(self.to.data or OFFICE)
         return ContactData(
             topic=cast("str", self.topic.data),
@@ -91,6 +91,7 @@ class ContactForm(PublicForm):
             address=self.email.data or "",
             to=group.public_id if group else "",
             language=request_language(),
+            thread=thread,
         )
 
 

@@ -19,9 +19,6 @@ class ContactMessage(IdBase):
     sealed: Mapped[bytes]
     received_at: Mapped[datetime] = mapped_column(default=now)
     group: Mapped[Group | None] = relationship()
-    # The thread, if the writer gave no address.
-    thread_id: Mapped[int | None] = mapped_column(ForeignKey("threads.id", ondelete="SET NULL"))
-    thread: Mapped["Thread | None"] = relationship()
 
 
 class Thread(IdBase):

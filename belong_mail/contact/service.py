@@ -10,7 +10,7 @@ from sqlalchemy import and_, exists, or_, select
 from sqlalchemy.orm import Session
 
 from belong_mail.contact.jobs import SendMessage
-from belong_mail.contact.models import ContactMessage, Thread
+from belong_mail.contact.models import ContactMessage
 from belong_mail.core.db import is_older, now
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.jobs import MAX_FAILURES, Job
@@ -67,6 +67,8 @@ class ContactData:
     to: str = ""
     # The page's language, for the receipt.
     language: str = ""
+    # Reference of the thread, if the writer gave no address.
+    thread: str = ""
 
 
 ADDRESSEES = (
@@ -91,14 +93,12 @@ def receive(
     reference: str,
     written: ContactData,
     due_at: datetime,
-    thread: Thread | None = None,
 ) -> None:
     """Store a message, sealed, and a job that emails it at `due_at`."""
     sealed = sealer.seal(json.dumps(asdict(written)).encode(), MESSAGE_COLUMN)
     group = session.scalar(select(Group).where(Group.public_id == written.to))
     at = now()
     message = ContactMessage(reference=reference, sealed=sealed, group=group, received_at=at)
-    message.thread = thread
     session.add(message)
     SendMessage(reference).ask(session, sealer, created_at=at, due_at=due_at)
 

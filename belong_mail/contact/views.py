@@ -78,9 +78,9 @@ def _read(session: Session, form: ReceiptForm) -> list[dict[str, Any]] | None:
         form.refuse()
         return None
     if form.message.data and not form.is_turned:
-        written = ContactData(service.FURTHER_MESSAGE, form.message.data)
-        reference = service.new_reference()
-        service.receive(session, services().sealer, reference, written, now(), thread)
+        topic, reference = service.FURTHER_MESSAGE, service.new_reference()
+        written = ContactData(topic, form.message.data, thread=thread.reference)
+        service.receive(session, services().sealer, reference, written, now())
         threads.add_entry(session, thread, written.message, is_office=False)
     return threads.read_entries(session, thread, code)
 
@@ -88,11 +88,13 @@ def _read(session: Session, form: ReceiptForm) -> list[dict[str, Any]] | None:
 def _thank(form: ContactForm) -> ResponseReturnValue:
     """Store a message. A new receipt code is shown at once, so that no URL contains it."""
     code = threads.new_code() if form.is_answered_by_code else ""
-    written, reference = form.written(), service.new_reference()
+    reference = service.new_reference()
+    written = form.written(thread=reference if code else "")
     with transaction() as session:
         due_at = throttle(session)
-        thread = threads.start_thread(session, reference, code, written) if code else None
-        service.receive(session, services().sealer, reference, written, due_at, thread)
+        if code:
+            threads.start_thread(session, reference, code, written)
+        service.receive(session, services().sealer, reference, written, due_at)
     if code:
         return _show_code(reference, code, ReceiptForm(formdata=None))
     has_address = bool(form.email.data)

@@ -57,9 +57,7 @@ WEB = {
     ),
     "chunks": READS,
     "thread_entries": Rights("thread_id is_office sealed written_at"),
-    "contact_messages": Rights(
-        "reference group_id sealed received_at thread_id"
-    ),
+    "contact_messages": Rights("reference group_id sealed received_at"),
     "threads": Rights(
         "reference receipt_key topic last_at",
         update="last_at",

@@ -24,6 +24,7 @@ from tests.factories import group_named, retire
 
 INBOX = "dps-belong@example.org"
 STAFF = "ada@dpsk12.org"
+OTHERS = "2345-6789"
 
 
 def rows(scenario) -> list[ContactMessage]:
@@ -59,9 +60,10 @@ def test_a_message_without_name_and_address_keeps_no_trace_of_its_writer(visitor
         "address": "",
         "to": "",
         "language": "en",
+        "thread": rows(scenario)[0].reference,
     }
     columns = {column.key for column in ContactMessage.__table__.columns}
-    assert columns == {"id", "reference", "group_id", "sealed", "received_at", "thread_id"}
+    assert columns == {"id", "reference", "group_id", "sealed", "received_at"}
     mail = the_mail(scenario)
     assert mail["Reply-To"] is None
     assert "gave no email address" in text_of(mail)
@@ -90,6 +92,7 @@ def test_the_message_is_kept_sealed_before_the_thanks_and_the_inbox_gets_all_of_
         "address": "Ada@dpsk12.org",
         "to": "",
         "language": "en",
+        "thread": "",
     }
     raw = repr(dump_of(scenario.services))
     for word in ("interpreter", "Ada L", "Ada@"):
@@ -271,6 +274,19 @@ def test_a_changed_or_forged_row_redirects_no_message(visitor, scenario, to, row
     assert recipients(scenario) == [gets, gets]
 
 
+def test_a_message_names_the_thread_of_its_own_writer_alone(visitor, scenario):
+    """Whoever holds the code of another thread would read the answer."""
+    write(visitor)
+    [message] = rows(scenario)
+    with scenario.services.writing.begin() as session:
+        session.add(Thread(reference=OTHERS, receipt_key=b"key", topic="need"))
+        session.add(ContactMessage(reference=OTHERS, sealed=message.sealed))
+    scenario.seal(SendMessage(OTHERS))
+    mails = scenario.mails(INBOX)
+    assert [message.reference in mail["Subject"] for mail in mails] == [True, True]
+    assert OTHERS not in "".join(map(html_of, mails))
+
+
 def test_a_writer_of_the_staff_is_told_without_a_word_of_the_message(visitor, scenario):
     write(visitor, VILLAGE, email=ADA, name="Ada Lovelace")
     assert recipients(scenario) == [ADA, SHARED]
@@ -337,14 +353,12 @@ def test_an_unrenderable_reference_does_not_reveal_which_address_is_suppressed(s
 
 def test_no_word_of_the_webs_own_stands_in_the_subject_of_a_message(scenario):
     with scenario.services.writing.begin() as session:
-        thread = Thread(reference="LGBTQ+", receipt_key=b"key", topic="need")
-        session.add(thread)
-        for reference, topic, into in (
-            ("2345-6789", "About LGBTQ+", None),
-            ("2345-678B", "need", thread),
+        for reference, topic, thread in (
+            ("2345-6789", "About LGBTQ+", ""),
+            ("2345-678B", "need", "LGBTQ+"),
         ):
-            written = ContactData(topic, WORDS)
-            service.receive(session, scenario.services.sealer, reference, written, now(), into)
+            written = ContactData(topic, WORDS, thread=thread)
+            service.receive(session, scenario.services.sealer, reference, written, now())
     assert [mail["Subject"] for mail in scenario.mails(INBOX)] == [
         "Message 2345-6789: Another message"
     ]

@@ -7,7 +7,8 @@ and what they still waited for is withdrawn.
 Requests to be notified lose their index, which only the worker can compute; it does so within
 minutes, and each is notified all the same.
 
-Addresses that get no email are no longer counted for the office's page.
+Addresses that get no email are no longer counted for the office's page. A message says under its
+seal which thread it belongs to.
 """
 
 from alembic import op
@@ -44,3 +45,6 @@ def upgrade() -> None:
     with op.batch_alter_table("waitlist_entries") as notes:
         notes.alter_column("address_index", nullable=True)
     op.execute("UPDATE waitlist_entries SET address_index = NULL")
+    with op.batch_alter_table("contact_messages") as messages:
+        messages.drop_constraint("fk_contact_messages_thread_id_threads", type_="foreignkey")
+        messages.drop_column("thread_id")
