@@ -88,8 +88,10 @@ def write(session: Session, issue: Newsletter) -> ResponseReturnValue:
 @unrecorded(newsletters.UNRECORDED_DRAFT)
 def save(session: Session, issue: Newsletter) -> ResponseReturnValue:
     """Save what the page's script sends while someone types."""
+    if not newsletters.is_draft(issue):
+        abort(404)
     form = WriteForm()
-    if not newsletters.is_draft(issue) or _is_stale(issue, form):
+    if _is_stale(issue, form):
         abort(409)
     if not form.validate_on_submit():
         return {"problem": _("Not saved: %(problem)s", problem=form.problem())}, 422

@@ -6,6 +6,8 @@ const PAUSE = 2;
 const RETRIES = [2, 5, 10, 20, 60];
 // Seconds for an answer: some networks give none, and WebKit’s “stop” never ends a fetch with keepalive.
 const PATIENCE = 30;
+// Refusals that another try would not change, by status.
+const REFUSALS = { 404: "gone", 409: "stale", 413: "long" };
 // Browsers let 64 KiB go on after a tab is closed; the rest is for what stands around the words.
 const LAST_OCTETS = 60_000;
 
@@ -57,6 +59,7 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
 
   async function save(isLast) {
     clearTimeout(waiting);
+    saved.textContent = notSaved.textContent ? "" : saved.dataset.saving;
     // Beside another's version: what is on the server stays until “Save”, and the tab keeps these words.
     if ("stale" in form.dataset) return end(notSaved.dataset.stale);
     const texts = [...new Set([words(), ...(unanswered?.texts ?? [])])];
@@ -70,15 +73,15 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
     const [answer, said] = await Promise.race([post(mine.signal, isLast), ended]);
     if (sending !== mine) return;
     sending = null;
-    if (!said?.seen && ![409, 413, 422].includes(answer?.status)) return retry(answer);
+    const problem = said?.problem ?? notSaved.dataset[REFUSALS[answer?.status]];
+    if (!said?.seen && !problem) return retry(answer);
     const isNewest = words() === unanswered.texts[0] && unanswered.seen === form.elements.seen.value;
     unanswered = null;
     tries = 0;
     if (said?.seen) form.elements.seen.value = said.seen;
     if (said?.seen && hasGone) sessionStorage.setItem(ours, said.seen);
     if (!isNewest) return saveIn(pressed ? 0 : PAUSE);
-    if (answer.status === 422) return end(said?.problem || notSaved.dataset.lost, onRefused);
-    if (answer.status !== 200) return end(answer.status === 409 ? notSaved.dataset.stale : notSaved.dataset.long);
+    if (problem) return end(problem, said?.problem && onRefused);
     isUnsaved = false;
     sessionStorage.removeItem(offered ? beside : key);
     end("", onSaved);
@@ -98,7 +101,7 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
 
   async function retry(answer) {
     saveIn(RETRIES[Math.min(tries++, RETRIES.length - 1)]);
-    const isOut = answer?.redirected || [400, 403].includes(answer?.status);
+    const isOut = [400, 403].includes(answer?.status);
     // Whoever has signed in again has another token.
     if (answer?.status === 400) await renewToken();
     if (!isOut) pressed = null;
@@ -193,7 +196,6 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
     if (isGoing) return;
     event.preventDefault();
     pressed = event.submitter;
-    saved.textContent = saved.dataset.saving;
     saveIn(0);
   });
   for (const name of ["online", "focus"]) addEventListener(name, () => { if (notSaved.textContent) save(); });

@@ -115,6 +115,7 @@ def test_a_save_whose_answer_was_lost_is_no_one_elses(page):
 def test_a_save_that_is_never_answered_is_said_and_tried_again(page):
     page.route(SAVE, lambda _: None, times=1)
     page.fill("[name=text]", WORDS)
+    expect(page.locator("#saved")).to_have_text("Saving…")
     expect(page.locator("#not-saved")).to_have_text(NO_CONNECTION)
     is_saved(page)
 
@@ -319,7 +320,7 @@ def test_what_was_wrong_goes_once_it_is_mended_and_saved(page):
     shown = page.frame_locator("iframe[name=preview]").locator("body")
     expect(shown).to_contain_text("Tea with {who}")
     page.get_by_role("button", name="Send or schedule").click()
-    expect(page.get_by_role("alert")).to_contain_text("{who}")
+    expect(page.locator(".problem")).to_contain_text("{who}")
     page.fill("[name=subject]", "Tea with us")
     is_saved(page)
     expect(page.locator(".problem, .error, .wrong, [aria-invalid]")).to_have_count(0)
@@ -413,6 +414,23 @@ def test_words_that_met_anothers_at_a_button_are_offered_when_the_page_opens_aga
     expect(page.locator(".notice.done")).to_have_text("Saved.")
     page.goto(url)
     expect(text).to_have_value("More. Mine.")
+
+
+@one_by_day("journeys in a browser")
+@pytest.mark.expected(404)
+def test_words_for_a_draft_that_is_gone_are_told_and_given_back_by_a_button(page):
+    page.locator("[name=text]").press_sequentially("Come to tea.")
+    is_saved(page)
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.get_by_text("Delete this draft …").click()
+    other.get_by_role("button", name="Delete it").click()
+    expect(other).to_have_url(re.compile("done=deleted"))
+    page.locator("[name=text]").press_sequentially(" Bring a cup.")
+    expect(page.locator("#not-saved")).to_have_text(re.compile("sent, scheduled or deleted"))
+    page.get_by_role("button", name="Send or schedule").click()
+    page.get_by_text("What you typed").click()
+    expect(page.locator("#typed")).to_have_text("Come to tea. Bring a cup.")
 
 
 @one_by_day("journeys in a browser")

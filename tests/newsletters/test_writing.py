@@ -107,6 +107,7 @@ def test_words_for_a_draft_that_is_sent_or_deleted_meanwhile_are_shown(lead, ver
     page = write(lead)
     mine = Form(lead.open(page).text).fields | {"text": "Words of mine & more"}
     assert lead.act(f"{page}/{verb}", when="10").status_code == 303
+    assert lead.press(f"{page}/save", **mine).status_code == 404
     told = lead.press(page, **mine)
     assert told.status_code == status
     assert "Words of mine &amp; more</p>" in told.text
