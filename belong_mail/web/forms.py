@@ -273,7 +273,7 @@ def email_field(
 
 
 def line_field(
-    label: LazyProxy, required: Validator, most: int, *more: Validator, hint: object = ""
+    label: object, required: Validator, most: int, *more: Validator, hint: object = ""
 ) -> StringField:
     """Return a field for one line of plain text, of at most so many characters.
 
