@@ -114,8 +114,6 @@ def report(issue: Newsletter, status: IssueStatus) -> list[str]:
     everybody = counts["recipients"]
     is_over = status.state in {"sent", "stopped"}
     said = []
-    if status.state == "sent" and not everybody:
-        said.append(_("The group had no members to send it to."))
     if handed := counts[State.ACCEPTED]:
         is_whole = is_over and everybody - handed < COUNT_STEP
         near = approximate_count(handed, told if is_whole else 0)
@@ -213,7 +211,9 @@ def progress(issue: Newsletter, status: IssueStatus, send_rate: int | None) -> s
         "stopped": _("Stopped. Members who hadn’t received it won’t get it.")
         if status.counts[State.WITHDRAWN]
         else _("Stopped, but no copies were left to stop."),
-        "sent": _("Sent on %(time)s, %(time_place)s time.", time=time),
+        "sent": _("Sent on %(time)s, %(time_place)s time.", time=time)
+        if status.counts["recipients"]
+        else _("The group had no members to send it to."),
     }
     return said[status.state]
 

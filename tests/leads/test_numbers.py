@@ -101,7 +101,7 @@ def test_an_issues_report_says_the_same_of_all_members_as_the_first_page(lead, s
 def test_the_worker_counts_members_each_minute_and_no_look_does(lead, scenario):
     told(lead, scenario)
     scenario.add_members(21)
-    assert "A few members" in lead.open("/lead/").text
+    assert "Fewer than 10 members" in lead.open("/lead/").text
     with time_machine.travel(now() + timedelta(minutes=2), tick=True):
         scenario.worker.step()
     assert "About 20 members" in lead.open("/lead/").text

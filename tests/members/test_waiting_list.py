@@ -190,7 +190,7 @@ def test_the_office_lets_a_group_start_once_and_leaders_read_words_not_numbers(s
     page = lead.open("/lead/").text
     assert "Enough people are interested to start." in page
     assert "Not started yet." in page
-    assert "A few members" not in page
+    assert "Fewer than 10 members" not in page
     assert "Write a newsletter" not in page
     assert run(cli, "launch", SOON).exit_code == 0
     again = run(cli, "launch", SOON)

@@ -67,7 +67,9 @@ def test_a_lead_writes_tests_and_releases(lead, scenario):
 def test_a_lead_reads_that_an_issue_had_nobody_to_go_to(lead, scenario):
     page = write(lead)
     release(lead, page, scenario.worker)
-    assert "The group had no members to send it to." in lead.open(f"{page}/sending").text
+    said = lead.open(f"{page}/sending").text
+    assert '<p class="notice" role="status"' in said
+    assert "The group had no members to send it to." in said
 
 
 def test_before_it_is_sent_a_lead_sees_what_members_will_get_in_each_language(lead):

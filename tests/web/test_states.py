@@ -100,20 +100,20 @@ def the_end_of_a_group_that_has_not_begun_is_set(scenario):
 /office/groups/autoimmune - Asked to be notified
 /office/groups/autoimmune + Import a list …
 /office/groups/autoimmune/end - the requests to be notified are deleted
-/office/groups/autoimmune/end + a few memberships are deleted
+/office/groups/autoimmune/end + fewer than 10 memberships are deleted
 """)
 def all_groups_have_begun(scenario):
     scenario.execute(update(Group).values(established_at=now() - timedelta(days=1)))
 
 
 @shows("""
-/lead/ - A few members
+/lead/ - Fewer than 10 members
 /lead/ + About 30 members
-/lead/newsletters/{draft}/release - a few members of
+/lead/newsletters/{draft}/release - fewer than 10 members of
 /lead/newsletters/{draft}/release + about 30 members of
-/office/newsletters/{held}/send - a few members of
+/office/newsletters/{held}/send - fewer than 10 members of
 /office/newsletters/{held}/send + about 30 members of
-/office/groups/the-village/end - a few memberships are deleted
+/office/groups/the-village/end - fewer than 10 memberships are deleted
 /office/groups/the-village/end + about 30 memberships are deleted
 """)
 def a_group_has_many_members(scenario):
@@ -484,7 +484,7 @@ def a_draft_is_a_template(scenario):
 @shows("""
 /lead/newsletters/{draft}/approve - No one is asking for your OK.
 /lead/newsletters/{draft}/approve + wants to send this newsletter to The Village
-/lead/newsletters/{draft}/approve + This will go to a few members of
+/lead/newsletters/{draft}/approve + This will go to fewer than 10 members of
 /lead/newsletters/{draft}/approve + It will be sent 10 minutes after the OK.
 /lead/newsletters/{draft}/approve + Approve and send
 /lead/newsletters/{draft}/approve ! Withdraw the request
@@ -542,7 +542,7 @@ def a_group_is_discreet(scenario):
 /lead/ + Fewer than 10 people have asked about it so far.
 /lead/ - Write a newsletter
 /lead/ - >Newsletters<
-/lead/ - A few members
+/lead/ - Fewer than 10 members
 /lead/newsletters/{queued}/read - Duplicate as a draft
 """)
 def a_group_has_not_begun(scenario):
