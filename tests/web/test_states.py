@@ -254,6 +254,7 @@ def a_newsletter_is_stopped(scenario):
 /office → /office/newsletters/{held}/read + aria-current="page">Newsletters
 /lead/ → /office/newsletters/{held} + aria-current="page">Office
 /office → /office/leads/{invited} + aria-current="page">Groups</a>
+/office ! href="/">Groups</a>
 /lead/newsletters/{draft} ! <details open>
 /office/leads/invite → /office/leads/invite email=x + <div class="field wrong">
 /office/leads/invite → /office/leads/invite email=x + id="email-error"
