@@ -14,8 +14,9 @@ from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.groups.header_words import is_discreet
 from belong_mail.groups.models import Group
+from belong_mail.newsletters.checklist import require_valid
 from belong_mail.newsletters.models import Approval, Newsletter, OperatorRelease
-from belong_mail.newsletters.service import InvalidState, require_valid
+from belong_mail.newsletters.service import InvalidState
 
 # How long a request for approval stays open.
 REQUEST_AGE = timedelta(days=7)

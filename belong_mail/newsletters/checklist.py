@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, final
 from urllib.parse import unquote
 
+from belong_mail.core.db import now
 from belong_mail.core.email_templates import RenderedEmail, Renderer
 from belong_mail.core.i18n import DEFAULT, NAMES, OTHER_LANGUAGES, catalog
 from belong_mail.core.links import Links
@@ -177,10 +178,25 @@ def _problems_of(
 
 
 def _identifying_items(newsletter: Newsletter) -> list[ChecklistItem]:
-    """Report a lead's words that would identify the group in an inbox."""
-    said = {"subject": TELLS, "flyers": TITLE_TELLS}
-    found = newsletters.identifying_words(newsletter)
-    return [_refusal(said[place], word, place) for place, word in found]
+    """Report a lead's words that would identify the group in an inbox, with where they stand.
+
+    Files are named after the titles of flyers.
+    """
+    lines = (*newsletter.subject.values(), *newsletter.preheader.values())
+    shown = [(TELLS, "subject", line) for line in lines]
+    shown += [(TITLE_TELLS, "flyers", flyer.title) for flyer in newsletter.flyers]
+    find, name = word_finder(newsletter.group), newsletter.group.name
+    found = (
+        (said, place, find(rendering.fill_slots(clean_text(each), name)))
+        for said, place, each in shown
+    )
+    return [_refusal(said, word, place) for said, place, word in found if word]
+
+
+def require_valid(newsletter: Newsletter) -> None:
+    """Raise InvalidState if an issue's group has ended, or its headers would name the group."""
+    if newsletter.group.has_ended(now()) or _identifying_items(newsletter):
+        raise newsletters.InvalidState
 
 
 def _identifying(newsletter: Newsletter) -> Callable[[str, str], str]:

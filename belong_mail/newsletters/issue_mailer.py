@@ -122,8 +122,8 @@ def build(
     )
     label = mailer.keys.index.list_label(newsletter.group.public_id)
     leaving = [] if copy_for else leaving_headers(mailer.settings, mailer.links)
-    given = mailer.settings, mailer.names, label, prefix + rendered.subject, leaving
-    headers = headers_of(*given, replies_to)
+    subject = prefix + rendered.subject
+    headers = headers_of(mailer.settings, mailer.names, label, subject, leaving, replies_to)
     boundary = hashlib.sha256(newsletter.public_id.encode()).hexdigest()[:32]
     attached = files.attached(newsletter.flyers)
     made = bind(headers, rendered, newsletter.images, boundary, attached)

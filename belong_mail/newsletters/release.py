@@ -20,13 +20,10 @@ from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
 from belong_mail.members.models import INTRODUCE, Subscription
 from belong_mail.newsletters import approval
+from belong_mail.newsletters.checklist import require_valid
 from belong_mail.newsletters.jobs import FollowIssue, SendTestCopies
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.newsletters.service import (
-    InvalidState,
-    report,
-    require_valid,
-)
+from belong_mail.newsletters.service import InvalidState, report
 
 # Pause, resume, …: raises InvalidState if that is impossible.
 Verb = Callable[[Session, Newsletter], None]

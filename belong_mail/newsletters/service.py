@@ -28,14 +28,12 @@ from belong_mail.core.audit import AuditEntry
 from belong_mail.core.db import UtcTime, lock_for_change, now, required
 from belong_mail.core.i18n import DEFAULT, LocalizedText
 from belong_mail.delivery.models import UNFINISHED, Chunk, Delivery, IssueCount, State
-from belong_mail.groups.header_words import word_finder
 from belong_mail.groups.models import Group
 from belong_mail.mail.message import headers, markdown
 from belong_mail.mail.message.headers import InvalidHeader
 from belong_mail.mail.message.mime import clean_text
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.newsletters.rendering import fill_slots
 
 log = logging.getLogger(__name__)
 # Why edits to drafts are not audited.
@@ -158,27 +156,6 @@ def find_for_lead(session: Session, account: Account, public_id: str) -> Newslet
     found, by = lock_for_change(session, FOR_LEAD), {"account_id": account.id}
     newsletter: Newsletter | None = session.scalar(found, {**by, "public_id": public_id})
     return required(newsletter, accounts.NotFound)
-
-
-def identifying_words(newsletter: Newsletter) -> list[tuple[str, str]]:
-    """List the words that identify the group, each with the place where it was typed.
-
-    `subject` stands for the preview line, too; files are named after the titles of `flyers`.
-    """
-    lines = (*newsletter.subject.values(), *newsletter.preheader.values())
-    shown = [("subject", line) for line in lines]
-    shown += [("flyers", flyer.title) for flyer in newsletter.flyers]
-    name = newsletter.group.name
-    filled = ((place, fill_slots(clean_text(each), name)) for place, each in shown)
-    find = word_finder(newsletter.group)
-    found = ((place, find(words)) for place, words in filled)
-    return [(place, word) for place, word in found if word]
-
-
-def require_valid(newsletter: Newsletter) -> None:
-    """Raise InvalidState if an issue's group has ended, or its headers would name the group."""
-    if newsletter.group.has_ended(now()) or identifying_words(newsletter):
-        raise InvalidState
 
 
 def plan(session: Session, newsletter: Newsletter, least: int = LEAST_CHUNK_MEMBERS) -> None:
