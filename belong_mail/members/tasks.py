@@ -86,7 +86,7 @@ def join(work: JobWork, asked: Join) -> None:
     """
     group = proven.group(work, asked)
     work.require_staff(asked.address)
-    let_in(work, group, asked)
+    ask_to_confirm(work, group, asked)
 
 
 @does(SendStaffCode)
@@ -132,10 +132,10 @@ def join_by_code(work: JobWork, asked: JoinByCode) -> None:
     key = work.keys.index.limited("staff-code-used", group.public_id, asked.nonce)
     if rate_limits.try_use(work.session, key, STAFF_CODE_USED_RATE, end_of_day(now())) is None:
         raise Refused
-    let_in(work, group, replace(asked, source=""))
+    ask_to_confirm(work, group, replace(asked, source=""))
 
 
-def let_in(work: Work, group: Group, wanted: Signup, kind: str = CONFIRM) -> None:
+def ask_to_confirm(work: Work, group: Group, wanted: Signup, kind: str = CONFIRM) -> None:
     """Queue the email that asks an address to confirm that it joins.
 
     Members get an email that says that they are members; barred and suppressed addresses get none.
@@ -154,14 +154,15 @@ def let_in(work: Work, group: Group, wanted: Signup, kind: str = CONFIRM) -> Non
         session.flush()
     elif subscription.is_suppressed:
         _reset(subscription)
+    limits = _limits(keys.index, group, identity, wanted.source)
     is_member = subscription.is_active
     waiting = outbox.waiting(
         session, (ALREADY,) if is_member else CONFIRMATION_KINDS, subscription.id
     )
     if waiting is not None and (is_member or _join_waiting(work, subscription, wanted)):
-        _ask_sooner(work, subscription, wanted.source, waiting)
+        _ask_sooner(work, limits, waiting)
         return
-    due_at = _when_to_ask(work, subscription, wanted.source)
+    due_at = _when_to_ask(work, limits)
     if is_member:
         _post_to_member(work, subscription, ALREADY, subscription.language, due_at)
     else:
@@ -226,7 +227,9 @@ def complete_confirmation(work: JobWork, asked: FinishConfirmation) -> None:
         to, place = address_of(work.keys, subscription), subscription.public_id
         subscription.wrapped_address = wrap_address(work.keys, to, place, subscription.group)
         subscription.wrapped_name = pending.wrapped_name
-        [gap], _of_source, [of_member, _of_person] = _limits(work.keys, subscription, "")
+        gap, _, [of_member, _] = _limits(
+            work.keys.index, subscription.group, address.folded(to), source=""
+        )
         rate_limits.forget(session, gap[0], of_member[0])
         outbox.post(session, WELCOME, subscription_id=subscription.id)
     introduction, pending.wrapped_introduction = pending.wrapped_introduction, None
@@ -326,29 +329,30 @@ def _fill(keyring: Keyring, pending: PendingConfirmation, signup: Signup) -> Non
         setattr(pending, column, wrapped)
 
 
-Uses = list[tuple[bytes, rate_limits.Rate]]
+Use = tuple[bytes, rate_limits.Rate]
+# A confirmation's gap to the next one, and what one source and all sources may use.
+Limits = tuple[Use, list[Use], list[Use]]
 
 
-def _limits(keyring: Keyring, subscription: Subscription, source: str) -> tuple[Uses, Uses, Uses]:
-    """Return a confirmation's limits with their keys: for the gap, one source, and all sources."""
-    person = address.folded(address_of(keyring, subscription))
-    group, key = subscription.group.public_id, keyring.index.limited
-    gap = [(key("confirm-gap", group, person), CONFIRMATION_GAP_RATE)]
+def _limits(index: BlindIndex, group: Group, identity: str, source: str) -> Limits:
+    """Return the limits of a confirmation to a mailbox, with their keys."""
+    name, key = group.public_id, index.limited
+    gap = (key("confirm-gap", name, identity), CONFIRMATION_GAP_RATE)
     of_source = [
-        (key("confirm-from", source, group, person), CONFIRM_MEMBER_RATE),
-        (key("confirm-person-from", source, person), CONFIRM_PERSON_RATE),
+        (key("confirm-from", source, name, identity), CONFIRM_MEMBER_RATE),
+        (key("confirm-person-from", source, identity), CONFIRM_PERSON_RATE),
     ]
     of_all = [
-        (key("confirm", group, person), CONFIRM_MEMBER_RATE_ALL_SOURCES),
-        (key("confirm-person", person), CONFIRM_PERSON_RATE_ALL_SOURCES),
+        (key("confirm", name, identity), CONFIRM_MEMBER_RATE_ALL_SOURCES),
+        (key("confirm-person", identity), CONFIRM_PERSON_RATE_ALL_SOURCES),
     ]
     return gap, of_source, of_all
 
 
-def _when_to_ask(work: Work, subscription: Subscription, source: str) -> datetime:
+def _when_to_ask(work: Work, limits: Limits) -> datetime:
     """Count a confirmation in all limits; return when it may be sent."""
     session, at = work.session, work.at
-    [gap], of_source, of_all = _limits(work.keys, subscription, source)
+    gap, of_source, of_all = limits
     due_at = max(
         *rate_limits.record_uses(session, of_source, at),
         _use_overall_allowance(work, of_all),
@@ -357,9 +361,9 @@ def _when_to_ask(work: Work, subscription: Subscription, source: str) -> datetim
     return rate_limits.try_use(session, *gap, due_at, timedelta(hours=1)) or due_at
 
 
-def _ask_sooner(work: Work, subscription: Subscription, source: str, waiting: Delivery) -> None:
+def _ask_sooner(work: Work, limits: Limits, waiting: Delivery) -> None:
     """Advance an unsent email, delayed for other sources, if this source's limits allow it."""
-    _gap, of_source, of_all = _limits(work.keys, subscription, source)
+    _, of_source, of_all = limits
     is_held = waiting.state == State.QUEUED and waiting.created_at > work.at + CONFIRMATION_GAP
     if not is_held or not rate_limits.try_uses(work.session, of_source, work.at):
         return
@@ -368,7 +372,7 @@ def _ask_sooner(work: Work, subscription: Subscription, source: str, waiting: De
         waiting.due_at = waiting.created_at = due_at
 
 
-def _use_overall_allowance(work: Work, of_all: Uses) -> datetime:
+def _use_overall_allowance(work: Work, of_all: list[Use]) -> datetime:
     """Count a confirmation for all sources; one that would wait for over a day is not counted."""
     session, at = work.session, work.at
     due = (rate_limits.try_use(session, key, rate, at, MAX_WAIT) for key, rate in of_all)
@@ -417,7 +421,7 @@ def _take_out(work: Work, group: Group, identity: str) -> None:
 def keep_note(work: JobWork, asked: WaitForGroup) -> None:
     """Store a request to be notified, one for each mailbox and group, even if suppressed.
 
-    A missing request would show that the address is suppressed; `let_in` sends it nothing.
+    A missing request would show that the address is suppressed; `ask_to_confirm` skips it.
     """
     session, keys, group = work.session, work.keys, proven.group(work, asked)
     identity = address.folded(asked.address)
@@ -508,4 +512,5 @@ def tell_launched(work: Work, note_id: int) -> None:
         log.error("Waiting-list entry %d cannot be opened.", note_id)  # noqa: TRY400 - it names nobody
         return
     if not erasure.is_being_erased(session, keys, address.folded(to), note):
-        let_in(work, note.group, Signup(address=to, language=note.language), STARTS)
+        signup = Signup(address=to, language=note.language)
+        ask_to_confirm(work, note.group, signup, STARTS)
