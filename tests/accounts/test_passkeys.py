@@ -53,7 +53,7 @@ def test_a_lead_adds_a_passkey_and_signs_in_with_it(lead, device, phone, scenari
     assert "Last used on" in lead.open(PAGE).text
     told = scenario.relay.to(LEAD)[-1]
     assert told["Subject"] == "You can now sign in with a new passkey"
-    assert "A passkey was added" in text_of(told)
+    assert "with a new passkey" in text_of(told)
 
 
 def test_a_device_hears_of_no_group_and_of_no_address(lead):

@@ -431,7 +431,7 @@ def test_the_office_undoes_that_a_leader_has_stopped(scenario, office, stopped, 
     begins = introduced_from(scenario)
     assert begins > now() + timedelta(hours=23), "a day passes, as after any acceptance"
     told = {each: scenario.mails(each)[number:] for each, number in before.items()}
-    assert [text_of(mail).count("undid that") for each in told.values() for mail in each] == [1, 1]
+    assert [text_of(mail).count("gave it") for each in told.values() for mail in each] == [1, 1]
     assert office.act(f"{person}/restore", role=VILLAGE).status_code == 404
 
 

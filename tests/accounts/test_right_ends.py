@@ -99,7 +99,7 @@ def test_a_right_that_no_one_renews_ends(app, scenario):
     with time_machine.travel(begun + YEAR + timedelta(minutes=5)):
         assert "The Village" not in lead.open("/lead/").text, "before the worker has taken it away"
         assert scenario.subjects(LEAD).count(ENDED) == 1
-        assert "because no one renewed it" in text_of(scenario.mails(LEAD)[-1])
+        assert "No one renewed the role." in text_of(scenario.mails(LEAD)[-1])
         told = map(text_of, scenario.mails(INBOX))
         assert any("no longer leads The Village" in each for each in told)
         assert leads(scenario) == 0

@@ -155,7 +155,7 @@ def _of_rights(say) -> Contexts:
         {**of_both, "what": what, "name": name, "is_you": is_you}
         for what in ("invited", "accepted", "ended", "removed", "restored", "stopped")
         for name in (say("Ada"), "")
-        for is_you in (True, False)
+        for is_you in (what not in ("invited", "accepted"), False)
     ]
     people = [(say("Ada"), groups[:1]), ("", [])]
     renewed = {"what": "renewed", "renewed": people, "groups": [], "is_for_office": False}

@@ -112,7 +112,7 @@ ALONE = {
     "office-acted": [
         "Nothing more is sent", "is being sent", "be taken back", "gave it", "a draft again",
     ],
-    "passkey-changed": ["A passkey was added", "A passkey was removed"],
+    "passkey-changed": ["with a new passkey", "was removed"],
 }  # fmt: skip
 
 

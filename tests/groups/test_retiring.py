@@ -23,7 +23,7 @@ from tests.scenario import Scenario
 SLUG = "the-village"
 LEAD, INBOX = "lead@dpsk12.org", "dps-belong@example.org"
 # Leaders and inbox are told of an end; nobody else is, and the group sends nothing more.
-TOLD = [(each, "One of the Belong groups is coming to an end") for each in (INBOX, LEAD)]
+TOLD = [(each, "One of the Belong groups has ended") for each in (INBOX, LEAD)]
 
 
 def by_command(_stage: Scenario, cli) -> None:

@@ -59,13 +59,14 @@ def test_emails_have_the_new_postal_line_and_the_office_is_told_once(
     for address in (LEAD, INBOX):
         [told] = [mail for mail in relay.to(address) if "Settings" in str(mail["Subject"])]
         assert SETTINGS in text_of(told)
-    assert "the office’s inbox" in text_of(told)
+    assert "the inbox of the Belong office" in text_of(told)
     visitor.join("the-village", "new@dpsk12.org")
     worker.drain()
     [mail] = relay.to("new@dpsk12.org")
     for body in (text_of(mail), html_of(mail)):
         assert "1 Main St" in body
         assert "sample line" not in body
+    assert text_of(mail).count("DPS Belong") == 1
 
 
 @pytest.mark.parametrize("is_asked_for", [False, True])

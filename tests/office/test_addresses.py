@@ -153,7 +153,7 @@ def test_the_inbox_hears_of_a_bar_that_the_web_alone_asks_for_or_lifts(office, s
             asked = RemoveAddress(group_named(session, VILLAGE).public_id, BOB, what)
             asked.ask(session, scenario.services.sealer)
         told.append(text_of(scenario.mails(INBOX)[-1]))
-    assert "out of The Village Belong Group, and not to let it join again" in told[0]
+    assert "remove an address from The Village Belong Group, and not to let it" in told[0]
     assert "asked that an address may join The Village Belong Group again" in told[1]
     assert BOB not in "".join(told)
     kinds = [audit.Kind.ADDRESS_BARRED, audit.Kind.ADDRESS_LET_IN]

@@ -38,7 +38,7 @@ def test_a_nonmember_is_told_so_five_times_an_hour_as_a_member_gets_a_link(mine)
     for address in (NOBODY, "nobody+x@dpsk12.org", ADA, ADA) * 5:
         mine.send("/my-groups", email=address)
     told = mine.mails(NOBODY)
-    assert "It isn’t in any group" in " ".join(text_of(told[0]).split())
+    assert "This email address isn’t in any group" in " ".join(text_of(told[0]).split())
     assert len(told) == len(mine.relay.to(ADA)) == 5
     with time_machine.travel(now() + timedelta(hours=1, minutes=1)):
         assert "The Village" in mine.open(mine.link()).text
