@@ -141,6 +141,9 @@ def a_second_leader_accepts(scenario):
 @shows("""
 /lead/groups/the-village/page + You’re the only leader, so no one can approve.
 /lead/groups/the-village/page - can be sent by any of its leaders alone
+/lead/newsletters/{draft}/release + >Ask the office</a> to invite another leader
+/lead/newsletters/{draft}/release - id="main-form"
+/lead/newsletters/{draft}/release - name="switch_language"
 /lead/newsletters/{held}/sending + It needs a second leader’s OK, and no one approved
 /office/newsletters/{held} + Ask the group’s leaders, or cancel it.
 /office/newsletters/{held} - Send it now
