@@ -172,6 +172,13 @@ def test_an_impossible_meeting_is_explained_and_everything_typed_stays(lead, ser
     assert count(services) == 0
 
 
+def test_errors_are_listed_as_their_fields_stand_on_the_page(lead):
+    wrong = ("title_en", "starts_on", "starts_at", "place")
+    page = lead.send(NEW, **{**FULL, **dict.fromkeys(wrong, "x\u202e")}).text
+    summary = page.partition('id="problem"')[2].partition("</ul>")[0]
+    assert re.findall('href="#(.+?)"', summary) == [*wrong]
+
+
 @pytest.mark.parametrize("typed", ["4:30 PM", "4:30pm", "04:30 p. m.", "16:30"])
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_time_may_be_typed_as_people_say_it(lead, services, typed):
