@@ -37,6 +37,7 @@ from belong_mail.office.forms import (
 )
 from belong_mail.web.access import for_office, fresh_proof
 from belong_mail.web.context import services
+from belong_mail.web.language import format_number
 from belong_mail.web.language import gettext as _
 from belong_mail.web.page import Page, page
 
@@ -232,6 +233,7 @@ def _about(entry: AuditEntry) -> str:
     detail = entry.detail or ""
     if entry.kind == Kind.COMMAND_RUN:
         return detail.replace("-", " ")
-    if detail.startswith("about-"):
-        return _("about %(number)s", number=detail.removeprefix("about-"))
+    kind, _dash, number = detail.partition("-")
+    if kind == "about" and number.isdecimal():
+        return _("about %(number)s", number=format_number(int(number)))
     return _(trail.DETAILS[detail]) if detail in trail.DETAILS else ""

@@ -76,7 +76,8 @@ def test_details_are_told_in_words_and_ids_to_nobody(office, services):
     for detail, words in (
         ("video_url", "Setting changed: Link to the office’s video"),
         ("3", "Setting changed"),
-        ("about-40", "Setting changed: about 40"),
+        ("about-3000", "Setting changed: about 3,000"),
+        ("about-it", "Setting changed"),
         ("K7qM_2xR-idOfSomething", "Setting changed"),
     ):
         add(services, kind=Kind.SETTING_CHANGED, detail=detail)
