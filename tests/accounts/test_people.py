@@ -223,6 +223,8 @@ def test_the_office_and_other_leads_hear_of_each_new_right(scenario, office):
     scenario.invite_lead(LEAD)
     scenario.invite_lead("asian@dpsk12.org", "asian")
     invite(office, scenario, NEW, VILLAGE, "lgbtq")
+    by, new = (scenario.account(each).public_id for each in (OFFICE, NEW))
+    assert {each.actor for each in trail(scenario.services) if each.account == new} == {by}
     assert scenario.subjects("asian@dpsk12.org") == []
     for told in (OFFICE, COLLEAGUE):
         mail = scenario.mails(told)[-1]
@@ -358,6 +360,10 @@ def test_the_last_office_account_is_not_removed(app, scenario, office):
 
 
 def test_a_group_with_fewer_than_two_leads_is_pointed_out(scenario, office):
+    def lines() -> int:
+        row = office.open(GROUPS).text.partition(f'"{VILLAGE_PAGE}"')[2]
+        return row.partition("</td>")[0].count("<br>")
+
     def is_alone() -> bool:
         today, listed, group = (office.open(url).text for url in ("/office", GROUPS, VILLAGE_PAGE))
         said = {f'href="{VILLAGE_PAGE}"' in today, "Fewer than two" in listed}
@@ -370,8 +376,11 @@ def test_a_group_with_fewer_than_two_leads_is_pointed_out(scenario, office):
     assert is_alone(), "who hasn’t accepted yet does not count"
     scenario.invite_lead(NEW)
     assert not is_alone()
-    cell = office.open(GROUPS).text.partition(f'"{VILLAGE_PAGE}"')[2].partition("</td>")[0]
-    assert cell.count("<br>") == 2, "each leader has a line"
+    assert lines() == 2, "each leader has one of their own"
+    of_one = update(Right).where(Right.account_id == scenario.account(NEW).id)
+    scenario.execute(of_one.values(ends_at=now()))
+    assert is_alone()
+    assert lines() == 2, "one of two leaders, and that there are too few"
     press(office, scenario, NEW, "remove", VILLAGE)
     assert is_alone()
 
@@ -528,20 +537,6 @@ def test_a_name_carries_no_link_into_an_email(scenario):
     seal_invitation(scenario, NEW, groups, "Visit https://evil.example/x now")
     words = text_of(scenario.mails(OFFICE)[-1])
     assert "Visit https evil. example x now was invited" in " ".join(words.split())
-
-
-def test_the_trail_says_who_invited_and_who_removed_a_leader(scenario, office):
-    accept(scenario, office)
-    press(office, scenario, NEW, "remove", VILLAGE)
-    by, about = scenario.account(OFFICE).public_id, scenario.account(NEW).public_id
-    entries = trail(scenario.services)
-    told = [(each.kind, each.actor, each.group_slug) for each in entries if each.account == about]
-    assert told == [
-        (Kind.LEAD_INVITED, by, VILLAGE),
-        (Kind.LEAD_REMOVED, by, VILLAGE),
-        (Kind.SESSIONS_ENDED, by, None),
-    ]
-    assert (Kind.LEAD_ACCEPTED, about) in [(each.kind, each.actor) for each in entries]
 
 
 def test_a_right_that_was_accepted_is_not_made_older_by_accepting_again(scenario, office):

@@ -167,14 +167,16 @@ def test_a_message_that_cannot_be_moved_is_read_once_and_holds_up_no_other(
 
 
 def test_a_server_that_breaks_at_each_move_loses_nothing(worker, scripted, services):
-    scripted.put(*messages(0, 3))
+    """Nor if it gives a number again meanwhile."""
     scripted.script["MOVE"] = drop
-    for _ in range(9):
-        poll(worker)
+    for there in ([(1, message(0))], [(each, message(each)) for each in (1, 2, 3)]):
+        scripted.messages = there
+        for _ in range(9):
+            poll(worker)
     assert len(scripted.messages) == 3
     del scripted.script["MOVE"]
     poll(worker)
-    assert (taken(services), scripted.messages) == (3, [])
+    assert (taken(services), scripted.messages) == (4, [])
 
 
 @pytest.mark.parametrize("offered", ["IMAP4rev1 UIDPLUS", "IMAP4rev1 MOVE"])
@@ -227,6 +229,10 @@ def test_messages_at_which_the_server_breaks_once_are_read_however_many_they_are
     for number in range(6):
         scripted.script[f"FETCH {1 + 2 * number}"] = drop
         poll(worker)
+    scripted.script["LOGIN"] = drop
+    for _ in range(9):
+        poll(worker)
+    del scripted.script["LOGIN"]
     poll(worker)
     assert (taken(services), scripted.messages) == (6, [])
 
