@@ -48,7 +48,7 @@ def contact_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
         context={
             "reference": reference,
             "is_thread": written.thread != "",
-            "topic": mailer.renderer.words(language, TOPICS.get(written.topic, FURTHER_MESSAGE)),
+            "topic": i18n.catalog(language).gettext(TOPICS.get(written.topic, FURTHER_MESSAGE)),
             "leads_of": group.name_in_emails if group else "",
             "is_with_leads": mailbox != "",
             "writer_name": written.name,

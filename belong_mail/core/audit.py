@@ -201,20 +201,22 @@ def record(
     actor: PublicIdBase | None = None,
     browser_session: PublicIdBase | None = None,
     group: Any = None,
-    newsletter: PublicIdBase | None = None,
+    newsletter: Any = None,
     account: PublicIdBase | None = None,
     detail: str = "",
 ) -> None:
     """Add an entry in this transaction, by `actor` or else the session's actor.
 
-    A group is stored by its slug. `detail` is an id or the name of a setting. Raises ValueError if
-    it could be an address or a text.
+    A group is stored by its slug, and need not be given beside its newsletter. `detail` is an id or
+    the name of a setting. Raises ValueError if it could be an address or a text.
     """
     if not DETAIL.fullmatch(detail):
         raise ValueError("The audit trail keeps ids and slugs, and no words.")
     acting = actor_of(session)
     if actor is not None:
         acting = Actor(Role.ACCOUNT, actor.public_id, _id_of(browser_session))
+    if newsletter is not None:
+        group = newsletter.group
     entry = AuditEntry(
         kind=kind,
         role=acting.role,

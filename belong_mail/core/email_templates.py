@@ -102,10 +102,6 @@ class Renderer:
         layout = environment.get_template(f"parts/layout.{suffix}")
         return layout.render(said | {"email": made}), vars(made)
 
-    def words(self, language: str, message: str) -> str:
-        """Translate a string of the code, such as the name of a topic."""
-        return i18n.catalog(language).gettext(message)
-
 
 @cache
 def _environment(

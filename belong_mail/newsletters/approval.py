@@ -126,7 +126,7 @@ def ask(
     )
     session.flush()
     session.expire(newsletter, ["approval"])
-    audit.record(session, Kind.APPROVAL_ASKED, group=newsletter.group, newsletter=newsletter)
+    audit.record(session, Kind.APPROVAL_ASKED, newsletter=newsletter)
 
 
 def give(session: Session, newsletter: Newsletter, account: Account, seen: str) -> Approval:
@@ -138,7 +138,7 @@ def give(session: Session, newsletter: Newsletter, account: Account, seen: str) 
         raise InvalidState
     found.approved_by = account.id
     session.flush()
-    audit.record(session, Kind.APPROVED, group=newsletter.group, newsletter=newsletter)
+    audit.record(session, Kind.APPROVED, newsletter=newsletter)
     return found
 
 
@@ -152,7 +152,7 @@ def decline(session: Session, newsletter: Newsletter) -> int:
         raise InvalidState
     asked_by = found.asked_by
     forget(session, newsletter)
-    audit.record(session, Kind.APPROVAL_DECLINED, group=newsletter.group, newsletter=newsletter)
+    audit.record(session, Kind.APPROVAL_DECLINED, newsletter=newsletter)
     return asked_by
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts import proven
 from belong_mail.core.db import now
-from belong_mail.core.i18n import DEFAULT, format_day
+from belong_mail.core.i18n import DEFAULT, catalog, format_day
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.delivery.dispatcher import Compose, SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer, read_posted
@@ -36,7 +36,7 @@ def test_copy(session: Session, mailer: Mailer, delivery: Delivery) -> Compose:
         raise SkipDelivery(State.WITHDRAWN)
     language = said["written"] or said["language"]
     spoken = IssueText.from_issue(newsletter).of(language)[2]
-    prefix = f"[{mailer.renderer.words(spoken, TEST_MARK)}] "
+    prefix = f"[{catalog(spoken).gettext(TEST_MARK)}] "
     fit = issue_mailer.build(mailer, newsletter, language, prefix=prefix, copy_for="lead")
     return partial(copy_for, mailer, delivery, fit, to, spoken)
 

@@ -106,11 +106,6 @@ def undo(session: Session, newsletter: Newsletter) -> None:
     approval.forget(session, newsletter)
 
 
-def record(session: Session, kind: Kind, newsletter: Newsletter) -> None:
-    """Record in the audit trail who did what to an issue."""
-    audit.record(session, kind, group=newsletter.group, newsletter=newsletter)
-
-
 def pause(session: Session, newsletter: Newsletter) -> None:
     """Mark an issue as paused: nothing more is sent until it is resumed. Raises InvalidState."""
     is_going = Newsletter.paused_at.is_(None), *QUEUED
@@ -195,7 +190,7 @@ def ask_for_test(
     session: Session, sealer: Sealer, newsletter: Newsletter, readers: list[Account]
 ) -> None:
     """Queue a job that sends leaders the issue as it is now, in each language that it has."""
-    record(session, Kind.TEST_SENT, newsletter)
+    audit.record(session, Kind.TEST_SENT, newsletter=newsletter)
     wanted = SendTestCopies(newsletter.public_id, [each.public_id for each in readers])
     wanted.ask(session, sealer)
 
@@ -274,4 +269,4 @@ def _change(
     if session.scalar(changed.returning(Newsletter.id)) is None:
         raise InvalidState
     session.refresh(newsletter)
-    record(session, kind, newsletter)
+    audit.record(session, kind, newsletter=newsletter)

@@ -68,7 +68,7 @@ def render(
     subject, text, words_language = words.of(language)
     source = fill_text(text, group, words_language)
     pictures = {image.public_id: _listed(image) for image in images}
-    picture = renderer.words(words_language, IMAGE_LABEL)
+    picture = catalog(words_language).gettext(IMAGE_LABEL)
     subject = fill_slots(clean_text(subject), group.name)
     preheader = fill_slots(clean_text(words.preheader.get(words_language, "")), group.name)
     html, plain = markdown.to_html_and_text(source, pictures, picture)

@@ -109,7 +109,7 @@ def note_writer(session: Session, newsletter: Newsletter) -> None:
         AuditEntry.actor == actor.account,
     )
     if session.scalar(known.limit(1)) is None:
-        audit.record(session, kind, group=newsletter.group, newsletter=newsletter)
+        audit.record(session, kind, newsletter=newsletter)
 
 
 _WROTE = select(AuditEntry.actor).where(
@@ -125,8 +125,7 @@ def writers_of(session: Session, newsletter: Newsletter) -> list[Account]:
 
 def delete_draft(session: Session, newsletter: Newsletter) -> None:
     """Delete a draft, or a group's template."""
-    kind = audit.Kind.DRAFT_DELETED
-    audit.record(session, kind, group=newsletter.group, newsletter=newsletter)
+    audit.record(session, audit.Kind.DRAFT_DELETED, newsletter=newsletter)
     session.delete(newsletter)
 
 

@@ -168,13 +168,7 @@ def _queue_or_hold(work: Work, newsletter: Newsletter) -> None:
         return
     newsletter.held_at, newsletter.due_at = now(), None
     if ask_leads(work, newsletter, why):
-        audit.record(
-            work.session,
-            audit.Kind.HELD,
-            group=newsletter.group,
-            newsletter=newsletter,
-            detail=why,
-        )
+        audit.record(work.session, audit.Kind.HELD, newsletter=newsletter, detail=why)
 
 
 def _may_go_out(work: Work, newsletter: Newsletter) -> bool:
