@@ -10,15 +10,14 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from jinja2.runtime import Macro
-
 from belong_mail.core import i18n
 from belong_mail.core.district import HelpLines, Names
 from belong_mail.core.environment import RESOURCES
 from belong_mail.core.links import Links
 
-if TYPE_CHECKING:  # no room imports it
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
     from config import Config
 
 EMAILS = RESOURCES / "emails"
@@ -112,11 +111,12 @@ def _environment(
     mail_from: str,
     postal_address: str,
     office_inbox: str,
-) -> Environment:
-    is_html = suffix == "html"
+) -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, runtime  # noqa: PLC0415 - 2 MB
+
     environment = Environment(
         loader=FileSystemLoader(EMAILS),
-        autoescape=is_html,  # noqa: S701 - plain text has nothing to escape
+        autoescape=suffix == "html",  # noqa: S701 - plain text has nothing to escape
         undefined=StrictUndefined,
         extensions=["jinja2.ext.i18n"],
         trim_blocks=True,
@@ -133,7 +133,7 @@ def _environment(
         "palette": PALETTE,
         **names.placeholders(),
     }
-    said, mark = i18n.catalog(language), str if is_html else in_plain_text
+    said, mark = i18n.catalog(language), str if suffix == "html" else in_plain_text
     environment.install_gettext_callables(  # type: ignore[attr-defined]
         lambda words: mark(said.gettext(words)),
         lambda one, many, number: mark(said.ngettext(one, many, number)),
@@ -141,7 +141,7 @@ def _environment(
     )
     for file in (f"parts/parts.{suffix}", "parts/both.jinja"):
         made = vars(environment.get_template(file).module)
-        environment.globals |= {name: made[name] for name in made if isinstance(made[name], Macro)}
+        environment.globals |= {k: made[k] for k in made if isinstance(made[k], runtime.Macro)}
     return environment
 
 

@@ -7,17 +7,19 @@ button.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import count, repeat
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import nh3
-from markdown_it import MarkdownIt
-from markdown_it.rules_block import StateBlock
-from markdown_it.token import Token
 
 from belong_mail.mail.message.mime import SURROGATE
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.rules_block import StateBlock
+    from markdown_it.token import Token
 
 _TAGS: Final = {
     "a", "blockquote", "br", "code", "em", "h2", "h3", "h4", "h5", "h6", "hr", "img", "li", "ol",
@@ -33,13 +35,6 @@ _CLASSES: Final = {"a": {"button"}}
 _WITH_DIRECTION: Final = {"heading_open", "list_item_open", "paragraph_open", "table_open"}
 _SCHEMES: Final = {"http", "https", "mailto"}
 BREAKS: Final = {"softbreak", "hardbreak"}
-_PARSER: Final = MarkdownIt("commonmark", {"html": False, "linkify": True, "breaks": True}).enable(
-    ["linkify", "table"]
-)
-_WITHOUT_LINKIFY: Final = MarkdownIt("commonmark", {"html": False}).enable("table")
-_LITERAL: Final = MarkdownIt("zero")
-# Linkify takes a quarter of a megabyte, and these two parsers do not use it.
-_WITHOUT_LINKIFY.linkify = _LITERAL.linkify = None
 _MAY_BE_LINK = re.compile(r"://|@|\w\.\w")
 # With more candidates, bare links stay text: finding them takes quadratic time.
 MAX_BARE_LINKS: Final = 500
@@ -79,15 +74,16 @@ def to_html_and_text(source: str, pictures: Images, picture: str) -> tuple[str, 
     return _clean_html(tokens, pictures), _plain_text(tokens, picture)
 
 
-def _clean_html(tokens: list[Token], pictures: Images) -> str:
+def _clean_html(tokens: list["Token"], pictures: Images) -> str:
     targets = {f"cid:{picture.cid}" for picture in pictures.values()}
 
     def keep(tag: str, name: str, value: str) -> str | None:
         is_within = value.lower().startswith("cid:")
         return value if is_within == (tag == "img" and name == "src" and value in targets) else None
 
+    parser = _parser("table", "linkify")
     return nh3.clean(
-        _PARSER.renderer.render(tokens, _PARSER.options, {}),
+        parser.renderer.render(tokens, parser.options, {}),
         tags=_TAGS,
         attributes=_ATTRIBUTES,
         attribute_filter=keep,
@@ -106,13 +102,29 @@ def to_text(source: str, pictures: Images = NO_IMAGES, picture: str = "Picture")
     return _plain_text(_tokens(source, pictures), picture)
 
 
-def parse(source: str) -> list[Token]:
+def parse(source: str) -> list["Token"]:
     """Parse Markdown, or return it as one text if it would take too long."""
     source = SURROGATE.sub("\ufffd", source)
     if has_too_many_marks(source):
-        return _LITERAL.parse(source)
+        return _parser().parse(source)
     has_many = len(_MAY_BE_LINK.findall(source)) > MAX_BARE_LINKS
-    return (_WITHOUT_LINKIFY if has_many else _PARSER).parse(source)
+    return (_parser("table") if has_many else _parser("table", "linkify")).parse(source)
+
+
+@cache
+def _parser(*rules: str) -> "MarkdownIt":
+    """Return a parser of CommonMark, buttons and these; without any, all is one text."""
+    from markdown_it import MarkdownIt  # noqa: PLC0415 - 3 MB, and most write no newsletter
+
+    options = {"html": False, "linkify": "linkify" in rules, "breaks": True}
+    parser = MarkdownIt("commonmark" if rules else "zero", options).enable(rules)
+    if rules:
+        parser.block.ruler.before(
+            "paragraph", "button", _parse_button, {"alt": ["paragraph", "blockquote"]}
+        )
+    if "linkify" not in rules:
+        parser.linkify = None  # a quarter of a megabyte
+    return parser
 
 
 def has_too_many_marks(source: str) -> bool:
@@ -128,7 +140,7 @@ def has_too_many_marks(source: str) -> bool:
     return marks > MAX_MARKS
 
 
-def words_of(image: Token) -> str:
+def words_of(image: "Token") -> str:
     """Return an image's description as one line of plain text."""
     words = [
         words_of(child) if child.type == "image" else " " if child.type in BREAKS else child.content
@@ -137,7 +149,7 @@ def words_of(image: Token) -> str:
     return "".join(words)
 
 
-def _tokens(source: str, pictures: Images) -> Iterator[Token]:
+def _tokens(source: str, pictures: Images) -> Iterator["Token"]:
     above: list[str] = []
     for token in parse(source):
         if token.type in _WITH_DIRECTION:
@@ -154,7 +166,7 @@ def _tokens(source: str, pictures: Images) -> Iterator[Token]:
         yield token
 
 
-def _parse_button(state: StateBlock, line: int, _end: int, silent: bool) -> bool:  # noqa: FBT001 - its place
+def _parse_button(state: "StateBlock", line: int, _end: int, silent: bool) -> bool:  # noqa: FBT001 - its place
     """Parse a line that is one link in two brackets as a paragraph; in a list it is no button."""
     begin = state.bMarks[line] + state.tShift[line]
     if state.blkIndent or state.is_code_block(line) or state.src[begin : begin + 2] != "[[":
@@ -174,7 +186,7 @@ def _parse_button(state: StateBlock, line: int, _end: int, silent: bool) -> bool
     return True
 
 
-def _is_button(line: list[Token]) -> bool:
+def _is_button(line: list["Token"]) -> bool:
     """Return whether a line consists of one link whose text is in brackets."""
     if len(line) < len(("opens", "words", "closes")):
         return False
@@ -188,13 +200,7 @@ def _is_button(line: list[Token]) -> bool:
     )
 
 
-for each in (_PARSER, _WITHOUT_LINKIFY):
-    each.block.ruler.before(
-        "paragraph", "button", _parse_button, {"alt": ["paragraph", "blockquote"]}
-    )
-
-
-def _sanitized(tokens: Iterable[Token], pictures: Images) -> Iterator[Token]:
+def _sanitized(tokens: Iterable["Token"], pictures: Images) -> Iterator["Token"]:
     """Remove disallowed links and images, keeping their words."""
     is_allowed = True
     for token in tokens:
@@ -207,16 +213,16 @@ def _sanitized(tokens: Iterable[Token], pictures: Images) -> Iterator[Token]:
             yield token
 
 
-def _image(token: Token, pictures: Images) -> Token:
+def _image(token: "Token", pictures: Images) -> "Token":
     """Return one of the given images, or the image's description as text."""
     kind, _, name = str(token.attrs.get("src", "")).partition(":")
     shown = pictures.get(name) if kind == "picture" else None
-    words = Token("text", "", 0, content=words_of(token))
+    words = token.copy(type="text", tag="", attrs={}, content=words_of(token), children=None)
     if shown is None:
         return words
     sizes = {"width": shown.width, "height": shown.height}
     attributes: dict[str, str | int | float] = {"src": f"cid:{shown.cid}", "alt": "", **sizes}
-    return Token("image", "img", 0, attrs=attributes, children=[words], content=words.content)
+    return token.copy(attrs=attributes, children=[words], content=words.content)
 
 
 Pairs = tuple[tuple[str, str], ...]
@@ -256,13 +262,13 @@ _LISTS: Final = {"bullet_list_open", "ordered_list_open"}
 _NO_MARKS: Final = repeat("")
 
 
-def _plain_text(tokens: Iterable[Token], picture: str) -> str:
+def _plain_text(tokens: Iterable["Token"], picture: str) -> str:
     lines, _ = _blocks(iter(tokens), picture)
     return "".join([f"{line.rstrip()}\n" for line in lines])
 
 
 def _blocks(
-    tokens: Iterator[Token], picture: str, lists: int = 0, marks: Iterator[str] = _NO_MARKS
+    tokens: Iterator["Token"], picture: str, lists: int = 0, marks: Iterator[str] = _NO_MARKS
 ) -> tuple[list[str], bool]:
     """Write a block's inner blocks, each after its mark; return lines, and whether a gap follows.
 
@@ -283,7 +289,7 @@ def _blocks(
 
 
 def _block(
-    token: Token, tokens: Iterator[Token], picture: str, lists: int
+    token: "Token", tokens: Iterator["Token"], picture: str, lists: int
 ) -> tuple[list[str], bool]:
     """Write the block that a token begins, and consume its tokens; return as `_blocks` does."""
     if token.type == "inline":
@@ -306,7 +312,7 @@ def _block(
     return lines, has_gap or (token.type in _APART and not token.hidden)
 
 
-def _text_of(tokens: Iterable[Token], picture: str) -> str:
+def _text_of(tokens: Iterable["Token"], picture: str) -> str:
     """Return the text; a link's target follows in parentheses unless it is the text itself."""
     words: list[str] = []
     target, start, is_button = "", 0, False
