@@ -316,7 +316,7 @@ CHECKS: Final = (
     Check(
         name="undecided_issues",
         query=measures.UNDECIDED_ISSUES,
-        wrong="Newsletters have been held, or paused by themselves, for more than a day",
+        wrong="Newsletters have been held or paused for more than a day",
         unit="",
         detail=measures.undecided_names,
         todo=(

@@ -193,13 +193,12 @@ UNREADABLE_REQUESTS = select(func.count(Job.id)).where(Job.failures >= jobs.MAX_
 OVERDUE_ISSUES = select(func.count(Newsletter.id)).where(
     Newsletter.queued_at.is_(None), Newsletter.due_at < ago(LATE)
 )
-# Newsletters that were held, or paused by the system, long ago.
+# Newsletters that were held or paused long ago. The web may take `paused_at` away.
 IS_UNDECIDED = or_(
     is_older(Newsletter.held_at, UNDECIDED),
     and_(
-        is_older(Newsletter.paused_at, UNDECIDED),
-        Newsletter.stopped_at.is_(None),
-        or_(Newsletter.is_late, Newsletter.is_refused),
+        Newsletter.id.in_(HALTED_NEWSLETTERS),
+        is_older(func.coalesce(Newsletter.paused_at, Newsletter.queued_at), UNDECIDED),
     ),
 )
 UNDECIDED_ISSUES = select(func.count(Newsletter.id)).where(IS_UNDECIDED)

@@ -3,7 +3,6 @@
 from functools import partial
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import proven
@@ -12,7 +11,7 @@ from belong_mail.core.i18n import DEFAULT, catalog, format_day
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.delivery.dispatcher import Compose, SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer, read_posted
-from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.models import HALTED_NEWSLETTERS, Chunk, Delivery, State
 from belong_mail.delivery.work import writes
 from belong_mail.mail.message.template import MessageTemplate
 from belong_mail.newsletters import approval, issue_mailer, release
@@ -64,9 +63,8 @@ def held_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     Raises SkipDelivery if that was decided while no email could be sent.
     """
     to, said = read_posted(mailer.keys.opener, delivery)
-    is_over = ~Newsletter.is_late | Newsletter.stopped_at.is_not(None)
-    decided = select(Newsletter.id).where(Newsletter.id == delivery.about_id, is_over)
-    if said["why"] == "paused" and session.scalar(decided) is not None:
+    halted = HALTED_NEWSLETTERS.where(Chunk.newsletter_id == delivery.about_id)
+    if said["why"] == "paused" and session.scalar(halted) is None:
         raise SkipDelivery(State.WITHDRAWN)
     context = {"why": said["why"], **_about(mailer, said)}
     return Email(to, said["language"], context)

@@ -13,7 +13,7 @@ from sqlalchemy import select, text, update
 from belong_mail.core.db import now
 from belong_mail.core.encrypted_file import new_key_pair
 from belong_mail.core.jobs import Job
-from belong_mail.delivery import outbox
+from belong_mail.delivery import outbox, pause
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.monitoring.checks import CHECKS
 from belong_mail.newsletters.models import Newsletter
@@ -237,31 +237,31 @@ def test_status_reports_everything_that_stays_in_a_state_too_long(worker, servic
     assert status(cli) == []
     with services.writing.begin() as session:
         make_members(session, keyring, 1)
-        issues = [queue_issue(session) for _ in range(9)]
+        issues = [queue_issue(session) for _ in range(10)]
     worker.drain()
     planned, on_hold = {"queued_at": None}, {"queued_at": None, "due_at": None}
-    for_days = {"paused_at": now() - 2 * DAY}
+    long_ago = now() - 2 * DAY
     states: list[dict[str, object]] = [
         planned | {"due_at": now() - HOUR},
         planned | {"due_at": now() - 14 * MINUTE},
-        on_hold | {"held_at": now() - 2 * DAY},
+        on_hold | {"held_at": long_ago},
         on_hold | {"held_at": now() - 23 * HOUR},
-        for_days | {"is_refused": True},
-        for_days | {"is_late": True, "stopped_at": now()},
-        for_days | {"is_late": True},
+        {"paused_at": long_ago},
+        {"paused_at": long_ago, "stopped_at": now()},
+        {"paused_at": None, "queued_at": long_ago},  # the web took the mark away
         on_hold | {"held_at": now() + 9000 * DAY},
-        {"paused_at": now() + 9000 * DAY, "is_late": True},
+        {"paused_at": now() + 9000 * DAY},
+        {"paused_at": now() - 23 * HOUR, "queued_at": long_ago},
     ]
     with services.writing.begin() as session:
         for issue, values in zip(issues, states, strict=True):
             session.execute(update(Newsletter).where(Newsletter.id == issue.id).values(values))
+            if "paused_at" in values and "stopped_at" not in values:
+                pause.pause(session, issue.id)
         session.add(Job(kind="join", sealed=b"", failures=3))
         outbox.post(session, "welcome-member", subscription_id=1)
-        session.execute(
-            update(Delivery).where(Delivery.newsletter_id.is_(None)).values(
-                state=State.UNCERTAIN, due_at=now() - HOUR
-            )
-        )  # fmt: skip
+        doubtful = {"state": State.UNCERTAIN, "due_at": now() - HOUR}
+        session.execute(update(Delivery).where(Delivery.newsletter_id.is_(None)).values(doubtful))
     words = "\n".join(status(cli))
     assert "Newsletters whose time has passed were not sent (now 1)." in words
     assert f"They are: {' '.join(issues[each].public_id for each in (2, 4, 6, 7, 8))}." in words

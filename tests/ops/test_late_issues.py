@@ -184,6 +184,16 @@ def test_a_lead_who_has_decided_gets_no_question_about_it(clock, worker, relay, 
     assert asked(relay) == 0
 
 
+def test_a_leader_is_asked_whatever_marks_the_web_takes_away(clock, worker, relay, services):
+    queue(services, 1)
+    relay.always("MAIL", AWAY)
+    wait(clock, worker, 70)
+    execute(services, update(Newsletter).values(paused_at=None, is_late=False))
+    relay.usual()
+    wait(clock, worker, 10)
+    assert asked(relay) == 1
+
+
 def _go_on(services, issue: int) -> None:
     with services.writing.begin() as session:
         release.act(session, session.get_one(Newsletter, issue), release.resume)
