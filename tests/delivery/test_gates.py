@@ -14,6 +14,7 @@ from belong_mail.newsletters.checklist import FitMessage
 from belong_mail.newsletters.issue_mailer import IssueTemplate
 from tests.emails.given import contexts
 from tests.markers import on_sqlite
+from tests.processes import ROOT
 
 if TYPE_CHECKING:
     # Each is a way around a gate that mypy refuses: where it does not, it calls `ignore` unused.
@@ -42,6 +43,10 @@ if TYPE_CHECKING:
 
 
 def test_there_are_two_gates():
+    """No other module names what they give, not even one that is rarely loaded."""
+    sources = (ROOT / "belong_mail").rglob("*.py")
+    named = {each.stem for each in sources if "GatedMessage" in each.read_text()}
+    assert named == {"mime", "mailer", "checklist"}
     gates = [each for each in GatedMessage.__subclasses__() if "tests" not in each.__module__]
     assert gates == [_AutomaticMessage, FitMessage]
 
