@@ -17,6 +17,7 @@ from belong_mail.mail.message.template import (
     MessageTemplate,
     quote,
     slot,
+    split,
 )
 
 TO, ID, LEAVE, NAME = (slot(name) for name in ("to", "id", "leave", "first_name"))
@@ -131,6 +132,19 @@ def test_ordinary_values_never_need_the_careful_way():
     """So it stays the quick way: an address, a token, a number, a short name in the subject."""
     template = FastTemplate(Quick(ISSUE.pieces, ISSUE.slots))
     assert template.fill(PLAIN) == ISSUE.fill(PLAIN)
+
+
+def test_a_header_with_several_values_of_ours_is_folded_once_for_all_copies():
+    ways = f"<https://example.org/one/{LEAVE}>, <mailto:{ID}?subject=unsubscribe>"
+    wire = MessageTemplate.of([HeaderSlot("List-Unsubscribe", split(ways))])
+    ours = {"leave": "S" * 70, "id": "b+5a3f@example.org"}
+    copy = {"leave": "T" * 70, "id": "b+90c1@example.org"}
+    quick = FastTemplate(Quick(wire.pieces, wire.slots), ours)
+    assert quick.fill(copy) == wire.fill(copy)
+    assert b",\r\n <mailto:b+90c1@" in wire.fill(copy)
+    for unfit in ({"leave": ours["leave"]}, {**ours, "id": "unsubscribe"}):
+        with pytest.raises(AssertionError):
+            FastTemplate(Quick(wire.pieces, wire.slots), unfit).fill(copy)
 
 
 def test_our_own_values_are_checked_only_if_their_sample_is_not_plain():

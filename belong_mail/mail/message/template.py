@@ -82,6 +82,15 @@ class HeaderSlot:
                 return start, name, pattern, end
         return b"", name, _NO_MATCH, b""
 
+    def around(self, ours: Mapping[str, str]) -> list[bytes]:
+        """Return the fixed bytes around several values, all as long as their samples, or none."""
+        names = self.parts[1::2]
+        if len(names) == 1 or not ours.keys() >= set(names):
+            return []
+        samples = "|".join(re.escape(ours[name]) for name in names)
+        fixed = re.split(samples.encode(), self.fill(ours))
+        return fixed if len(fixed) == len(names) + 1 else []
+
 
 Piece = bytes | BodySlot | HeaderSlot
 
@@ -156,6 +165,11 @@ class FastTemplate:
         for piece in template.pieces:
             if isinstance(piece, bytes):
                 self._cut[-1] += piece
+                continue
+            if isinstance(piece, HeaderSlot) and (around := piece.around(ours)):
+                self._cut[-1] += around[0]
+                self._cut += [each for after in around[1:] for each in (b"", after)]
+                self._names += piece.parts[1::2]
                 continue
             before, name, pattern, after = piece.plain()
             self._cut[-1:] = [self._cut[-1] + before, b"", after]
