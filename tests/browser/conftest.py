@@ -1,16 +1,28 @@
 """The site and the browser that the tests here share; without chromium they say so loudly."""
 
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from belong_mail.core import i18n
 from tests.browser.chromium import FLAGS, IS_REQUIRED, MISSING, PATH, PHONE, Watch
-from tests.browser.site import PATIENCE, Site
+from tests.browser.site import PATIENCE, SLUG, Site, sign_in
 
 Say = Callable[..., str]
+# A lead of each test's own: one account is mailed only so many links an hour.
+NAMES = map("writer.{}".format, count())
+# Pastes what a clipboard holds into a text.
+PASTE = """(area, [html, text]) => {
+  const clipboardData = new DataTransfer()
+  clipboardData.setData('text/html', html)
+  clipboardData.setData('text/plain', text)
+  const event = new ClipboardEvent('paste', {clipboardData, bubbles: true, cancelable: true})
+  area.focus()
+  return area.dispatchEvent(event)
+}"""
 
 
 @pytest.fixture(scope="session")
@@ -96,3 +108,17 @@ def say(language) -> Say:
         return i18n.catalog(language).gettext(words) % places
 
     return said
+
+
+@pytest.fixture
+def text(page, site) -> Locator:
+    """Open the text of a new newsletter."""
+    lead = f"{next(NAMES)}@dpsk12.org"
+    site.flask("lead", "invite", lead, "--group", SLUG, "--name", "Kim")
+    page.goto(site.link_to(lead, "invitation"))
+    page.locator("main button").first.click()
+    sign_in(page, site, lead)
+    page.get_by_role("button", name="Write a newsletter").first.click()
+    area = page.locator("textarea[name=text]")
+    expect(page.get_by_role("group", name="Formatting").first).to_be_visible()
+    return area

@@ -2,17 +2,14 @@
 
 import re
 from collections.abc import Callable
-from itertools import count
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import expect
 
-from tests.browser.site import SLUG, sign_in
+from tests.browser.conftest import PASTE
 from tests.markers import night
 
-# A lead of each test's own: one account is mailed only so many links an hour.
-NAMES = map("writer.{}".format, count())
 CLIPBOARDS = Path(__file__).parent / "clipboards"
 PASTED = """## Family night
 
@@ -29,14 +26,6 @@ Dear {first_name}, come to **tea and cake** on _Friday_. It’s **_free_**: see 
 2. Come
 
 5 \\* 3 \\_ all of it"""
-PASTE = """(area, [html, text]) => {
-  const clipboardData = new DataTransfer()
-  clipboardData.setData('text/html', html)
-  clipboardData.setData('text/plain', text)
-  const event = new ClipboardEvent('paste', {clipboardData, bubbles: true, cancelable: true})
-  area.focus()
-  return area.dispatchEvent(event)
-}"""
 # Whether the text's last line is shown, and its field ends above the bar.
 IS_IN_SIGHT = """() => {
   const [area, bar] = ['[name=text]', '.bar'].map((each) => document.querySelector(each))
@@ -45,19 +34,6 @@ IS_IN_SIGHT = """() => {
 }"""
 RUNS = """<img src="https://example.org/x.png" onerror="document.title = 1">
 <script>document.title = 1</script>"""
-
-
-@pytest.fixture
-def text(page, site) -> Locator:
-    lead = f"{next(NAMES)}@dpsk12.org"
-    site.flask("lead", "invite", lead, "--group", SLUG, "--name", "Kim")
-    page.goto(site.link_to(lead, "invitation"))
-    page.locator("main button").first.click()
-    sign_in(page, site, lead)
-    page.get_by_role("button", name="Write a newsletter").first.click()
-    area = page.locator("textarea[name=text]")
-    expect(page.get_by_role("group", name="Formatting").first).to_be_visible()
-    return area
 
 
 @pytest.fixture

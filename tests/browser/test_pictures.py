@@ -9,10 +9,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, expect
 
-from tests.browser.test_paste import PASTE, text
+from tests.browser.conftest import PASTE
 from tests.markers import night
 
-__all__ = ["text"]
 SOURCE = r"!\[\]\(picture:[\w-]+\)"
 # Gives a file to the text as the browser does that drops or pastes one.
 GIVE = """(area, [how, base64, name]) => {

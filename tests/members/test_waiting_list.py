@@ -16,10 +16,8 @@ from belong_mail.ops import rooms
 from belong_mail.worker.loop import STARTS_AT_ONCE
 from tests.browser_client import html_of, link_to, text_of
 from tests.clients import sign_in
-from tests.db_dump import dump_of
 from tests.factories import group_named, launch_an_hour_ago
 from tests.markers import on_both, on_sqlite
-from tests.privacy.test_secrets import windows_of
 from tests.scenario import ADA, SOON, TELL_ME, VILLAGE, drain_in
 
 BEN = "ben@dpsk12.org"
@@ -197,16 +195,6 @@ def test_the_office_lets_a_group_start_once_and_leaders_read_words_not_numbers(s
     assert (again.exit_code, again.output) == (1, f"Error: {SOON} has already started.\n")
     assert run(cli, "launch", "nowhere").exit_code == 2
     assert "established\tAutoimmune" in run(cli, "list").output
-
-
-# Nobody learns who waits: not from pages, statements, rows, or others’ mail.
-
-
-def test_two_notes_of_one_person_have_nothing_in_common(scenario):
-    scenario.wait_for()
-    scenario.wait_for(slug="people-with-disabilities")
-    one, other = dump_of(scenario.services)["waitlist_entries"]
-    assert not windows_of(one) & windows_of(other)
 
 
 def notes_in(mail_text: str) -> list[str]:

@@ -24,7 +24,7 @@ from tests.browser_client import text_of
 from tests.factories import queue_issue
 from tests.markers import OPERATOR, alerted, on_postgresql, periodic_tasks
 from tests.privacy.doors import guess
-from tests.privacy.test_loud import FAILED, hear
+from tests.privacy.silencing import FAILED, hear
 from tests.scenario import VILLAGE, drain_in
 from tests.web_role import locked_by_web
 

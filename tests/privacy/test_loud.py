@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from sqlalchemy import select, text, update
+from sqlalchemy import select, update
 
 from belong_mail.accounts import proven
 from belong_mail.accounts.jobs import (
@@ -20,7 +20,7 @@ from belong_mail.accounts.models import UNDO_STOP, Account, Right
 from belong_mail.accounts.retention import end_invitations
 from belong_mail.core import jobs
 from belong_mail.core.db import now, required
-from belong_mail.core.jobs import Job, SealedJob
+from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import UNUSUAL_LOOKUPS, Limit, WorkerLimit, record_use
 from belong_mail.delivery.mailer import post_to_address
 from belong_mail.members.jobs import Join, SendMyGroups
@@ -28,16 +28,23 @@ from belong_mail.members.service import ask_to_join
 from belong_mail.ops.grants import WEB
 from tests.browser_client import link_to, text_of
 from tests.factories import change_group, group_named
-from tests.markers import OPERATOR, alerted, on_both, on_postgresql, periodic_tasks
+from tests.markers import OPERATOR, alerted, on_postgresql, periodic_tasks
 from tests.privacy.doors import DOORS, EVE, INBOX, OFFICE, OTHER, guess, used
+from tests.privacy.silencing import (
+    FAILED,
+    NOT_ACCEPTED,
+    SILENCERS,
+    by_the_role,
+    hear,
+    ids,
+    silence,
+)
 from tests.scenario import VILLAGE, drain_in
 from tests.web_role import locked_by_web
 
 pytestmark = periodic_tasks
-by_the_role = on_both("rights of the web's role")
 
 
-FAILED = "looks up an address failed"
 COLLEAGUE, NEW = "colleague@dpsk12.org", "new@dpsk12.org"
 MEMBER, STRANGER, LEAD = "ada@dpsk12.org", "ben@dpsk12.org", "lead@dpsk12.org"
 
@@ -64,16 +71,6 @@ def test_no_limit_of_the_webs_holds_back_an_email_or_an_alarm(scenario):
         scenario.ask(STRANGER)
         assert len(scenario.relay.to(OPERATOR)) == 1
         assert used(scenario, jobs.FLOOD) > before
-
-
-NOT_ACCEPTED = "UPDATE rights SET accepted_at = NULL"
-# Changes that the web may make, on PostgreSQL too, once the worker has decided on an email.
-SILENCERS = {
-    "the group": "UPDATE groups SET ends_at = '2020-01-01', established_at = NULL",
-    "words of ours": "UPDATE groups SET is_discreet = :yes, identifying_words = :words",
-    "the right": "UPDATE rights SET accepted_at = NULL, ends_at = '2020-01-01'",
-    "their language": "UPDATE accounts SET language = 'zz'",
-}
 
 
 @pytest.mark.parametrize("silencer", SILENCERS)
@@ -127,13 +124,6 @@ def test_the_operator_hears_of_a_guess_that_meets_a_lock(door, address, lock, sc
         scenario.worker.drain()
     silence(scenario, "DELETE FROM jobs")
     assert FAILED in hear(scenario)
-
-
-def hear(scenario) -> str:
-    """Let the worker look again two minutes later; return the one alert of the operator's."""
-    drain_in(scenario.worker, minutes=2)
-    [mail] = scenario.relay.to(OPERATOR)
-    return f"{mail['Subject']}\n{text_of(mail)}"
 
 
 def test_a_worker_that_stops_has_noted_a_lookup_that_failed(scenario):
@@ -192,23 +182,6 @@ def test_no_lock_of_the_webs_holds_back_an_email(lock, scenario):
         assert told == sorted([STRANGER, MEMBER, MEMBER, LEAD])
 
 
-def silence(scenario, statement: str) -> None:
-    values = {"yes": True, "no": False, "words": '{"en": "request\\nlink\\nconfirm"}'}
-    given = {name: value for name, value in values.items() if f":{name}" in statement}
-    with scenario.services.writing.begin() as session:
-        session.execute(text(statement), given)
-
-
-def seal(scenario, said: SealedJob) -> None:
-    scenario.seal(said)
-
-
-def ids(scenario, address: str) -> tuple[str, str]:
-    """Return the public ids of an account and of The Village."""
-    with scenario.services.reading.begin() as session:
-        return scenario.account(address).public_id, group_named(session, VILLAGE).public_id
-
-
 def is_proven(scenario, address: str, slug: str | None = VILLAGE) -> bool:
     with scenario.services.reading.begin() as session:
         account, group = scenario.account(address), slug and group_named(session, slug)
@@ -219,7 +192,7 @@ def invite_quietly(scenario) -> None:
     """Let the web invite an address of its own, in the name of somebody of the office."""
     scenario.invite_office(OFFICE)
     by, group = ids(scenario, OFFICE)
-    seal(scenario, InviteColleague(by, "New", NEW, "en", [group]))
+    scenario.seal(InviteColleague(by, "New", NEW, "en", [group]))
     scenario.worker.drain()
 
 
@@ -236,7 +209,7 @@ def test_a_right_is_told_under_the_name_that_its_group_had_before_too(scenario):
     scenario.invite_office(OFFICE)
     by, group = ids(scenario, OFFICE)
     silence(scenario, "UPDATE groups SET name = 'Eve ' || id")
-    seal(scenario, InviteColleague(by, "New", NEW, "en", [group]))
+    scenario.seal(InviteColleague(by, "New", NEW, "en", [group]))
     scenario.worker.drain()
     for address in (OFFICE, INBOX):
         assert " / The Village" in text_of(scenario.relay.to(address)[-1])
@@ -250,7 +223,7 @@ def test_nobody_accepts_without_the_email(scenario):
     silence(scenario, "UPDATE rights SET accepted_at = '2026-01-01 00:00:00+00:00'")
     [kept] = scenario.query(select(Account.invited_as).where(Account.invited_as.is_not(None)))
     for secret in ("", str(kept), account):
-        seal(scenario, AcceptRights(account, [group], secret))
+        scenario.seal(AcceptRights(account, [group], secret))
     scenario.worker.drain()
     assert not is_proven(scenario, NEW)
     silence(scenario, NOT_ACCEPTED)
@@ -271,7 +244,7 @@ def test_a_right_is_given_back_only_if_it_was_accepted_and_within_a_week(scenari
     for age, is_given_back in ((UNDO_STOP, False), (timedelta(0), True)):
         scenario.execute(update(Right).values(since=now() - age))
         for address in (NEW, LEAD):
-            seal(scenario, RestoreRight(by, ids(scenario, address)[0], group))
+            scenario.seal(RestoreRight(by, ids(scenario, address)[0], group))
         scenario.worker.read_jobs()
         assert not is_proven(scenario, NEW)
         assert is_proven(scenario, LEAD) is is_given_back
@@ -280,7 +253,7 @@ def test_a_right_is_given_back_only_if_it_was_accepted_and_within_a_week(scenari
 def give_up(scenario, stop: EndRight) -> None:
     of_groups, ends_at = update(Right).where(Right.group_id.is_not(None)), now() + UNDO_STOP
     scenario.execute(of_groups.values(accepted_at=None, ends_at=ends_at))
-    seal(scenario, stop)
+    scenario.seal(stop)
     scenario.worker.read_jobs()
 
 
@@ -294,9 +267,9 @@ def test_the_offices_removal_stands_whatever_the_web_seals_just_before(first, sc
     is_undo = first is RestoreRight
     if is_undo:
         give_up(scenario, EndRight(lead, lead, group))
-    seal(scenario, first(by if is_undo else lead, lead, group))
+    scenario.seal(first(by if is_undo else lead, lead, group))
     silence(scenario, f"{SILENCERS['the right']} WHERE group_id IS NOT NULL")
-    seal(scenario, EndRight(by, lead, group))
+    scenario.seal(EndRight(by, lead, group))
     scenario.worker.read_jobs()
     assert scenario.right(LEAD, VILLAGE) is None
     scenario.worker.drain()
@@ -311,13 +284,13 @@ def test_the_secret_of_an_invitation_accepts_no_later_one(scenario):
     scenario.visitor.press(link_to(scenario.relay.to(NEW)[0], "invitation"))
     scenario.worker.drain()
     other = scenario.group(OTHER).public_id
-    seal(scenario, InviteColleague(by, "New", NEW, "en", [other, PLACE]))
+    scenario.seal(InviteColleague(by, "New", NEW, "en", [other, PLACE]))
     scenario.worker.drain()
     account = ids(scenario, NEW)[0]
     newest = scenario.invitation_secret(scenario.relay.to(NEW)[-1])
     for secret, is_theirs in ((seen, False), (newest, True)):
         silence(scenario, "UPDATE rights SET accepted_at = '2026-01-01 00:00:00+00:00'")
-        seal(scenario, AcceptRights(account, [other, PLACE], secret))
+        scenario.seal(AcceptRights(account, [other, PLACE], secret))
         scenario.worker.read_jobs()
         assert is_proven(scenario, NEW, OTHER) == is_proven(scenario, NEW, None) == is_theirs
 
@@ -325,7 +298,7 @@ def test_the_secret_of_an_invitation_accepts_no_later_one(scenario):
 def test_an_invitation_that_is_not_sent_leaves_the_last_ones_link(scenario):
     scenario.invite_lead(LEAD)
     scenario.invite_office(OFFICE)
-    seal(scenario, InviteAgain(ids(scenario, OFFICE)[0], ids(scenario, LEAD)[0]))
+    scenario.seal(InviteAgain(ids(scenario, OFFICE)[0], ids(scenario, LEAD)[0]))
     scenario.worker.drain()
     assert scenario.account(LEAD).invited_as is None
 
@@ -338,7 +311,7 @@ def test_all_concerned_are_told_of_a_new_leader_whatever_marks_the_web_sets(scen
     by, group = ids(scenario, OFFICE)
     own = scenario.account(OFFICE).id
     silence(scenario, f"{SILENCERS['the right']} WHERE account_id <> {own}")
-    seal(scenario, InviteColleague(by, "Nova", NEW, "en", [group]))
+    scenario.seal(InviteColleague(by, "Nova", NEW, "en", [group]))
     scenario.worker.drain()
     told = {each.recipient for each in scenario.relay.accepted if "Nova" in text_of(each.message)}
     assert told == {LEAD, COLLEAGUE, OFFICE, INBOX}
@@ -368,7 +341,7 @@ def test_a_right_that_loses_its_mark_and_ends_within_eight_days_is_given_up_alou
     drain_in(scenario.worker, minutes=2)
     assert told_of_a_role(scenario) == (sorted([LEAD, OFFICE, INBOX]) if is_given_up else [])
     assert is_proven(scenario, LEAD) != is_given_up
-    seal(scenario, RestoreRight(ids(scenario, OFFICE)[0], *ids(scenario, LEAD)))
+    scenario.seal(RestoreRight(ids(scenario, OFFICE)[0], *ids(scenario, LEAD)))
     scenario.worker.read_jobs()
     assert is_proven(scenario, LEAD)
 
@@ -429,8 +402,8 @@ def test_an_invitation_takes_no_proof_from_a_person_who_has_the_right(scenario):
     by, group = ids(scenario, OFFICE)
     own = scenario.account(OFFICE).id
     silence(scenario, f"{NOT_ACCEPTED} WHERE account_id <> {own}")
-    seal(scenario, InviteColleague(by, "L", LEAD, "en", [group]))
-    seal(scenario, InviteColleague(by, "C", COLLEAGUE, "en", [PLACE]))
+    scenario.seal(InviteColleague(by, "L", LEAD, "en", [group]))
+    scenario.seal(InviteColleague(by, "C", COLLEAGUE, "en", [PLACE]))
     scenario.worker.read_jobs()
     silence(scenario, "UPDATE rights SET accepted_at = CURRENT_TIMESTAMP")
     assert is_proven(scenario, LEAD)

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from belong_mail.core.db import Base
 from tests.crawl import lead_stops, mailed_links, reference_of, sign_in, stops
 from tests.markers import night, on_sqlite, one_by_day
-from tests.privacy.test_extremes import CHANGES, extremes, kind_of, make_up
+from tests.privacy.changes import CHANGES, extremes, kind_of, make_up
 
 # A round walks some twenty times past all pages.
 pytestmark = [on_sqlite, pytest.mark.timeout(400)]

@@ -102,6 +102,13 @@ def test_two_memberships_cannot_be_linked_before_during_or_after_their_manage_se
     assert joined(dump_of(scenario.services)) == []
 
 
+def test_two_notes_of_one_person_have_nothing_in_common(scenario):
+    for slug in ("autoimmune", "people-with-disabilities"):
+        scenario.wait_for(ADA, slug)
+    one, other = dump_of(scenario.services)["waitlist_entries"]
+    assert not windows_of(one) & windows_of(other)
+
+
 def joined(dump: Dump) -> list[str]:
     """List what would tell that two memberships are one person's, within a table or across."""
     rows = dump["subscriptions"]

@@ -23,7 +23,7 @@ from tests.browser_client import link_to, text_of
 from tests.delivery.factories import books, queue
 from tests.factories import group_named
 from tests.markers import periodic_tasks
-from tests.privacy.test_loud import NOT_ACCEPTED, SILENCERS, by_the_role, ids, seal, silence
+from tests.privacy.silencing import NOT_ACCEPTED, SILENCERS, by_the_role, ids, silence
 from tests.scenario import VILLAGE
 
 LEAD, OTHER = "lead@dpsk12.org", "other@dpsk12.org"
@@ -86,7 +86,7 @@ def test_leaders_are_told_of_others_acts_on_a_newsletter_whatever_marks_the_web_
         "tested": (SendTestCopies(issue, [ids(scenario, OTHER)[0]]), "[Test] Tea"),
         "stopped": (FollowIssue(issue, by, "stopped"), "The Belong office stopped your newsletter"),
     }[what]
-    seal(scenario, wanted)
+    scenario.seal(wanted)
     silence(scenario, NOT_ACCEPTED)
     assert told(scenario) == [(OTHER, subject)]
 
@@ -109,7 +109,7 @@ def test_an_email_about_an_office_act_is_stored_with_a_short_subject_only(scenar
         found = session.query(Newsletter).one()
         found.queued_at = found.stopped_at = now()
         found.subject = {"en": "T" * 100_000}
-    seal(scenario, FollowIssue(issue, ids(scenario, LEAD)[0], "stopped"))
+    scenario.seal(FollowIssue(issue, ids(scenario, LEAD)[0], "stopped"))
     scenario.worker.read_jobs()
     [kept] = scenario.query(select(Delivery.sealed_arguments))
     assert len(kept or b"") < 2000
@@ -125,7 +125,7 @@ def test_leaders_are_told_that_their_mailbox_changes_whatever_marks_the_web_sets
     by, group = ids(scenario, LEAD)
     with scenario.services.writing.begin() as session:
         mailbox.wrap_mailbox(scenario.keyring.opener, group_named(session, VILLAGE), OLD)
-    seal(scenario, ProposeMailbox(group, by, NEW, "en"))
+    scenario.seal(ProposeMailbox(group, by, NEW, "en"))
     links = [link_to(scenario.mails(each)[-1], "confirm-mailbox") for each in (NEW, LEAD)]
     for link in links:
         scenario.visitor.press(link)
@@ -144,7 +144,7 @@ def test_a_removed_leader_gets_no_test_copy_that_was_still_waiting(scenario):
     issue = begin(scenario)
     other, _ = ids(scenario, OTHER)
     scenario.relay.always("RCPT", "452 4.2.2 Mailbox full")
-    seal(scenario, SendTestCopies(issue, [other]))
+    scenario.seal(SendTestCopies(issue, [other]))
     scenario.worker.drain()
     with scenario.services.writing.begin() as session:
         village = group_named(session, VILLAGE)
@@ -213,7 +213,7 @@ def test_marks_that_pause_and_resume_again_and_again_send_nothing_twice_and_lose
             for mark in marks:
                 silence(scenario, mark)
                 scenario.worker.step()
-                seal(scenario, FollowIssue(issue))
+                scenario.seal(FollowIssue(issue))
                 scenario.worker.drain()
     assert books(scenario.services, number) == {"recipients": 3, "accepted": 3}
     got = sorted(each.recipient for each in scenario.relay.accepted)

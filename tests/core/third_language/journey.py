@@ -15,7 +15,7 @@ from belong_mail.core.db import now
 from belong_mail.meetings.models import Meeting
 from tests.browser_client import Form, html_of, link_to, text_of
 from tests.clients import sign_in
-from tests.core.third_language.test_third_language import CODE, MARK, NAME
+from tests.core.third_language.language import CODE, MARK, NAME
 from tests.factories import group_named
 from tests.scenario import drain_in
 from tests.words import Reader

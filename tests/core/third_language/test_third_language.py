@@ -10,14 +10,12 @@ import pytest
 from babel.messages.pofile import read_po, write_po
 
 from belong_mail.core.i18n import forms
+from tests.core.third_language.language import CODE, MARK, NAME
 from tests.guards.sabotage import copied_checkout
 from tests.markers import night
 
-CODE, NAME = "eo", "Esperanto"
 LIST_OF_LANGUAGES = "belong_mail/core/i18n.py"
 LAST_OF_LIST = '"es": "Español"}'
-# Before each sentence, so that a page shows which language it is from.
-MARK = "Ĵ "
 SENSITIVE_WORDS = {
     "names": {"autoimmune": ["aŭtoimun*"]},
     "identifying": {
