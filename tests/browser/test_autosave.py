@@ -1,4 +1,4 @@
-"""No word of a newsletter goes: network cut, session ended, page left, another writer."""
+"""No word goes: network cut, session ended, page left, another writer."""
 
 import re
 from collections.abc import Callable
@@ -445,6 +445,18 @@ def test_words_that_are_offered_stay_while_others_are_typed(page):
     page.reload()
     page.get_by_role("button", name="Bring them back").click()
     expect(page.locator("[name=text]")).to_have_value(WORDS)
+
+
+@one_by_day("journeys in a browser")
+def test_words_for_a_meeting_come_back_with_back(page):
+    """Firefox forgets them on every page that no browser keeps."""
+    page.goto("/lead/groups/the-village/meetings/new")
+    page.fill("[name=title_en]", "Tea")
+    page.fill("[name=place]", "Room 4")
+    page.goto("/lead/")
+    page.go_back()
+    expect(page.locator("[name=title_en]")).to_have_value("Tea")
+    expect(page.locator("[name=place]")).to_have_value("Room 4")
 
 
 def test_the_preview_is_in_the_language_that_is_being_written(page):
