@@ -109,8 +109,8 @@ def test_no_log_keeps_a_path_or_an_address_when_the_web_is_away(outage):
     for _ in range(3):
         away = visitor.open(f"/my-groups/{SECRET}")
         assert away.status_code == 502
-        assert "your words are still there" in away.text
-        assert "tus palabras siguen ahí" in away.text
+        assert "ask whether to send your words again" in away.text
+        assert "enviar tus palabras de nuevo" in away.text
         assert visitor.press(f"/my-groups/{SECRET}/leave", email=SECRET).status_code == 502
     told = (outage.installation.logs / "belong.log").read_text()
     assert set(re.findall(r"^\S+ (status=\d+) seconds=\S+$", told, re.MULTILINE)) == {"status=502"}
