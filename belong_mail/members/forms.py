@@ -26,7 +26,7 @@ from belong_mail.groups.questions import answer_in_words, asked, field_for
 from belong_mail.members import service as members
 from belong_mail.members import staff_codes
 from belong_mail.members.jobs import Join, JoinByCode, Signup, WaitForGroup
-from belong_mail.members.models import Subscription
+from belong_mail.members.models import LONGEST_PAUSE, Subscription
 from belong_mail.web.context import services, today
 from belong_mail.web.forms import (
     BaseForm,
@@ -44,8 +44,6 @@ from belong_mail.web.forms import (
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import lazy_gettext as _l
 from belong_mail.web.language import request_language
-
-LONGEST_PAUSE = timedelta(days=365)
 
 
 def not_a_link(_form: Form, field: Field) -> None:

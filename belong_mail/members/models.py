@@ -1,6 +1,6 @@
 """Tables of subscriptions, confirmations, waiting list, erasures and self-service."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -22,6 +22,7 @@ from belong_mail.groups.models import Group
 
 # Kinds of email.
 INTRODUCE, WELCOME = "introduce-member", "welcome-member"
+LONGEST_PAUSE = timedelta(days=365)
 INACTIVE = "confirmed_at IS NULL OR ended_at IS NOT NULL OR is_suppressed = 1"
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     CompoundSelect,
     Select,
     and_,
@@ -25,14 +26,21 @@ from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import Account
 from belong_mail.core import audit, logs
 from belong_mail.core.audit import AuditEntry
-from belong_mail.core.db import UtcTime, lock_for_change, now, required
+from belong_mail.core.db import (
+    CLOCKS_DIFFER,
+    UtcTime,
+    lock_for_change,
+    now,
+    required,
+    update_if_free,
+)
 from belong_mail.core.i18n import DEFAULT, LocalizedText
 from belong_mail.delivery.models import UNFINISHED, Chunk, Delivery, IssueCount, State
 from belong_mail.groups.models import Group
 from belong_mail.mail.message import headers, markdown
 from belong_mail.mail.message.headers import InvalidHeader
 from belong_mail.mail.message.mime import clean_text
-from belong_mail.members.models import Subscription
+from belong_mail.members.models import LONGEST_PAUSE, Subscription
 from belong_mail.newsletters.models import Newsletter
 
 log = logging.getLogger(__name__)
@@ -167,6 +175,7 @@ def plan(session: Session, newsletter: Newsletter, least: int = LEAST_CHUNK_MEMB
     session.flush()
     logs.event(log, logging.INFO, "newsletter queued", newsletter=newsletter.id)
     of_group = Subscription.group_id == newsletter.group_id
+    _drop_false_times(session, of_group, newsletter.queued_at)
     ends = select(func.min(Subscription.id), func.max(Subscription.id)).where(of_group)
     first, last = session.execute(ends).one()
     if last is None:
@@ -182,6 +191,15 @@ def plan(session: Session, newsletter: Newsletter, least: int = LEAST_CHUNK_MEMB
         if planned >= least or number == MOST_CHUNKS - 1:
             session.add(Chunk(newsletter_id=newsletter.id, low=low, high=high, planned=planned))
             low, planned = high + 1, 0
+
+
+def _drop_false_times(session: Session, of_group: ColumnElement[bool], at: datetime) -> None:
+    """Replace times that no page writes, for which members would get no newsletter for years."""
+    is_false = or_(
+        Subscription.confirmed_at > at + CLOCKS_DIFFER,
+        Subscription.paused_until > at + LONGEST_PAUSE + CLOCKS_DIFFER,
+    )
+    update_if_free(session, Subscription, of_group, is_false, confirmed_at=at, paused_until=at)
 
 
 def chunk_members_query(columns: tuple[Any, ...], low: Any, high: Any) -> Select[Any]:

@@ -14,6 +14,7 @@ from belong_mail.core.rate_limits import ASKED_OF_LEADERS_RATE, HELD_RATE
 from belong_mail.delivery.models import Delivery
 from belong_mail.groups import mailbox
 from belong_mail.leads.jobs import ProposeMailbox
+from belong_mail.members.models import Subscription
 from belong_mail.newsletters import approval
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.jobs import AskForApproval, FollowIssue, SendTestCopies
@@ -219,3 +220,20 @@ def test_marks_that_pause_and_resume_again_and_again_send_nothing_twice_and_lose
     got = sorted(each.recipient for each in scenario.relay.accepted)
     assert got == [f"member{each}@dpsk12.org" for each in range(3)]
     assert scenario.query(select(audit.AuditEntry.kind)) == [audit.Kind.RELEASED]
+
+
+@by_the_role
+def test_a_member_whom_the_web_confirms_or_pauses_for_years_gets_the_next_newsletter(scenario):
+    """No page writes such a time, and no one would notice it after a break-in."""
+    for address in (LEAD, OTHER, NEW):
+        scenario.add_member(address)
+    in_years = now() + timedelta(days=9000)
+    for address, values in (
+        (LEAD, {"confirmed_at": in_years}),
+        (OTHER, {"paused_until": in_years}),
+        (NEW, {"paused_until": now() + timedelta(days=365)}),
+    ):
+        of_member = Subscription.id == scenario.subscription(address).id
+        scenario.execute(update(Subscription).where(of_member).values(values))
+    scenario.queue_at_once(VILLAGE, "Tea", "Come to tea.")
+    assert told(scenario) == [(LEAD, "Tea"), (OTHER, "Tea")]
