@@ -113,7 +113,7 @@ def receive_acceptance(work: Work, asked: AcceptRights) -> None:
     """
     account, name = proven.account(work, asked.account), link_hash(asked.secret)
     wanted = _places(work.session, asked.rights)
-    groups = [each for each in wanted if _begin(work, account, each, name)]
+    groups = [each for each in wanted if _accept(work, account, each, name)]
     if groups:
         tell(work, "accepted", account, groups)
 
@@ -323,8 +323,11 @@ def _ask(work: Work, account: Account, group: Group | None) -> bool:
     return invitations.ask_account(work.session, work.keys.opener, account, group).is_pending
 
 
-def _begin(work: Work, account: Account, group: Group | None, invited_as: str) -> bool:
-    """Record in a right's proof that it was accepted, unless it was before or by another secret."""
+def _accept(work: Work, account: Account, group: Group | None, invited_as: str) -> bool:
+    """Record in a right's proof that it is accepted now; return False if it was before.
+
+    Returns False for the secret of another invitation, too, and lets the newer one be accepted.
+    """
     right = accounts.find_right(work.session, account, group)
     if right is None or right.is_pending:
         return False

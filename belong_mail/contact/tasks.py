@@ -70,7 +70,7 @@ def _may_have_receipt(work: Work, written: ContactData) -> bool:
 
 @does(ResendMessages)
 def resend_messages(work: JobWork, _asked: ResendMessages) -> None:
-    """Queue undelivered messages again, at most once in RESEND_RATE.
+    """Queue undelivered messages again, within RESEND_RATE.
 
     An intruder in the web can cause this, too; then a message may arrive twice at its recipient.
     """

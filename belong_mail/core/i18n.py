@@ -225,7 +225,7 @@ def at_start(words: str) -> str:
 
 @_kept
 def _clock_parts(clock: time, code: str) -> tuple[str, str]:
-    """Return hours and half of the day: twelve-hour times, as in the US, in every language."""
+    """Return a time on a twelve-hour clock, as “4:00”, and its half of the day, as “PM”."""
     half = babel_time(clock, "a", locale=_locale(code))
     return babel_time(clock, "h:mm", locale=_locale(code)), UNBROKEN.join(half.split())
 

@@ -99,7 +99,7 @@ class JobKind:
         cls.kind, cls.looks_up, cls.recorded = kind, looks_up, recorded
 
     def write(self, session: Session, **columns: Any) -> None:
-        """Store the job, and what is recorded; it is due at `due_at`, by default at once."""
+        """Store the job, due at `due_at` or at once, and the audit entry of `recorded`."""
         if self.recorded:
             audit.record(session, self.recorded)
         session.add(Job(kind=self.kind, **columns))
@@ -113,7 +113,7 @@ class SealedJob(JobKind):
     """A kind of job with sealed arguments: a frozen dataclass of str, bool, and lists of them."""
 
     def ask(self, session: Session, sealer: Sealer, **columns: Any) -> None:
-        """Store the job, sealed for its kind; it is due at `due_at`, by default at once."""
+        """Store the job, sealed for its kind and due at `due_at` or at once."""
         said = json.dumps(asdict(self)).encode()  # type: ignore[call-overload]
         self.write(session, sealed=sealer.seal(said, sealed_for(self.kind)), **columns)
 

@@ -303,9 +303,9 @@ def _count(
     uses: int = 1,
     most_wait: timedelta | None = None,
 ) -> list[float | None]:
-    """Add to the time until which each key is used up, all in one round trip; return the new times.
+    """Count uses of all keys in one round trip; return until when each key is now used up.
 
-    Returns None for a key that would then have to wait longer than `most_wait`, without counting.
+    A key whose use would have to wait longer than `most_wait` is not counted, and gives None.
     """
     connection, start = session.connection(), at.timestamp()
     wait = inf if most_wait is None else most_wait.total_seconds() + ROUNDING_SECONDS

@@ -87,7 +87,7 @@ def claim_single(session: Session, owner: str, limit: int) -> list[int]:
 
 
 def claim_kinds(session: Session, owner: str, kinds: tuple[str, ...], limit: int) -> list[int]:
-    """Claim single messages of some kinds only."""
+    """Claim single messages, of these kinds only."""
     which = or_(*(Delivery.kind == kind for kind in kinds))
     return _claim(session, owner, _due_ids(session, _due(_IS_SINGLE, which), limit))
 

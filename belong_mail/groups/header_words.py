@@ -182,6 +182,7 @@ def _names(group: Group) -> tuple[str, ...]:
 
 
 def _words_of(group: Group) -> _HeaderWords:
+    """Return all words for a group: its names, its own words, the office's, and its topics'."""
     typed = group.identifying_words or {}
     lines = [line for code in LANGUAGES for line in _listed(typed.get(code))]
     slug, topics = group.slug[:MAX_CHARACTERS], tuple[str, ...]()

@@ -9,7 +9,7 @@ from belong_mail.core.db import IdBase, now
 
 
 class InboundMailbox(IdBase):
-    """The last polls of a mailbox."""
+    """When a mailbox was polled, and how often that has failed since it last succeeded."""
 
     __tablename__ = "inbound_mailboxes"
 

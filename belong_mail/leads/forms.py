@@ -160,8 +160,8 @@ class PageForm(SharedForm):
     second_ok = BooleanField(_l("Ask for a second OK, starting now"))
     submit = SubmitField(_l("Save"))
 
-    def keeps_silent_about(self, group: Group) -> bool:
-        """Refuse a mailbox that identifies a discreet group: it would be in Reply-To."""
+    def has_quiet_mailbox(self, group: Group) -> bool:
+        """Return False, and refuse the mailbox, if it names a discreet group: Reply-To shows it."""
         if not self.mailbox.data or not tells_by_address(group, self.mailbox.data):
             return True
         said = _(

@@ -96,7 +96,7 @@ def change_page(session: Session, group: Group) -> ResponseReturnValue:
         if not form.is_unsaved(stored):
             public_page.undo(session, group)
             return redirect(url_for(".page", slug=group.slug, done="undone"), 303)
-    elif form.validate_on_submit() and form.keeps_silent_about(group):
+    elif form.validate_on_submit() and form.has_quiet_mailbox(group):
         if "preview" in request.form:
             return _preview(group, form)
         if "welcome" in request.form:

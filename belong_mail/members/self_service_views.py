@@ -87,7 +87,7 @@ def email_again(session: Session, token: str) -> ResponseReturnValue:
 @self_service.get("/my-groups/<secret>")
 @public
 def manage(session: Session, secret: str, form: PressForm | None = None) -> Page:
-    """Show the list; `form` has a wrong day for one membership."""
+    """Show the list; `form` has a day that was refused for one membership."""
     listed = members_self_service.open_session(session, secret)
     found = members_self_service.list_memberships(session, listed)
     of = request.form.get("membership") or request.args.get("of")

@@ -204,7 +204,7 @@ def _rejected_page(session: Session, subscription: Subscription) -> Page:
 @subscriptions.get("/leave/<token>")
 @public
 def manage(session: Session, token: str, form: PressForm | None = None) -> Page:
-    """Show what a newsletter's link can do; `form` has a wrong day."""
+    """Show what a newsletter's link can do; `form` has a day that was refused."""
     public_id = services().tokens.read(Purpose.LEAVE, token)
     return _manage(members.get(session, public_id), form=form)
 

@@ -101,6 +101,7 @@ def require_newsletter(session: Session, newsletter_id: str) -> Newsletter:
 
 
 def _run_verb(newsletter_id: str, verb: issue_release.Verb, said: str) -> None:
+    """Change a newsletter's state, have the worker follow, and print what is said of it."""
     with transaction() as session:
         newsletter = require_newsletter(session, newsletter_id)
         try:

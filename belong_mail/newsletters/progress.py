@@ -146,7 +146,7 @@ def _in_doubt(status: IssueStatus) -> list[str]:
 
 
 def credits_of(session: Session, issue: Newsletter, reader: Account) -> list[str]:
-    """Say who wrote and who sent an issue, as far as known."""
+    """Return the sentences that name an issue's writers and its sender, as far as known."""
     language, said = request_language(), []
     if writers := newsletters.writers_of(session, issue):
         people = list_of([_called(each, reader) for each in writers], language)

@@ -284,6 +284,7 @@ def _policies(table: str, rights: Rights) -> Iterator[str]:
 
 
 def _expected() -> Iterator[str]:
+    """Yield the rights and policies of WEB, as `ACTUAL` names them."""
     for table, rights in WEB.items():
         yield f"SELECT {table}"
         if rights.may_delete:

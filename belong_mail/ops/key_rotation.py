@@ -48,6 +48,7 @@ def rows_left(session: Session, opener: Opener) -> dict[str, int]:
 
 
 def _rewrap(session: Session, opener: Opener, wrapped: WrappedColumn, most: int) -> int:
+    """Encrypt at most so many values of a column with the newest key; return the number."""
     column, place, row, _ = wrapped
     keys = column.class_.__table__.primary_key.columns
     older = [WRAPPED + name for name in opener.old_key_ids]

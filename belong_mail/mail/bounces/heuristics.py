@@ -108,6 +108,7 @@ def is_from_server(message: Message) -> bool:
 
 
 def _trust(message: Message) -> int:
+    """Return how sure it is that a server wrote a message, from -1 to _DAEMON_WROTE."""
     sender = message.first("from").strip()
     content = message.first("content-type").replace(" ", "").lower()
     if is_said("from_server", sender) or "report-type=delivery-status" in content:

@@ -119,6 +119,7 @@ def _report(message: Message, account: BounceText) -> Report:
 
 
 def _without_fields(message: Message, account: BounceText) -> Report:
+    """Decide by the text and the headers of a message that has no fields for programs."""
     if is_refused_by_list(message, account.report_text):
         return _undelivered(Kind.BOUNCE, [classify_bounce(_LISTS_REFUSAL, "")], ())
     if answers_for_a_person(message):
@@ -155,6 +156,7 @@ def _by_fields(notices: list[RecipientStatus], account: BounceText) -> Report | 
 
 
 def _by_words(outcome: str, message: Message, account: BounceText) -> Report:
+    """Return the report of an outcome (`BounceText.outcome`), with what its text says of it."""
     sent, receipt = message.fields, fields_of(message.text_of(RECEIPT) or "")
     own = {*_addresses((sent, ("from", "to")))}
     named = [*_addresses((sent, ("x-failed-recipients",)), (receipt, ("final-recipient",)))]

@@ -153,6 +153,7 @@ def _passing_status(code: int | None, phrase: str, words: str) -> str:
 
 
 def _is_idiom(words: str, phrases: frozenset[str], status: str, code: int | None) -> bool:
+    """Return whether these words, with these codes, are a server's way to say “no such user”."""
     told = re.sub(_ASIDE, " ", words)
     return any(
         phrases <= idiom.despite

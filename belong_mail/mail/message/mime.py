@@ -32,7 +32,7 @@ class GatedMessage(ABC):
     """A message that has passed its gate, which every subclass has to name."""
 
     def __init__(self, template: MessageTemplate, ours: Mapping[str, str] | None = None) -> None:
-        """Prepare for many copies, which share a long end, if `ours` is given (`FastTemplate`)."""
+        """Ask the gate. With `ours`, samples for `FastTemplate`, many copies share a long end."""
         self.require_fit()
         start, end = (template, b"") if ours is None else template.without_end()
         self.template: Final = template

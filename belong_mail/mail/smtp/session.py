@@ -173,7 +173,7 @@ def require_valid(copy: Copy) -> None:
 
 
 def stuffed(body: bytes) -> bytes:
-    """Double the dots at the beginning of lines, so that no line ends it (RFC 5321, 4.5.2)."""
+    """Double each dot that begins a line: alone on a line, it ends a message (RFC 5321, 4.5.2)."""
     return (b"\r\n" + body).replace(b"\r\n.", b"\r\n..")[2:]
 
 
