@@ -133,7 +133,11 @@ export function autosave(form, { saved, notSaved, offer, onSaved, onRefused }) {
 
   function keepHere() {
     const copy = { typed: words(), seen: form.dataset.stale ?? form.elements.seen.value, sent: unanswered };
-    sessionStorage.setItem(offered ? beside : key, JSON.stringify(copy));
+    try {
+      sessionStorage.setItem(offered ? beside : key, JSON.stringify(copy));
+    } catch {
+      // A full store keeps no words from the server, which says when they are too many.
+    }
   }
 
   function changed() {

@@ -223,6 +223,13 @@ def test_enter_in_the_subject_saves(page):
     expect(page.locator("[name=subject]")).to_have_value("Tea")
 
 
+@one_by_day("journeys in a browser")
+def test_words_are_saved_though_the_tab_has_no_room_for_them(page):
+    page.evaluate("sessionStorage.setItem('full', 'x'.repeat(5 * 2 ** 20 - 4))")
+    page.fill("[name=text]", WORDS)
+    is_saved(page)
+
+
 @pytest.mark.parametrize("status", [200, 502])
 @pytest.mark.expected(502)
 def test_an_answer_that_is_not_the_sites_is_no_save(page, status):
