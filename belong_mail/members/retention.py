@@ -2,7 +2,7 @@
 
 from sqlalchemy import ColumnElement, delete, exists, or_, select, update
 
-from belong_mail.core.db import CLOCKS_DIFFER, ago, days_ago, is_older
+from belong_mail.core.db import ago, days_ago, is_older
 from belong_mail.core.jobs import Job
 from belong_mail.core.retention import (
     ADDRESS_CHANGE_AGE,
@@ -76,8 +76,7 @@ RETENTION["address changes"] = in_batches(
     delete(AddressChange), is_older(AddressChange.created_at, ADDRESS_CHANGE_AGE)
 )
 # Subscriptions that ended long ago, are suppressed, or were never confirmed. All but the suppressed
-# are kept while a confirmation is pending. A job keeps its subscription if it is due about now: the
-# web could write one that is due in years.
+# are kept while a confirmation is pending.
 _IS_PENDING = exists().where(PendingConfirmation.subscription_id == Subscription.id)
 RETENTION["subscriptions"] = in_batches(
     delete(Subscription),
@@ -87,7 +86,7 @@ RETENTION["subscriptions"] = in_batches(
         Subscription.is_suppressed,
         Subscription.confirmed_at.is_(None) & ~_IS_PENDING,
     ),
-    ~exists().where(Job.subscription_id == Subscription.id, Job.due_at < ago(-CLOCKS_DIFFER)),
+    ~exists().where(Job.subscription_id == Subscription.id),
     ~_waits("subscription_id"),
 )
 RETENTION["waitlist entries"] = in_batches(

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.contact import service as contact
 from belong_mail.contact.models import ContactMessage
-from belong_mail.core.db import ago, ahead
+from belong_mail.core.db import CLOCKS_DIFFER, NOW, ago, ahead
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import Limit, WorkerLimit
 from belong_mail.core.retention import (
@@ -59,6 +59,10 @@ RETENTION["deliveries"] = in_batches(
 )
 RETENTION["unreadable requests"] = in_batches(
     delete(Job), Job.due_at < ago(UNREADABLE_AGE), Job.failures > 0
+)
+# No form is due so late. It is read, as the web’s clock may have been wrong.
+RETENTION["requests due in years"] = in_batches(
+    update(Job).values(due_at=NOW), Job.due_at > ago(-CLOCKS_DIFFER)
 )
 RETENTION["allowances"] = (
     _purge_allowances,
