@@ -27,19 +27,18 @@ from fido2.webauthn import (
     ResidentKeyRequirement,
     UserVerificationRequirement,
 )
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.jobs import TellPasskeyChanged
 from belong_mail.accounts.models import Account, Passkey
-from belong_mail.accounts.service import NotFound
+from belong_mail.accounts.signing_in import MAX_PASSKEYS, PasskeyRefused, passkeys_of
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.i18n import names
 
-MAX_PASSKEYS = 10
 MAX_ANSWER_CHARACTERS = 16 * 1024
 # Errors that a malformed response raises.
 BROKEN = (
@@ -52,15 +51,6 @@ BROKEN = (
     RecursionError,
     struct.error,
 )
-
-
-class PasskeyRefused(Exception):
-    """The response proves nothing; has the reason and the passkey's owner, for the audit trail."""
-
-    def __init__(self, why: str = "passkey", account: Account | None = None) -> None:
-        super().__init__(why)
-        self.why = why
-        self.account = account.public_id if account is not None else ""
 
 
 def _shown_name() -> str:
@@ -79,12 +69,6 @@ def _server_called(base_url: str, name: str) -> Fido2Server:
     origin = f"{parts.scheme}://{parts.netloc}".lower()
     party = PublicKeyCredentialRpEntity(id=parts.hostname, name=name)
     return Fido2Server(party, verify_origin=lambda given: given == origin)
-
-
-def passkeys_of(session: Session, account: Account) -> list[Passkey]:
-    """List an account's passkeys, oldest first."""
-    found = select(Passkey).where(Passkey.account_id == account.id)
-    return list(session.scalars(found.order_by(Passkey.id)))
 
 
 def creation_options(
@@ -192,15 +176,6 @@ def _verify(
         raise PasskeyRefused(account=owner) from error
     if not is_good:
         raise PasskeyRefused(account=owner)
-
-
-def remove(session: Session, sealer: Sealer, account: Account, public_id: str) -> None:
-    """Remove an account's passkey, and notify its owner. Raises NotFound."""
-    gone = delete(Passkey).where(Passkey.account_id == account.id, Passkey.public_id == public_id)
-    if session.execute(gone.returning(Passkey.id)).first() is None:
-        raise NotFound
-    audit.record(session, Kind.PASSKEY_REMOVED, account=account)
-    TellPasskeyChanged(account.public_id, "removed").ask(session, sealer)
 
 
 def _handle(account: Account) -> bytes:

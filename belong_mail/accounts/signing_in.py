@@ -1,16 +1,16 @@
-"""Sign in by emailed links or the district; recognize known browsers and their accounts."""
+"""Sign in by emailed links or the district; list passkeys, recognize known browsers."""
 
 import hashlib
 import hmac
 from datetime import timedelta
 from secrets import compare_digest
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts.jobs import LinkIdentity
+from belong_mail.accounts.jobs import LinkIdentity, TellPasskeyChanged
 from belong_mail.accounts.models import Account, Identity, Passkey, SignIn
-from belong_mail.accounts.service import may_sign_in
+from belong_mail.accounts.service import NotFound, may_sign_in
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.db import now, required
 from belong_mail.core.encryption import Sealer
@@ -19,6 +19,7 @@ from belong_mail.core.services import Settings
 from belong_mail.core.tokens import BadToken
 
 LINK_MAX_AGE = timedelta(minutes=10)
+MAX_PASSKEYS = 10
 
 
 def find_sign_in(session: Session, public_id: str) -> SignIn:
@@ -87,6 +88,30 @@ def is_known_browser(proof: str, account: Account) -> bool:
 def has_passkey(session: Session, account: Account) -> bool:
     found = select(Passkey.id).where(Passkey.account_id == account.id)
     return session.scalar(found.limit(1)) is not None
+
+
+class PasskeyRefused(Exception):
+    """The response proves nothing; has the reason and the passkey's owner, for the audit trail."""
+
+    def __init__(self, why: str = "passkey", account: Account | None = None) -> None:
+        super().__init__(why)
+        self.why = why
+        self.account = account.public_id if account is not None else ""
+
+
+def passkeys_of(session: Session, account: Account) -> list[Passkey]:
+    """List an account's passkeys, oldest first."""
+    found = select(Passkey).where(Passkey.account_id == account.id)
+    return list(session.scalars(found.order_by(Passkey.id)))
+
+
+def remove_passkey(session: Session, sealer: Sealer, account: Account, public_id: str) -> None:
+    """Remove an account's passkey, and notify its owner. Raises NotFound."""
+    gone = delete(Passkey).where(Passkey.account_id == account.id, Passkey.public_id == public_id)
+    if session.execute(gone.returning(Passkey.id)).first() is None:
+        raise NotFound
+    audit.record(session, audit.Kind.PASSKEY_REMOVED, account=account)
+    TellPasskeyChanged(account.public_id, "removed").ask(session, sealer)
 
 
 class UnknownPerson(Exception):

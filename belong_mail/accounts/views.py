@@ -11,15 +11,15 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import passkeys, people, proof, signing_in
+from belong_mail.accounts import people, proof, signing_in
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts import session as browsers
 from belong_mail.accounts.forms import OwnNameForm, PasskeyForm, PasskeySignInForm, SignInForm
 from belong_mail.accounts.jobs import SendSignInLink
 from belong_mail.accounts.models import Account, SignIn
-from belong_mail.accounts.passkeys import PasskeyRefused
 from belong_mail.accounts.proof import Way
 from belong_mail.accounts.session import signed_in
+from belong_mail.accounts.signing_in import PasskeyRefused
 from belong_mail.core import rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.i18n import NAMES
@@ -176,16 +176,18 @@ def own_page() -> ResponseReturnValue:
 
 def _signed_in_by(session: Session) -> dict[str, object]:
     """Return an account's passkeys, and its identity if it signs in by the district."""
-    found, settings = passkeys.passkeys_of(session, signed_in()), services().settings
+    found, settings = signing_in.passkeys_of(session, signed_in()), services().settings
     by_district = signing_in.uses_district(session, settings, signed_in())
     return {
         "passkeys": found,
         "identity": signing_in.identity_of(session, signed_in()) if by_district else None,
-        "may_add": not by_district and len(found) < passkeys.MAX_PASSKEYS,
+        "may_add": not by_district and len(found) < signing_in.MAX_PASSKEYS,
     }
 
 
 def _add_passkey(challenge: bytes, form: PasskeyForm) -> None:
+    from belong_mail.accounts import passkeys  # noqa: PLC0415 - 20 ms, for those who have one
+
     with transaction() as session:
         if signing_in.uses_district(session, services().settings, signed_in()):
             raise PasskeyRefused("passkey-district", signed_in())
@@ -229,6 +231,8 @@ SIGN_IN, ADD = "sign-in", "add"
 @no_cookie
 def begin(session: Session) -> ResponseReturnValue:
     """Return a challenge to sign in; the options are the same for everyone."""
+    from belong_mail.accounts import passkeys  # noqa: PLC0415 - 20 ms, for those who have one
+
     form = PasskeySignInForm()
     if not form.is_sent():
         return _sign_in_page(form)
@@ -240,6 +244,8 @@ def begin(session: Session) -> ResponseReturnValue:
 @no_cookie
 def finish() -> ResponseReturnValue:
     """Sign this browser in by a signed challenge."""
+    from belong_mail.accounts import passkeys  # noqa: PLC0415 - 20 ms, for those who have one
+
     form = PasskeySignInForm()
     if not form.is_sent():
         return _sign_in_page(form)
@@ -277,6 +283,8 @@ def refuse(refused: PasskeyRefused) -> ResponseReturnValue:
 @fresh_proof
 def options(session: Session) -> Response:
     """Return the browser's options for a new passkey."""
+    from belong_mail.accounts import passkeys  # noqa: PLC0415 - 20 ms, for those who have one
+
     challenge = _new_challenge(session, ADD)
     return jsonify(passkeys.creation_options(session, _base_url(), signed_in(), challenge))
 
@@ -285,7 +293,8 @@ def options(session: Session) -> Response:
 @for_accounts
 @fresh_proof
 def remove(session: Session) -> ResponseReturnValue:
-    passkeys.remove(session, services().sealer, signed_in(), request.form.get("passkey", ""))
+    public_id = request.form.get("passkey", "")
+    signing_in.remove_passkey(session, services().sealer, signed_in(), public_id)
     browsers.end_others(session, signed_in())
     return redirect(url_for("account.page", done="removed"), 303)
 

@@ -17,9 +17,9 @@ from werkzeug.exceptions import HTTPException, ServiceUnavailable, TooManyReques
 
 from belong_mail.accounts import proof
 from belong_mail.accounts.jobs import SignInAgain
-from belong_mail.accounts.passkeys import PasskeyRefused
 from belong_mail.accounts.service import NotFound
 from belong_mail.accounts.session import signed_in, was_signed_in
+from belong_mail.accounts.signing_in import PasskeyRefused
 from belong_mail.core import audit
 from belong_mail.newsletters.service import InvalidState
 from belong_mail.web.access import ProofNeeded, SignedOut

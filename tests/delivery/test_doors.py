@@ -43,6 +43,7 @@ def test_a_worker_loads_nothing_of_the_pages(environment):
     pages = loaded(environment, "wsgi; wsgi.serve()")
     assert pages >= {"flask", "belong_mail.pages.directory"}
     assert "PIL" not in pages, "pictures are decoded by a process of their own"
+    assert {"fido2", "markdown_it"} & pages == set(), "until a passkey or a newsletter is used"
     of_the_worker = (".emails", ".proven", ".rooms", ".tasks", ".work")
     assert {
         name for name in pages if name.startswith("belong_mail.") and name.endswith(of_the_worker)
