@@ -67,12 +67,14 @@ def test_a_command_loads_none_of_the_pages(environment):
 def test_a_worker_that_sends_has_become_another_program(environment, relay, services):
     """Checks its modules by then, and how much memory it took at most, compiled."""
     queue(services, 50)
+    with services.writing.begin() as session:
+        queue_issue(session)
     drained = [*flask("worker"), "--drain"]  # compiles all that sending loads
     subprocess.run(drained, cwd=ROOT, env=surroundings(environment), check=True)
     with services.writing.begin() as session:
         queue_issue(session)
     with started(environment, "worker") as process:
-        relay.wait_for(100, SECONDS)
+        relay.wait_for(150, SECONDS)
         proc = Path(f"/proc/{process.pid}")
         command = proc.joinpath("cmdline").read_bytes().split(b"\0")
         libraries = proc.joinpath("maps").read_text()
