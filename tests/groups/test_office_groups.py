@@ -48,7 +48,7 @@ def test_a_group_is_added_in_both_languages_and_launched_once_after_a_rounded_qu
 ):
     answer = office.send(NEW, **TYPED)
     assert answer.location == f"{MUSLIM}?done=added"
-    added, fold = office.open(answer.location).text, "<details{}>\n        <summary>Words and rules"
+    added, fold = office.open(answer.location).text, "<details{}>\n    <summary>Words and rules"
     for each in ("The group is on the list.", "needs a leader who has accepted.", fold.format("")):
         assert each in added
     assert not read(services, "muslim-educators").allows_personal_addresses
