@@ -27,7 +27,7 @@ Dear {{first_name}}, come to [tea](https://example.org/{"x" * 60}).
 
 | day | place |
 |---|---|
-| Tuesday | Room 4 |
+| Tuesday | {LONG} |
 """
 # Fields that people type into.
 TYPED = "//*[@id='main-form']//*[self::textarea or @type='text' or @type='email' or @type='date']"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from belong_mail.mail.message.markdown import to_html, to_text
+from belong_mail.mail.message.markdown import to_html, to_html_and_text, to_text
 from belong_mail.mail.message.template import slot
 from tests.markers import night
 
@@ -289,6 +289,18 @@ def test_a_long_newsletter_keeps_its_marks():
     assert to_html(source).count("<strong>") == to_html(source).count("<em>") == 1400
     table = "| when | where |\n| --- | --- |\n" + "| Friday | library |\n" * 2000
     assert to_html(table).count("<td>") == 4000
+
+
+def test_a_long_word_may_break_in_a_cell_alone():
+    """A cell is as wide as its longest word, and the email as its tables."""
+    word, link = "x" * 25, "https://example.org/tea"
+    source = f"{word}\n\n| {word} | communication |\n|---|---|\n| {link} | tea |"
+    html, text = to_html_and_text(source, {}, "Picture")
+    assert html.count("<wbr>") == 2
+    assert f">{word}</p>" in html
+    assert f">{'x' * 10}<wbr>{'x' * 15}</th>" in html
+    assert f'<a href="{link}">https://ex<wbr>ample.org/tea</a>' in html
+    assert text == f"{word}\n\n{word} | communication\n{link} | tea\n"
 
 
 def test_a_text_of_nothing_but_marks_stays_as_it_is_typed():

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _TAGS: Final = {
     "a", "blockquote", "br", "code", "em", "h2", "h3", "h4", "h5", "h6", "hr", "img", "li", "ol",
     "p", "pre", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
+    "wbr",
 }  # fmt: skip
 _ATTRIBUTES: Final = {
     "a": {"href", "title"}, "img": {"src", "alt", "width", "height"}, "ol": {"start"},
@@ -33,6 +34,8 @@ _ATTRIBUTES: Final = {
 _CLASSES: Final = {"a": {"button"}}
 # Elements that get dir="auto", as a text may run in the other direction than its page.
 _WITH_DIRECTION: Final = {"heading_open", "list_item_open", "paragraph_open", "table_open"}
+# A part of a long word, such as a link, that may stand on a line of its own.
+_PART: Final = re.compile(r"([!-~\w]{10})(?=[!-~\w]{10})")
 _SCHEMES: Final = {"http", "https", "mailto"}
 BREAKS: Final = {"softbreak", "hardbreak"}
 _MAY_BE_LINK = re.compile(r"://|@|\w\.\w")
@@ -151,7 +154,11 @@ def words_of(image: "Token") -> str:
 
 def _tokens(source: str, pictures: Images) -> Iterator["Token"]:
     above: list[str] = []
+    is_cell = False
     for token in parse(source):
+        if is_cell:
+            token.children = list(_breakable(token.children or []))
+        is_cell = token.type in ("th_open", "td_open")
         if token.type in _WITH_DIRECTION:
             token.attrs["dir"] = "auto"
         if token.type == "th_open":
@@ -164,6 +171,18 @@ def _tokens(source: str, pictures: Images) -> Iterator["Token"]:
         if {"link_open", "image"} & {child.type for child in children}:
             token.children = list(_sanitized(children, pictures))
         yield token
+
+
+def _breakable(tokens: Iterable["Token"]) -> Iterator["Token"]:
+    """Let long words break: a cell, and with it the whole email, is as wide as its longest word."""
+    for token in tokens:
+        if token.type != "text":
+            yield token
+            continue
+        for at, part in enumerate(_PART.split(token.content)):
+            yield token.copy(content=part)
+            if at % 2:
+                yield token.copy(type="wbr", tag="wbr", content="")
 
 
 def _parse_button(state: "StateBlock", line: int, _end: int, silent: bool) -> bool:  # noqa: FBT001 - its place
