@@ -6,7 +6,6 @@ import stat
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, quote, unquote, urlsplit
@@ -60,7 +59,7 @@ def connect_sqlite(file: str, timeout: float) -> sqlite3.Connection:
         isolation_level=None,
     )
     # By default a text that is not UTF-8 fails as a missing database would.
-    connection.text_factory = partial(str, encoding="utf-8", errors="replace")
+    connection.text_factory = lambda text: text.decode(errors="replace")
     for pragma in PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
     return connection

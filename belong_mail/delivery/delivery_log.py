@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Final
 
 from belong_mail.core import logs
@@ -13,7 +13,7 @@ from belong_mail.delivery.outcomes import Outcome
 MINUTE_SECONDS: Final = 60.0
 # Failures logged one by one in a minute; the others are only counted.
 MAX_LINES: Final = 20
-NO_FAILURES: Final = (None, State.ACCEPTED)
+NO_FAILURES: Final = (State.ACCEPTED, None)
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +26,10 @@ class DeliveryLog:
         self._lines = 0
         self._told_at = time.monotonic()
 
-    def note(self, results: Iterable[tuple[int, Outcome]]) -> None:
+    def note(self, results: Collection[tuple[int, Outcome]]) -> None:
         """Count results; log a failure with delivery id, reply code and known phrase."""
+        self._counts.update(outcome.state for _, outcome in results)
         for delivery_id, outcome in results:
-            self._counts[outcome.state] += 1
             if outcome.state in NO_FAILURES or self._lines >= MAX_LINES:
                 continue
             self._lines += 1

@@ -413,14 +413,12 @@ class Engine:
             log.error("Newsletters wait for %.0f s: %s", rest, error_name(error))
             self._issues_at = time.monotonic() + rest
 
-    def _send(
-        self, composers: list[tuple[int, Compose]], wait: timedelta, apart: timedelta
-    ) -> None:
+    def _send(self, composers: list[tuple[int, Compose]], wait: float, apart: float) -> None:
         """Hand the claimed messages to the connections, spaced by the rate limit."""
         self._dispatcher.hold(delivery_id for delivery_id, _ in composers)
         at = time.monotonic()
         self._dispatcher.put(
-            PendingMessage(delivery_id, compose, at + (wait + number * apart).total_seconds(), at)
+            PendingMessage(delivery_id, compose, at + wait + number * apart, at)
             for number, (delivery_id, compose) in enumerate(composers)
         )
 

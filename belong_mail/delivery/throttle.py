@@ -134,17 +134,18 @@ def _entering(dialect: str, *columns: Any) -> Any:
     return dialect_insert(dialect)(columns[0].class_).values(values)
 
 
-def send_slots(session: Session, settings: Settings, number: int) -> tuple[timedelta, timedelta]:
+def send_slots(session: Session, settings: Settings, number: int) -> tuple[float, float]:
     """Count so many claimed messages for the rate limit.
 
-    Returns the wait before the first of them, and between two.
+    Returns the seconds to wait before the first of them, and between two.
     """
     if not settings.send_rate or not number:
-        return timedelta(0), timedelta(0)
+        return 0.0, 0.0
     at = now()
     step = timedelta(minutes=1) / settings.send_rate
     last = rate_limits.record_use(session, MINUTE_KEY, rate_limits.Rate(1, step), at, uses=number)
-    return max(last - (number - 1) * step - at, timedelta(0)), step
+    wait = last - (number - 1) * step - at
+    return max(wait.total_seconds(), 0.0), step.total_seconds()
 
 
 class ConcurrencyLimit:

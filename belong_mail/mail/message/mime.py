@@ -52,7 +52,7 @@ class Copy:
     Return path and recipient are those of its envelope (RFC 5321).
     """
 
-    __slots__ = ("end", "is_verified", "message", "recipient", "return_path")
+    __slots__ = ("end", "is_verified", "message", "recipient", "return_path", "size")
 
     def __init__(
         self, message: GatedMessage, return_path: str, to: str, values: Mapping[str, str]
@@ -64,10 +64,7 @@ class Copy:
         self.is_verified: Final = message.is_verified
         # Bytes that follow `message` and are shared by all copies of an issue; only if verified.
         self.end: Final = message.end
-
-    @property
-    def size(self) -> int:
-        return len(self.message) + len(self.end)
+        self.size: Final = len(self.message) + len(self.end)
 
 
 def clean_text(text: str) -> str:
