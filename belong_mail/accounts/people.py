@@ -6,7 +6,7 @@ giving one is a sealed job, for which the worker checks who asks.
 
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import Session, contains_eager, undefer
 
 from belong_mail.accounts.jobs import EndRight, InviteAgain, InviteColleague, LetIn, RestoreRight
@@ -29,7 +29,7 @@ from belong_mail.accounts.service import (
 from belong_mail.accounts.signing_in import has_passkey, identity_of
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
-from belong_mail.core.db import CLOCKS_DIFFER, lock_for_change, now, required
+from belong_mail.core.db import CLOCKS_DIFFER, ago, lock_for_change, now, required
 from belong_mail.core.encryption import Sealer
 from belong_mail.groups.models import Group
 
@@ -50,6 +50,12 @@ _ROLES = (
     .options(contains_eager(Right.person), undefer(Right.is_undelivered))
     .where(HAS_NOT_ENDED)
     .order_by(Account.name, Account.id)
+)
+_ENDING = (
+    select(Right)
+    .outerjoin(Right.group)
+    .where(IS_HELD, Right.ends_at < ago(-RENEW_WITHIN), Group.retired_at.is_(None))
+    .order_by(Right.ends_at)
 )
 _GROUPS = select(Group).where(Group.retired_at.is_(None)).order_by(Group.position)
 # Open invitations that could not be delivered, by their person's name.
@@ -180,15 +186,10 @@ def ending(session: Session, by: Account) -> list[Right]:
     No one renews their own right to work for the office, unless they are the only one. The lock
     keeps a renewal from undoing a removal that it did not see.
     """
-    found = (
-        select(Right)
-        .outerjoin(Right.group)
-        .where(IS_HELD, Right.ends_at < now() + RENEW_WITHIN, Group.retired_at.is_(None))
-        .order_by(Right.ends_at)
-    )
-    if has_office_besides(session, by):
-        found = found.where(or_(Right.group_id.is_not(None), Right.account_id != by.id))
-    return list(session.scalars(lock_for_change(session, found)))
+    found = list(session.scalars(lock_for_change(session, _ENDING)))
+    if not found or not has_office_besides(session, by):
+        return found
+    return [each for each in found if each.group_id is not None or each.account_id != by.id]
 
 
 def renew(session: Session, by: Account, keys: list[str]) -> None:
